@@ -1,0 +1,23 @@
+/*
+ * papjuice.h: MapReduce at the speed of the machine. Includes every public header:
+ *
+ *     bytes.h     a pointer and a length          status.h    what a failing call tells
+ *     task.h      words, lines, emit              reducer.h   aggregates and general reducers
+ *     job.h       the five components and pj_run  program.h   a job as program, plug-in or source
+ *     process.h   pool.h   lock.h   manager.h     multiprocessing for C, useful by itself
+ */
+#ifndef PAPJUICE_H
+#define PAPJUICE_H
+
+#include <papjuice/bytes.h>
+#include <papjuice/status.h>
+#include <papjuice/task.h>
+#include <papjuice/reducer.h>
+#include <papjuice/job.h>
+#include <papjuice/program.h>
+#include <papjuice/process.h>
+#include <papjuice/lock.h>
+#include <papjuice/pool.h>
+#include <papjuice/manager.h>
+
+#endif

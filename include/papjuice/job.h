@@ -1,0 +1,197 @@
+/*
+ * job.h: a job is five components, input, mapper, sorter, reducer and output; pj_run runs it.
+ *
+ *     const pj_job job = { .abi = PJ_ABI, .name = "wordcount",
+ *                          .mapper = { .text = count_words }, .reducer = { .aggregate = &pj_sum_i64 } };
+ *     const char *paths[] = { "book.txt" };
+ *     const pj_options options = { .input = { .paths = paths, .path_count = 1 }, .output = { .path = "counts.tsv" } };
+ *     pj_result result;
+ *     pj_error error;
+ *     if (pj_run(&job, &options, &result, &error))
+ *             ...
+ *
+ * A field left out (zero) has the default. What the job leaves out of input, sorter and output, the options may give;
+ * what both give, the options decide.
+ *
+ * The output bytes are a function of the input bytes, the job, the number of partitions and the split size: never of
+ * the number of workers, of timing, retries or crashes, provided the user's code is deterministic.
+ *
+ * Several runs may go on in one process, one after another or from several threads: there is no global state. A run
+ * forks its workers from the calling thread, which must live until it ends; it waits for its own children only, and
+ * installs no signal handler. User code runs in the workers (with the sorter `simple`, in the calling process).
+ */
+#ifndef PAPJUICE_JOB_H
+#define PAPJUICE_JOB_H
+
+#include <papjuice/reducer.h>
+#include <papjuice/task.h>
+#include <signal.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the binary interface between the engine and user code; it is in every plug-in. */
+#define PJ_ABI 1u
+
+/* Where records come from: paths, or bytes in memory, or a function; several together are read in this order. */
+typedef struct pj_input {
+	/* Files, folders (recursive, sorted by name, names that begin with '.' or '_' skipped), globs, "@list", "-". */
+	const char *const *paths;
+	size_t path_count;
+	/* Each is one input of its own, called "memory:0" and so on; the bytes must live until the run ends. */
+	const pj_bytes *memory;
+	size_t memory_count;
+	/*
+	 * Called in the calling process until it sets *got to 0: puts up to `size` bytes to `to`. It may block. A failure
+	 * ends the run.
+	 */
+	pj_status (*read)(void *arg, char *to, size_t size, size_t *got);
+	void *arg;
+} pj_input;
+
+/*
+ * What is done with records. One of `text` (pieces of whole lines, some 128 KB, the last newline included) and `line`
+ * (each line without its newline). `begin` and `end` are optional and called around each map task.
+ */
+typedef struct pj_mapper {
+	pj_status (*text)(pj_task *task, pj_bytes text, void *arg);
+	pj_status (*line)(pj_task *task, pj_bytes line, void *arg);
+	pj_status (*begin)(pj_task *task, void *arg);
+	pj_status (*end)(pj_task *task, void *arg);
+	void *arg;
+} pj_mapper;
+
+/* How pairs are brought together. All give the same result. */
+typedef enum pj_sorter {
+	PJ_SORTER_DEFAULT, /* plex */
+	PJ_SORTER_SIMPLE,  /* the sequential reference, in the calling process */
+	PJ_SORTER_PLEX,    /* tables or sorted runs of each worker, merged partition by partition without locks */
+	PJ_SORTER_SHARED   /* one shared dict in shared memory, merged by worker processes under its lock */
+} pj_sorter;
+
+/* What is written of a pair. */
+typedef enum pj_columns {
+	PJ_KEY_AND_VALUE, /* key, tab, value, newline */
+	PJ_KEY_ONLY,      /* key, newline */
+	PJ_VALUE_ONLY     /* value, newline */
+} pj_columns;
+
+/* Where results go: `pair` if it is given, else `path`. */
+typedef struct pj_output {
+	/* "-" or NULL: standard output; ending in '/': a folder of part files; else: a file. */
+	const char *path;
+	/* Called in the calling process for each result, in output order; the bytes live for the call. */
+	pj_status (*pair)(void *arg, pj_bytes key, pj_bytes value);
+	void *arg;
+	pj_columns columns;
+	bool overwrite; /* an output that exists is replaced, at the end, by one rename */
+	bool escape;    /* tab, newline and backslash in keys and values are written \t \n \\ */
+} pj_output;
+
+/* An option of the job's own, for the command line. */
+typedef struct pj_job_option {
+	const char *name;    /* without the dashes */
+	char letter;         /* 0: none */
+	const char *value;   /* what stands for its value in the help; NULL: a flag */
+	const char *initial; /* value when it is not given; NULL: none */
+	const char *help;
+} pj_job_option;
+
+typedef struct pj_job pj_job;
+
+struct pj_job {
+	uint32_t abi;        /* PJ_ABI */
+	const char *name;    /* a word: [A-Za-z0-9_.-]+ */
+	const char *summary; /* one line for the help, or NULL */
+	pj_input input;
+	pj_mapper mapper;
+	pj_sorter sorter;
+	pj_reducer reducer;
+	pj_output output;
+	bool map_only;       /* what mappers emit is the output, in plan order; `sorter` and `reducer` are not used */
+	/* The job's own options, ended by one whose name is NULL; or NULL. */
+	const pj_job_option *options;
+	/*
+	 * Optional: settles a copy of the job by the values of its options, in the order of the table (a flag: "" or NULL).
+	 * Called before the run, in each process that uses the job.
+	 */
+	pj_status (*configure)(pj_job *job, const char *const *values, pj_error *error);
+	/*
+	 * Optional: the user's code is not in this process. Called once in each worker, where it returns the real job;
+	 * the one at hand only describes it. See program.h.
+	 */
+	pj_status (*load)(void *arg, const pj_job **ret_job, pj_error *error);
+	void *load_arg;
+};
+
+/* What a run tells while it goes on. */
+typedef struct pj_progress {
+	const char *phase;      /* "map", "merge", "reduce" */
+	uint64_t done, total;   /* bytes of input in "map" (total 0: not known), else tasks */
+	uint64_t records;       /* mapped so far */
+	double seconds;         /* since the start */
+	unsigned workers;
+	uint64_t retries;
+} pj_progress;
+
+/* How a job is run. */
+typedef struct pj_options {
+	pj_input input;
+	pj_output output;
+	pj_sorter sorter;
+	unsigned workers;        /* 0: as many as there are processors */
+	uint64_t partitions;     /* 0: chosen by the size of the input */
+	uint64_t split_bytes;    /* input per map task; 0: 16 MiB */
+	unsigned attempts;       /* tries per task before the run fails; 0: 4 */
+	unsigned timeout_ms;     /* an attempt without progress for so long is killed and tried again; 0: never */
+	const char *temp;        /* folder for temporary files; NULL: $TMPDIR, else beside the output */
+	pj_bytes params;         /* handed to every task */
+	const char *const *values; /* of the job's own options; NULL: their initial values */
+	/* Called in the calling process some ten times a second. */
+	void (*progress)(void *arg, const pj_progress *progress);
+	void *progress_arg;
+	/* Becomes the number of a signal when the run is to stop (set by the caller's handler); NULL: not used. */
+	const volatile sig_atomic_t *stop;
+} pj_options;
+
+/* One failed attempt. */
+typedef struct pj_failure {
+	char phase[16];
+	int64_t task;
+	int attempt;
+	char reason[256];
+} pj_failure;
+
+enum { PJ_FAILURES_MAX = 64, PJ_WORKERS_MAX = 1024 };
+
+/* What a run did. Counts of what failed attempts did are not in it. */
+typedef struct pj_result {
+	uint64_t inputs, input_bytes, records;      /* records: lines */
+	uint64_t map_tasks, reduce_tasks, partitions;
+	uint64_t map_pairs;                         /* pairs emitted by mappers */
+	uint64_t run_pairs, run_bytes;              /* pairs and bytes in published runs */
+	uint64_t distinct_keys;                     /* groups reduced */
+	uint64_t output_pairs, output_bytes;
+	uint64_t attempts, failures;
+	unsigned workers;                           /* worker processes at a time */
+	unsigned workers_used;                      /* of these, how many had a task published */
+	double plan_seconds, map_seconds, merge_seconds, reduce_seconds, commit_seconds, total_seconds;
+	uint64_t peak_bytes;                        /* memory of all processes together, at its highest (sampled) */
+	uint64_t inputs_grown;                      /* inputs that grew after they were planned */
+	pj_failure failure[PJ_FAILURES_MAX];        /* the first ones */
+} pj_result;
+
+/*
+ * Runs `job` as `options` say (NULL: defaults) and waits for its end. *ret_result (NULL: not wanted) is set in any case,
+ * to what was done so far. PJ_OK: the whole output is there. Otherwise *error tells why, an output that stood there
+ * before is untouched, and no process, file or shared memory of the run is left. (Standard output and a `pair` function
+ * are streams: they may have got a beginning, of whole parts.)
+ */
+PJ_API PJ_MUST_USE pj_status pj_run(const pj_job *job, const pj_options *options, pj_result *ret_result,
+				    pj_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,295 @@
+/*
+ * task.h: what user code does while a task runs: take words and lines from its text, and emit pairs.
+ *
+ *     static pj_status count_words(pj_task *task, pj_bytes text, void *arg)
+ *     {
+ *             pj_bytes word;
+ *             while (pj_next_word(task, &text, &word))
+ *                     pj_emit_i64(task, word, 1);
+ *             return PJ_OK;
+ *     }
+ *
+ * A pj_task belongs to the process and thread that calls the mapper or reducer, and to the one call: keep no pointer to
+ * it. The functions here are inline over what the engine has prepared, so that a job compiled without any flag is as
+ * fast as a built-in. A failure inside an emit is remembered by the task; returning PJ_OK does not hide it.
+ *
+ * How it works. The engine puts the text into a buffer with at least 64 readable bytes behind it, and finds the borders
+ * of words and the ends of lines for some kilobytes at a time; pj_next_word and pj_next_line read these positions. Keys
+ * of up to 23 bytes are copied into a batch of slots (below), which is handed to the engine when it is full. On bytes
+ * that are not the task's own text everything falls back to plain loops with the same meaning.
+ *
+ *     slot   0                      22 23 24             31
+ *           +-------------------------+--+-----------------+
+ *           | key, then zero bytes    |t | value: 64 bits  |      t: length of the key + 1
+ *           +-------------------------+--+-----------------+
+ */
+#ifndef PAPJUICE_TASK_H
+#define PAPJUICE_TASK_H
+
+#include <papjuice/status.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { PJ_SLOT_KEY_BYTES = 23, PJ_TEXT_PADDING = 64 };
+
+typedef struct pj_slot {
+	char key[PJ_SLOT_KEY_BYTES];
+	uint8_t key_tag;
+	uint64_t value;
+} pj_slot;
+
+/* What the 64-bit values of a task's slots are. */
+typedef enum pj_number { PJ_NUMBER_I64 = 1, PJ_NUMBER_F64 = 2 } pj_number;
+
+typedef struct pj_task pj_task;
+
+/*
+ * The part of a task that the inline functions below read. It is laid out for them and belongs to the engine: user
+ * code calls the functions and touches no field.
+ */
+struct pj_task {
+	pj_slot *next_slot, *end_slot;               /* the batch: where the next pair goes, and its end */
+	const char *readable;                        /* 32 bytes can be read from any address of ... */
+	size_t readable_len;                         /* ... [readable, readable + readable_len) */
+	const char *text;                            /* the text whose words and lines are indexed */
+	size_t text_len;
+	const uint32_t *word;                        /* next border in the index of words: start, end, start, ... */
+	const uint32_t *word_end;
+	const char *word_base;                       /* the borders count from here */
+	const char *word_taken;                      /* words that start before this address were taken */
+	const uint32_t *line;                        /* next newline in the index of lines */
+	const uint32_t *line_end;
+	const char *line_base;
+	const char *line_taken;                      /* lines that start before this address were taken */
+	uint64_t number;                             /* pj_number of the slots' values */
+	void (*batch_full)(pj_task *task);
+	void (*emit_long)(pj_task *task, pj_bytes key, uint64_t value);
+	int (*more_words)(pj_task *task, const char *from);
+	int (*more_lines)(pj_task *task, const char *from);
+};
+
+/* 32 bytes of ones, then 32 of zeros: loading from (pj_key_mask + 32 - n) keeps the first n of 32 bytes. */
+PJ_API extern const unsigned char pj_key_mask[64];
+
+/* ------------------------------------------------------------------------------------------------ words and lines */
+
+/* 1 if `byte` is ASCII white space (space, \t \n \v \f \r), else 0. */
+static inline int pj_is_space(unsigned char byte)
+{
+	return byte == ' ' || (unsigned)(byte - 9) < 5;
+}
+
+/* The plain form of pj_next_word, for bytes that are in no task. */
+static inline int pj_next_word_plain(pj_bytes *rest, pj_bytes *ret_word)
+{
+	const char *at = rest->ptr, *const end = at + rest->len;
+	while (at < end && pj_is_space((unsigned char)*at))
+		at++;
+	const char *const start = at;
+	while (at < end && !pj_is_space((unsigned char)*at))
+		at++;
+	*rest = (pj_bytes){at, (size_t)(end - at)};
+	*ret_word = (pj_bytes){start, (size_t)(at - start)};
+	return at > start;
+}
+
+/* The plain form of pj_next_line. */
+static inline int pj_next_line_plain(pj_bytes *rest, pj_bytes *ret_line)
+{
+	if (!rest->len)
+		return 0;
+	const char *const newline = (const char *)memchr(rest->ptr, '\n', rest->len);
+	const size_t len = newline ? (size_t)(newline - rest->ptr) : rest->len;
+	const size_t used = newline ? len + 1 : len;
+	*ret_line = (pj_bytes){rest->ptr, len};
+	*rest = (pj_bytes){rest->ptr + used, rest->len - used};
+	return 1;
+}
+
+/*
+ * Takes the next word (a longest sequence of bytes that are not ASCII white space) from the front of *rest.
+ *
+ * Returns 1 and sets *ret_word, with *rest cut to what follows the word; or 0, with *rest empty, when there is none.
+ * The word points into the text and lives until the mapper returns. Best on the text or the lines the mapper was given,
+ * from front to back; right on any bytes in any order.
+ */
+static inline int pj_next_word(pj_task *task, pj_bytes *rest, pj_bytes *ret_word)
+{
+	const char *const from = rest->ptr, *const end = from + rest->len;
+	/* The index holds if `from` is where the last word ended, or a byte behind it (a line's end was skipped). */
+	if (!PJ_LIKELY(task->word != task->word_end && (uintptr_t)(from - task->word_taken) <= 1)) {
+		if ((uintptr_t)(from - task->text) >= task->text_len || rest->len > task->text_len - (size_t)(from - task->text))
+			return pj_next_word_plain(rest, ret_word);
+		if (!task->more_words(task, from)) {
+			task->word_taken = end;
+			*rest = (pj_bytes){end, 0};
+			return 0;
+		}
+	}
+	const char *const start = task->word_base + task->word[0], *const stop = task->word_base + task->word[1];
+	if (!PJ_LIKELY(stop <= end)) {
+		if (start >= end) {
+			task->word_taken = end;
+			*rest = (pj_bytes){end, 0};
+			return 0;
+		}
+		/* The bytes end inside a word: index anew the next time. */
+		task->word = task->word_end;
+		return pj_next_word_plain(rest, ret_word);
+	}
+	task->word += 2;
+	task->word_taken = stop;
+	*ret_word = (pj_bytes){start, (size_t)(stop - start)};
+	*rest = (pj_bytes){stop, (size_t)(end - stop)};
+	return 1;
+}
+
+/*
+ * Takes the next line from the front of *rest, without its newline; a carriage return before it is part of the line.
+ *
+ * Returns 1 and sets *ret_line, with *rest cut to what follows the newline; or 0 when *rest is empty. A last line
+ * without newline counts. The line points into the text and lives until the mapper returns.
+ */
+static inline int pj_next_line(pj_task *task, pj_bytes *rest, pj_bytes *ret_line)
+{
+	const char *const from = rest->ptr, *const end = from + rest->len;
+	if (!PJ_LIKELY(task->line != task->line_end && from == task->line_taken)) {
+		if (!rest->len)
+			return 0;
+		if ((uintptr_t)(from - task->text) >= task->text_len || rest->len > task->text_len - (size_t)(from - task->text) ||
+		    !task->more_lines(task, from))
+			return pj_next_line_plain(rest, ret_line);
+	}
+	const char *const newline = task->line_base + *task->line;
+	if (!PJ_LIKELY(newline < end)) {
+		task->line = task->line_end;
+		return pj_next_line_plain(rest, ret_line);
+	}
+	task->line++;
+	task->line_taken = newline + 1;
+	*ret_line = (pj_bytes){from, (size_t)(newline - from)};
+	*rest = (pj_bytes){newline + 1, (size_t)(end - newline - 1)};
+	return 1;
+}
+
+/*
+ * Takes the next field from the front of *rest, up to the byte `separator` or the end.
+ *
+ * Returns 1 and sets *ret_field; *rest is what follows the separator. A line of n separators has n + 1 fields, of which
+ * any may be empty. After the last one rest->ptr is NULL, and the call returns 0; an empty *rest with a pointer is one
+ * empty field.
+ */
+static inline int pj_next_field(pj_bytes *rest, char separator, pj_bytes *ret_field)
+{
+	if (!rest->ptr)
+		return 0;
+	const char *const hit = rest->len ? (const char *)memchr(rest->ptr, separator, rest->len) : NULL;
+	const size_t len = hit ? (size_t)(hit - rest->ptr) : rest->len;
+	*ret_field = (pj_bytes){rest->ptr, len};
+	*rest = hit ? (pj_bytes){hit + 1, rest->len - len - 1} : (pj_bytes){NULL, 0};
+	return 1;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ emit */
+
+/*
+ * Emits a pair of any key and value. The bytes are copied; both may be empty and hold anything. For a reducer that
+ * takes numbers the value is read as decimal text.
+ */
+PJ_API void pj_emit(pj_task *task, pj_bytes key, pj_bytes value);
+
+/* Emits a number of the other kind than the reducer takes: it is converted. Called by the two functions below. */
+PJ_API void pj_emit_converted(pj_task *task, pj_bytes key, uint64_t value, pj_number number);
+
+/* Puts key and value into the next slot. For the two functions below. */
+static inline void pj_emit_slot(pj_task *task, pj_bytes key, uint64_t value)
+{
+	if (!PJ_LIKELY(key.len <= PJ_SLOT_KEY_BYTES)) {
+		task->emit_long(task, key, value);
+		return;
+	}
+	pj_slot *const slot = task->next_slot;
+#if defined(__SSE2__)
+	if (PJ_LIKELY((uintptr_t)(key.ptr - task->readable) < task->readable_len)) {
+		const unsigned char *const mask = pj_key_mask + 32 - key.len;
+		const __m128i low = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)key.ptr),
+						  _mm_loadu_si128((const __m128i *)(const void *)mask));
+		const __m128i high = _mm_and_si128(_mm_loadl_epi64((const __m128i *)(const void *)(key.ptr + 16)),
+						   _mm_loadl_epi64((const __m128i *)(const void *)(mask + 16)));
+		const __m128i tail = _mm_set_epi64x((long long)value, (long long)((uint64_t)(key.len + 1) << 56));
+		_mm_store_si128((__m128i *)(void *)slot, low);
+		_mm_store_si128((__m128i *)(void *)((char *)slot + 16), _mm_or_si128(high, tail));
+	} else
+#endif
+	{
+		memset(slot, 0, sizeof *slot);
+		if (key.len)
+			memcpy(slot->key, key.ptr, key.len);
+		slot->key_tag = (uint8_t)(key.len + 1);
+		slot->value = value;
+	}
+	task->next_slot = slot + 1;
+	if (!PJ_LIKELY(slot + 1 != task->end_slot))
+		task->batch_full(task);
+}
+
+/*
+ * Emits a pair whose value is an integer. For a reducer over numbers it stays one; for a general reducer, or none, the
+ * value is its decimal text.
+ */
+static inline void pj_emit_i64(pj_task *task, pj_bytes key, int64_t value)
+{
+	if (PJ_LIKELY(task->number == PJ_NUMBER_I64))
+		pj_emit_slot(task, key, (uint64_t)value);
+	else
+		pj_emit_converted(task, key, (uint64_t)value, PJ_NUMBER_I64);
+}
+
+/* Emits a pair whose value is a double; as text it is the shortest decimal that reads back the same. */
+static inline void pj_emit_f64(pj_task *task, pj_bytes key, double value)
+{
+	uint64_t bits;
+	memcpy(&bits, &value, sizeof bits);
+	if (PJ_LIKELY(task->number == PJ_NUMBER_F64))
+		pj_emit_slot(task, key, bits);
+	else
+		pj_emit_converted(task, key, bits, PJ_NUMBER_F64);
+}
+
+/* --------------------------------------------------------------------------------------------------- about the task */
+
+/* Where a byte of the text lies in the input. */
+typedef struct pj_place {
+	const char *file; /* the input's name; lives as long as the task */
+	uint64_t offset;  /* in bytes from the input's start */
+} pj_place;
+
+/*
+ * The place of `at`, an address inside the text (or at its end) that the mapper was given. {"", 0} for any other
+ * address, and in a reducer.
+ */
+PJ_API pj_place pj_task_place(const pj_task *task, const char *at);
+
+/* The parameters of the run (pj_options.params), the same in every worker; they live as long as the task. */
+PJ_API pj_bytes pj_task_params(const pj_task *task);
+
+/* The index of the map or reduce task. */
+PJ_API uint64_t pj_task_index(const pj_task *task);
+
+/*
+ * Records that the task has failed, with a reason after printf, and returns `status`, so that user code can write
+ * `return pj_task_fail(task, PJ_ERR_RECORD, "...")`. `at` is the place in the text that is to blame, or NULL.
+ */
+PJ_API pj_status pj_task_fail(pj_task *task, pj_status status, const char *at, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#ifdef __cplusplus
+}
+#endif
+#endif

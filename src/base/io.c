@@ -1,0 +1,133 @@
+/*
+ * io.c: see io.h.
+ */
+#include "base/io.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int pj__pread_full(int fd, void *to, size_t size, off_t offset, size_t *got)
+{
+	size_t done = 0;
+	while (done < size) {
+		const ssize_t n = pread(fd, (char *)to + done, size - done, offset + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*got = done;
+	return 0;
+}
+
+int pj__read_full(int fd, void *to, size_t size, size_t *got)
+{
+	size_t done = 0;
+	while (done < size) {
+		const ssize_t n = read(fd, (char *)to + done, size - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*got = done;
+	return 0;
+}
+
+int pj__pwrite_all(int fd, const void *from, size_t size, off_t offset)
+{
+	for (size_t done = 0; done < size;) {
+		const ssize_t n = pwrite(fd, (const char *)from + done, size - done, offset + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+int pj__write_all(int fd, const void *from, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		const ssize_t n = write(fd, (const char *)from + done, size - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+pj_status pj__pread_exactly(int fd, const char *name, void *to, size_t size, off_t offset, pj_error *error)
+{
+	size_t got = 0;
+	const int failed = pj__pread_full(fd, to, size, offset, &got);
+	if (failed) {
+		pj__fail(error, PJ_ERR_INPUT, failed, name, "cannot read");
+		pj__error_at(error, NULL, -1, offset);
+		return PJ_ERR_INPUT;
+	}
+	if (got < size) {
+		pj__fail(error, PJ_ERR_CORRUPT, 0, name, "stored bytes end too early");
+		pj__error_at(error, NULL, -1, offset + (off_t)got);
+		return PJ_ERR_CORRUPT;
+	}
+	return PJ_OK;
+}
+
+pj_status pj__pwrite_checked(int fd, const char *name, const void *from, size_t size, off_t offset, pj_error *error)
+{
+	const int failed = pj__pwrite_all(fd, from, size, offset);
+	if (!failed)
+		return PJ_OK;
+	const pj_status status = pj__status_of_errno(failed, PJ_ERR_OUTPUT);
+	pj__fail(error, status, failed, name, "cannot write %zu bytes", size);
+	pj__error_at(error, NULL, -1, offset);
+	return status;
+}
+
+pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error)
+{
+	const int fd = memfd_create(label, MFD_CLOEXEC);
+	if (fd < 0)
+		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_RESOURCE), errno, NULL,
+				"cannot make a memory file (%s)", label);
+	*ret_fd = fd;
+	return PJ_OK;
+}
+
+pj_status pj__map_shared(size_t size, void **ret_address, pj_error *error)
+{
+	int fd;
+	pj_status status = pj__memory_file("papjuice-shared", &fd, error);
+	if (status)
+		return status;
+	int failed = 0;
+	while ((failed = fallocate(fd, 0, 0, (off_t)size)) < 0 && errno == EINTR)
+		;
+	void *address = failed ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	const int saved = errno;
+	close(fd); /* the mapping keeps the memory */
+	if (address == MAP_FAILED)
+		return pj__fail(error, PJ_ERR_MEMORY, saved, NULL, "cannot get %zu bytes of shared memory", size);
+	*ret_address = address;
+	return PJ_OK;
+}
+
+int pj__close(int *fd)
+{
+	if (*fd < 0)
+		return 0;
+	const int failed = close(*fd);
+	*fd = -1;
+	return failed && errno != EINTR ? errno : 0;
+}

@@ -1,0 +1,45 @@
+/*
+ * io.h: reading and writing that finish what they began.
+ *
+ * Each call goes on after EINTR and short counts. The plain forms return 0 or an errno; the checked forms fill a
+ * pj_error with the file's name and the byte offset at which it happened.
+ */
+#ifndef PJ_BASE_IO_H
+#define PJ_BASE_IO_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* Reads up to `size` bytes at `offset`; fewer only at the end of the file. *got is set; returns 0 or an errno. */
+int pj__pread_full(int fd, void *to, size_t size, off_t offset, size_t *got);
+
+/* The same from the current position (pipes): reads until `size`, end of file or error. */
+int pj__read_full(int fd, void *to, size_t size, size_t *got);
+
+/* Writes all bytes at `offset`, or at the current position. Returns 0 or an errno. */
+int pj__pwrite_all(int fd, const void *from, size_t size, off_t offset);
+int pj__write_all(int fd, const void *from, size_t size);
+
+/* Reads exactly `size` bytes at `offset`; the end of the file before that is PJ_ERR_CORRUPT. */
+PJ_MUST_USE pj_status pj__pread_exactly(int fd, const char *name, void *to, size_t size, off_t offset,
+					pj_error *error);
+
+/* Writes all bytes at `offset`; a failure is PJ_ERR_MEMORY for a memory file, else PJ_ERR_OUTPUT. */
+PJ_MUST_USE pj_status pj__pwrite_checked(int fd, const char *name, const void *from, size_t size, off_t offset,
+					 pj_error *error);
+
+/* A memory file: no name anywhere, closed on exec, gone with its last descriptor. */
+PJ_MUST_USE pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error);
+
+/*
+ * Maps `size` bytes of new shared memory, inherited over fork. The memory is reserved before it is touched, so that a
+ * lack of it is PJ_ERR_MEMORY here and never a SIGBUS later. Unmap with munmap(address, size).
+ */
+PJ_MUST_USE pj_status pj__map_shared(size_t size, void **ret_address, pj_error *error);
+
+/* Closes *fd if it is open and sets it to -1; returns 0 or the errno of close. */
+int pj__close(int *fd);
+
+#endif

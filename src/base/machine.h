@@ -1,0 +1,19 @@
+/*
+ * machine.h: what the machine offers this process: processors, memory, clock.
+ */
+#ifndef PJ_BASE_MACHINE_H
+#define PJ_BASE_MACHINE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Processors this process may use: its affinity mask, cut to the cgroup's quota (v2 cpu.max, v1 cfs); at least 1. */
+unsigned pj__processors(void);
+
+/* Bytes of private (anonymous) memory that a process has in use, 0 if that cannot be known. */
+uint64_t pj__memory_of(pid_t pid);
+
+/* Nanoseconds of the monotonic clock. */
+uint64_t pj__now_ns(void);
+
+#endif

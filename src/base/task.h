@@ -1,0 +1,103 @@
+/*
+ * task.h: the inside of a pj_task.
+ *
+ * Three rooms meet in it and know nothing of each other: the reader (input) says where the text lies, the scanner
+ * (input) fills the indexes that the face reads, and whoever takes the pairs (shuffle, engine) gives `emit`,
+ * `batch_full` and `emit_long`. The first failure of a task is kept in `error`.
+ */
+#ifndef PJ_BASE_TASK_H
+#define PJ_BASE_TASK_H
+
+#include <papjuice/reducer.h>
+#include <papjuice/task.h>
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+enum {
+	PJ__BATCH = 128,        /* slots: enough to hide memory behind prefetching (performance.md, 4) */
+	PJ__WINDOW_BYTES = 4096 /* text indexed at a time: text and index stay in the first cache */
+};
+
+/* Positions found in one window; room for every byte being one, and for a vector's worth of overshoot. */
+typedef struct pj__index {
+	uint32_t at[PJ__WINDOW_BYTES + 128];
+	const char *next;  /* the next window starts here */
+	const char *open;  /* words: start of a word that goes on behind the window, or NULL */
+} pj__index;
+
+typedef struct pj__task pj__task;
+
+struct pj__task {
+	pj_task face; /* first: a pj_task * is a pj__task * */
+	_Alignas(64) pj_slot slots[PJ__BATCH];
+	pj__index words, lines;
+
+	void (*emit)(pj__task *task, pj_bytes key, pj_bytes value);
+	void *taker; /* whose `emit` it is */
+
+	uint64_t index;
+	pj_bytes params;
+	const char *file;      /* the input of `face.text` ... */
+	uint64_t file_offset;  /* ... and where in it the text begins */
+	volatile uint64_t *progress; /* counted up whenever something was done; never NULL */
+	uint64_t no_progress_page;   /* what `progress` points to when nobody watches */
+
+	pj_status status; /* the first failure, or PJ_OK */
+	pj_error error;
+};
+
+/* Zeroed memory for a struct that holds a task, aligned for it; to be freed. NULL: there is none. */
+void *pj__task_holder(size_t bytes);
+
+/* Makes an empty task whose batch is empty and whose text is none. `number` is what its slots hold. */
+void pj__task_init(pj__task *task, pj_number number);
+
+/* Sets the text that the mapper is about to get: 64 bytes behind it must be readable. */
+void pj__task_set_text(pj__task *task, pj_bytes text, const char *file, uint64_t file_offset);
+
+/* Keeps the first failure of the task. `error` may be NULL (the status says it all). */
+void pj__task_failed(pj__task *task, pj_status status, const pj_error *error);
+
+/* Hands what is in the batch to the taker. */
+static inline void pj__task_flush(pj__task *task)
+{
+	if (task->face.next_slot != task->slots)
+		task->face.batch_full(&task->face);
+}
+
+static inline pj_bytes pj__slot_key(const pj_slot *slot)
+{
+	return (pj_bytes){slot->key, (size_t)slot->key_tag - 1};
+}
+
+/* The slots that are filled, and their emptying. */
+static inline size_t pj__task_batch(const pj__task *task)
+{
+	return (size_t)(task->face.next_slot - task->slots);
+}
+
+static inline void pj__task_empty_batch(pj__task *task)
+{
+	task->face.next_slot = task->slots;
+	++*task->progress;
+}
+
+/*
+ * The plain takers of numbers, for tasks whose values are text (no reducer over numbers): each becomes its decimal
+ * text and goes to `emit`.
+ */
+void pj__task_batch_as_text(pj_task *face);
+void pj__task_long_as_text(pj_task *face, pj_bytes key, uint64_t value);
+
+/*
+ * The values of a key, wherever they come from: `next` takes the next one. It is the first field of what else the
+ * source needs to know.
+ */
+struct pj_values {
+	int (*next)(struct pj_values *values, pj_bytes *ret_value);
+	pj__task *task; /* to which a failure is told */
+};
+
+#endif

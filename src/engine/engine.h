@@ -1,0 +1,31 @@
+/*
+ * engine.h: who runs the tasks, and where.
+ */
+#ifndef PJ_ENGINE_ENGINE_H
+#define PJ_ENGINE_ENGINE_H
+
+#include "job/plan.h"
+#include "output/sink.h"
+
+/* What an engine gets: everything is settled, the sink is open. */
+typedef struct pj__run_state {
+	const pj__setup *setup;
+	pj__plan *plan;
+	pj__sink *sink;
+	pj_result *result;
+	uint64_t started_ns;
+} pj__run_state;
+
+/* The sequential reference: one process, the calling one, in the plainest code that is correct. */
+PJ_MUST_USE pj_status pj__engine_simple(pj__run_state *run, pj_error *error);
+
+/* Forked workers. */
+PJ_MUST_USE pj_status pj__engine_local(pj__run_state *run, pj_error *error);
+
+/* PJ_ERR_INTERRUPTED if the run is to stop. */
+PJ_MUST_USE pj_status pj__stopped(const pj__run_state *run, pj_error *error);
+
+/* Tells the caller how far the run is. */
+void pj__tell_progress(const pj__run_state *run, const char *phase, uint64_t done, uint64_t total, uint64_t retries);
+
+#endif

@@ -1,0 +1,560 @@
+/*
+ * leader.c: the leader's loop: give work to who is idle, wait for what happens, act on it, look after who is stuck.
+ *
+ * The schedule knows which task is where; this file connects it with processes and messages. A worker that is lost, for
+ * whatever reason, loses all that it had not published; the task it was working on is charged with the loss, and when
+ * one task has been charged too often the run fails with the reason of the last loss.
+ */
+#include "engine/leader.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/machine.h"
+
+enum { TICK_MS = 100, REFUSALS_MOST = 2 };
+static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000, spool_most = 512 << 20, sample_most = 1 << 20;
+
+static const char *phase_name(pj__phase phase)
+{
+	static const char *const names[] = {"map", "merge", "reduce"};
+	return names[phase];
+}
+
+/* ------------------------------------------------------------------------------------------------------ measuring */
+
+void pj__leader_measure(struct leader *leader)
+{
+	uint64_t bytes = pj__memory_of(getpid());
+	for (unsigned i = 0; i < leader->local.workers; i++) {
+		const pid_t pid = leader->dispatcher ? pj__dispatcher_pid(leader->dispatcher, i) : 0;
+		struct stat is;
+		if (pid)
+			bytes += pj__memory_of(pid);
+		if (fstat(leader->local.files[i], &is) == 0)
+			bytes += (uint64_t)is.st_blocks * 512;
+	}
+	for (size_t i = 0; i < leader->run->plan->sources.count; i++) {
+		const pj__source *source = &leader->run->plan->sources.at[i];
+		struct stat is;
+		if (source->kind == PJ__SOURCE_STREAM && fstat(source->spool, &is) == 0)
+			bytes += (uint64_t)is.st_blocks * 512;
+	}
+	if (bytes > leader->result->peak_bytes)
+		leader->result->peak_bytes = bytes;
+	leader->measured_ns = pj__now_ns();
+}
+
+static uint64_t bytes_mapped(const struct leader *leader)
+{
+	uint64_t bytes = leader->result->input_bytes;
+	for (unsigned i = 0; i < leader->local.workers; i++)
+		bytes += leader->slots[i].pending.bytes;
+	return bytes;
+}
+
+static void tell(struct leader *leader)
+{
+	const bool map = leader->phase == PJ__PHASE_MAP;
+	const bool known = leader->spool_ended && !leader->run->plan->sources.has_stream;
+	pj__tell_progress(leader->run, phase_name(leader->phase), map ? bytes_mapped(leader) : leader->schedule.done,
+			  map ? (known ? leader->run->plan->sources.bytes : 0) : leader->schedule.count,
+			  leader->result->failures);
+	leader->told_ns = pj__now_ns();
+}
+
+/* --------------------------------------------------------------------------------------------------- publishing */
+
+static void add_counts(pj__counts *to, const pj__counts *from)
+{
+	to->records += from->records;
+	to->bytes += from->bytes;
+	to->pairs += from->pairs;
+	to->runs += from->runs;
+	to->run_pairs += from->run_pairs;
+	to->run_bytes += from->run_bytes;
+	to->groups += from->groups;
+	to->part_pairs += from->part_pairs;
+	to->part_bytes += from->part_bytes;
+}
+
+/* What a slot did counts now. */
+static void settle_counts(struct leader *leader, struct slot *slot, const pj__counts *counts)
+{
+	pj_result *result = leader->result;
+	result->records += counts->records;
+	result->input_bytes += counts->bytes;
+	result->map_pairs += counts->pairs;
+	result->run_pairs += counts->run_pairs;
+	result->run_bytes += counts->run_bytes;
+	result->distinct_keys += counts->groups;
+	result->output_pairs += counts->part_pairs;
+	result->output_bytes += counts->part_bytes;
+	slot->useful = true;
+}
+
+static pj_status add_published(struct leader *leader, unsigned slot, uint64_t end, uint64_t runs, pj_error *error)
+{
+	const pj__slot_entry *entry = &leader->schedule.slots[slot];
+	leader->local.ends[slot] = end;
+	if (!runs)
+		return PJ_OK;
+	if (leader->published_count == leader->published_capacity) {
+		const size_t capacity = leader->published_capacity ? leader->published_capacity * 2 : 64;
+		pj__published *grown = reallocarray(leader->published, capacity, sizeof *grown);
+		if (!grown)
+			return pj__no_memory(error, capacity * sizeof *grown);
+		leader->published = grown;
+		leader->published_capacity = capacity;
+	}
+	leader->run_count += runs;
+	leader->published[leader->published_count++] = (pj__published){
+		.order = entry->count ? entry->held[0] : 0, .end = end, .slot = slot, .runs = (uint32_t)runs};
+	return PJ_OK;
+}
+
+/* Everything that the slot holds is in runs up to `end`. */
+static pj_status publish(struct leader *leader, unsigned slot, uint64_t end, pj_error *error)
+{
+	const pj_status status = add_published(leader, slot, end, leader->slots[slot].pending.runs, error);
+	if (status)
+		return status;
+	settle_counts(leader, &leader->slots[slot], &leader->slots[slot].pending);
+	leader->slots[slot].pending = (pj__counts){0};
+	pj__schedule_publish(&leader->schedule, slot);
+	return PJ_OK;
+}
+
+static bool is_streamed(const pj__plan *plan, size_t task)
+{
+	return plan->sources.has_stream &&
+	       plan->sources.at[plan->splits[plan->first[task]].source].kind == PJ__SOURCE_STREAM;
+}
+
+/* Gives back spooled bytes that no task needs any more: those of the done tasks at the front. */
+static void release_spool(struct leader *leader)
+{
+	const pj__plan *plan = leader->run->plan;
+	const pj__split *last = NULL;
+	for (; leader->released < leader->schedule.count; leader->released++) {
+		const size_t task = leader->released;
+		if (leader->schedule.tasks[task].state != PJ__TASK_DONE)
+			break;
+		if (is_streamed(plan, task)) {
+			last = &plan->splits[plan->first[task]];
+			leader->released_bytes += last->end - last->start;
+		}
+	}
+	/* The byte before a split tells whether a line begins there. */
+	if (last)
+		pj__spool_release(&leader->spool, last->source, last->end - 1);
+}
+
+/* Is as much spooled and not yet published as may be? */
+static bool spool_is_full(const struct leader *leader)
+{
+	return leader->spool.total - leader->released_bytes > spool_most;
+}
+
+/* --------------------------------------------------------------------------------------------------- giving work */
+
+static pj_status send(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
+{
+	struct slot *to = &leader->slots[slot];
+	if (!to->busy) {
+		to->progress_ns = pj__now_ns();
+		to->progress = pj__page_of(&leader->local, slot)->here.progress;
+	}
+	to->busy = true;
+	const pj_status status = pj__dispatcher_send(leader->dispatcher, slot, message, pj__message_bytes(message));
+	if (status == PJ_ERR_BUSY)
+		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker's queue is full");
+	return PJ_OK; /* if the worker is gone, its death will be told */
+}
+
+static pj__message make_message(const struct leader *leader, int64_t task, bool alone)
+{
+	const pj__plan *plan = leader->run->plan;
+	pj__message message = {.task = (uint64_t)task};
+	const size_t chunks = leader->schedule.count;
+	switch (leader->phase) {
+	case PJ__PHASE_MAP:
+		message.kind = PJ__MAP;
+		message.flags = alone ? PJ__ALONE : 0;
+		message.map.splitters = leader->splitters;
+		if (is_streamed(plan, (size_t)task)) {
+			message.flags |= PJ__SPLIT_GIVEN;
+			message.map.split = plan->splits[plan->first[task]];
+		}
+		break;
+	case PJ__PHASE_MERGE:
+	case PJ__PHASE_REDUCE: {
+		const uint64_t of = leader->phase == PJ__PHASE_MERGE ? leader->run_count : leader->buckets;
+		message.kind = leader->phase == PJ__PHASE_MERGE ? PJ__MERGE : PJ__REDUCE;
+		message.reduce.first = (uint32_t)(of * (uint64_t)task / chunks);
+		message.reduce.count = (uint32_t)(of * ((uint64_t)task + 1) / chunks) - message.reduce.first;
+		message.reduce.runs = leader->runs;
+		message.reduce.splitters = leader->splitters.count;
+		break;
+	}
+	}
+	return message;
+}
+
+/* Nothing waits: let a slot publish what it holds, if nothing can be added to it. */
+static pj_status settle_slot(struct leader *leader, unsigned slot, pj_error *error)
+{
+	const bool holds_runs = leader->phase == PJ__PHASE_MAP && !leader->makes_parts &&
+				leader->schedule.slots[slot].count > 0;
+	if (!holds_runs || (!leader->spool_ended && !spool_is_full(leader)))
+		return PJ_OK;
+	const pj__message message = {.kind = PJ__PUBLISH};
+	return send(leader, slot, &message, error);
+}
+
+/* Gives the first waiting task to a slot that is idle, starting its worker if it is dead. */
+static pj_status give_task(struct leader *leader, unsigned i, pj_error *error)
+{
+	struct slot *slot = &leader->slots[i];
+	if (slot->dead) {
+		const pj_status status = pj__dispatcher_start(leader->dispatcher, i, error);
+		if (status)
+			return status;
+		slot->dead = false;
+	}
+	if (leader->sampling == PJ__SAMPLE_WANTED) {
+		pj__message message = make_message(leader, pj__schedule_peek(&leader->schedule), false);
+		message.kind = PJ__SAMPLE;
+		if (message.flags & PJ__SPLIT_GIVEN && message.map.split.end - message.map.split.start > sample_most)
+			message.map.split.end = message.map.split.start + sample_most;
+		leader->sampling = PJ__SAMPLE_RUNNING;
+		leader->sampler = i;
+		return send(leader, i, &message, error);
+	}
+	bool alone;
+	const int64_t task = pj__schedule_take(&leader->schedule, i, &alone);
+	const pj__message message = make_message(leader, task, alone);
+	return send(leader, i, &message, error);
+}
+
+static pj_status give_work(struct leader *leader, pj_error *error)
+{
+	for (unsigned i = 0; i < leader->local.workers && leader->sampling != PJ__SAMPLE_RUNNING; i++) {
+		const struct slot *slot = &leader->slots[i];
+		if (slot->busy)
+			continue;
+		const int64_t next = pj__schedule_peek(&leader->schedule);
+		const bool none = next < 0 || (leader->makes_parts && !pj__parts_allow(leader, i, next));
+		const pj_status status = !none	      ? give_task(leader, i, error)
+					 : slot->dead ? PJ_OK
+						      : settle_slot(leader, i, error);
+		if (status)
+			return status;
+	}
+	if (leader->makes_parts)
+		pj__parts_pump(leader);
+	return PJ_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------- messages */
+
+static pj_status did_sample(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
+{
+	const pj__on_board sample = message->did.sample;
+	const pj__plan *plan = leader->run->plan;
+	pj__splitter *keys = malloc((sample.count + 1) * sizeof *keys);
+	if (!keys)
+		return pj__no_memory(error, sample.count * sizeof *keys);
+	pj__partition partition;
+	pj_status status = pj__pread_exactly(leader->local.files[slot], "sample", keys, sample.count * sizeof *keys,
+					     (off_t)sample.offset, error);
+	if (!status)
+		status = pj__partition_init(&partition, plan->parts, plan->ranges, keys, sample.count, error);
+	if (!status) {
+		leader->buckets = partition.buckets;
+		status = pj__leader_post(leader, partition.splitters, partition.ranges - 1,
+					 sizeof *partition.splitters, &leader->splitters, error);
+		pj__partition_fini(&partition);
+	}
+	free(keys);
+	return status;
+}
+
+static pj_status did(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
+{
+	struct slot *from = &leader->slots[slot];
+	pj_status status = PJ_OK;
+	from->busy = false;
+	leader->idle_deaths = 0;
+	if (message->kind == PJ__SAMPLED) {
+		leader->sampling = PJ__SAMPLE_DONE;
+		return did_sample(leader, slot, message, error);
+	}
+	if (message->kind != PJ__PUBLISHED)
+		status = pj__schedule_hold(&leader->schedule, slot, error);
+	if (status)
+		return status;
+	switch (message->kind) {
+	case PJ__MERGED:
+		pj__schedule_publish(&leader->schedule, slot);
+		from->useful = true;
+		return PJ_OK;
+	case PJ__MAPPED:
+	case PJ__PUBLISHED:
+		if (leader->makes_parts)
+			return pj__part_held(leader, slot, message->task, &message->did.counts, error);
+		add_counts(&from->pending, &message->did.counts);
+		if (message->kind == PJ__PUBLISHED || message->flags & PJ__IS_PUBLISHED)
+			status = publish(leader, slot, message->did.end, error);
+		release_spool(leader);
+		return status;
+	default:
+		return pj__part_held(leader, slot, message->task, &message->did.counts, error);
+	}
+}
+
+static pj_status hear(struct leader *leader, const pj__event *event, pj_error *error)
+{
+	pj__message message = {0};
+	memcpy(&message, event->message, event->size < sizeof message ? event->size : sizeof message);
+	struct slot *slot = &leader->slots[event->slot];
+	if (message.kind == PJ__FAILED) {
+		slot->failed = true;
+		slot->why = message.error;
+		return PJ_OK; /* its death follows */
+	}
+	if (message.kind != PJ__WRITTEN)
+		return did(leader, event->slot, &message, error);
+	const pj_status status = pj__part_written(leader, event->slot, &message, error);
+	if (status)
+		return status;
+	pj__schedule_publish_one(&leader->schedule, event->slot, message.task);
+	settle_counts(leader, slot, &leader->parts[message.task].counts);
+	if (leader->phase == PJ__PHASE_MAP)
+		release_spool(leader);
+	return PJ_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------- deaths */
+
+static void note_failure(struct leader *leader, int64_t task, int attempt, const pj_error *why)
+{
+	pj_result *result = leader->result;
+	if (result->failures < PJ_FAILURES_MAX) {
+		pj_failure *failure = &result->failure[result->failures];
+		char line[512];
+		snprintf(failure->phase, sizeof failure->phase, "%s", phase_name(leader->phase));
+		failure->task = task;
+		failure->attempt = attempt;
+		pj_error_format(why, line, sizeof line);
+		snprintf(failure->reason, sizeof failure->reason, "%.255s", line);
+	}
+	result->failures++;
+}
+
+/* Why a worker is gone, in words. */
+static pj_error describe_death(const struct leader *leader, const pj__event *event)
+{
+	const struct slot *slot = &leader->slots[event->slot];
+	pj_error why;
+	if (slot->failed)
+		return slot->why;
+	pj__fail(&why, PJ_ERR_CRASH, 0, NULL, "a worker died");
+	if (event->signal) {
+		why.signal = event->signal;
+		if (event->signal == SIGKILL)
+			pj__error_hint(&why, "SIGKILL: was it killed by hand, or for lack of memory?");
+	} else {
+		pj__error_reason(&why, "the user's code ended it with exit code %d", event->exit_code);
+	}
+	return why;
+}
+
+/* Adds where in the input the worker was. */
+static void add_place(const struct leader *leader, unsigned slot, int64_t task, pj_error *why)
+{
+	pj__error_at(why, phase_name(leader->phase), task, -1);
+	if (leader->phase != PJ__PHASE_MAP || why->file[0] || task < 0)
+		return;
+	const pj__whereabouts *here = &pj__page_of(&leader->local, slot)->here;
+	if (here->source < leader->run->plan->sources.count) {
+		snprintf(why->file, sizeof why->file, "%s", leader->run->plan->sources.at[here->source].name);
+		why->offset = (int64_t)here->offset;
+	}
+}
+
+/* Is a failure one that doing it again cannot mend? */
+static bool is_final(pj_status status)
+{
+	switch (status) {
+	case PJ_ERR_INPUT:
+	case PJ_ERR_CHANGED:
+	case PJ_ERR_OUTPUT:
+	case PJ_ERR_EXISTS:
+	case PJ_ERR_USAGE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static pj_status bury(struct leader *leader, const pj__event *event, pj_error *error)
+{
+	struct slot *slot = &leader->slots[event->slot];
+	pj_error why = describe_death(leader, event);
+	const bool refused = slot->failed && why.status != PJ_ERR_TIMEOUT;
+	const int64_t task = pj__schedule_lose(&leader->schedule, event->slot, refused);
+	add_place(leader, event->slot, task, &why);
+	pj__parts_lost(leader, event->slot);
+	const bool sampled = leader->sampling == PJ__SAMPLE_RUNNING && leader->sampler == event->slot;
+	*slot = (struct slot){.dead = true, .useful = slot->useful};
+	const pj__task_entry *entry = task >= 0 ? &leader->schedule.tasks[task] : NULL;
+	const int attempt = entry ? entry->crashes + entry->refusals : 0;
+	why.attempt = attempt;
+	note_failure(leader, task, attempt, &why);
+	if (sampled) {
+		/* No sample: the output does not depend on it, and the map will tell what is wrong. */
+		leader->sampling = PJ__SAMPLE_DONE;
+		return PJ_OK;
+	}
+	if (leader->phase == PJ__PHASE_MERGE) {
+		leader->merge_broken = true;
+		leader->merge_why = why;
+		return PJ_OK;
+	}
+	const unsigned attempts = leader->run->setup->options.attempts;
+	const unsigned refusals = attempts < REFUSALS_MOST ? attempts : REFUSALS_MOST;
+	const bool too_often = entry && (entry->crashes >= attempts || entry->refusals >= refusals);
+	const bool hopeless = !entry && (refused || ++leader->idle_deaths > 2 * leader->local.workers + attempts);
+	if (!too_often && !hopeless && !(refused && is_final(why.status)))
+		return PJ_OK;
+	if (error)
+		*error = why;
+	return why.status;
+}
+
+/* Kills workers that have made no progress for too long. */
+static void watch(struct leader *leader, uint64_t now)
+{
+	const uint64_t limit_ns = (uint64_t)leader->run->setup->options.timeout_ms * 1000000;
+	for (unsigned i = 0; i < leader->local.workers && limit_ns; i++) {
+		struct slot *slot = &leader->slots[i];
+		const uint64_t progress = pj__page_of(&leader->local, i)->here.progress;
+		if (!slot->busy || slot->failed)
+			continue;
+		if (progress != slot->progress) {
+			slot->progress = progress;
+			slot->progress_ns = now;
+		} else if (now - slot->progress_ns > limit_ns) {
+			slot->failed = true;
+			pj__fail(&slot->why, PJ_ERR_TIMEOUT, 0, NULL, "a worker made no progress for %u.%u s",
+				 leader->run->setup->options.timeout_ms / 1000,
+				 leader->run->setup->options.timeout_ms % 1000 / 100);
+			pj__error_hint(&slot->why, "--task-timeout sets how long it may take");
+			pj__dispatcher_kill(leader->dispatcher, i);
+		}
+	}
+}
+
+/* ------------------------------------------------------------------------------------------------------- the loop */
+
+static pj_status add_task(void *arg, pj__split split, pj_error *error)
+{
+	struct leader *leader = arg;
+	pj_status status = pj__plan_add(leader->run->plan, split, error);
+	if (!status)
+		status = pj__schedule_add(&leader->schedule, 1, error);
+	if (!status && leader->makes_parts)
+		status = pj__parts_grow(leader, leader->schedule.count, error);
+	return status;
+}
+
+/* May more of the streams be read now? */
+static bool may_spool(const struct leader *leader)
+{
+	return leader->phase == PJ__PHASE_MAP && !leader->spool_ended && !spool_is_full(leader);
+}
+
+static pj_status spool_some(struct leader *leader, pj_error *error)
+{
+	const pj_status status = pj__spool_step(&leader->spool, add_task, leader, error);
+	leader->spool_ended = pj__spool_ended(&leader->spool);
+	return status;
+}
+
+static pj_status act(struct leader *leader, const pj__event *event, pj_error *error)
+{
+	switch (event->kind) {
+	case PJ__EVENT_MESSAGE:
+		return hear(leader, event, error);
+	case PJ__EVENT_DEATH:
+		return bury(leader, event, error);
+	case PJ__EVENT_READABLE:
+		return spool_some(leader, error);
+	default:
+		return PJ_OK;
+	}
+}
+
+static pj_status look_after(struct leader *leader, pj_error *error)
+{
+	const uint64_t now = pj__now_ns();
+	const pj_status status = pj__stopped(leader->run, error);
+	if (status)
+		return status;
+	if (now - leader->told_ns >= tick_ns) {
+		watch(leader, now);
+		tell(leader);
+	}
+	if (now - leader->measured_ns >= tick_ns)
+		pj__leader_measure(leader);
+	return PJ_OK;
+}
+
+static bool finished(const struct leader *leader)
+{
+	return leader->merge_broken ||
+	       (pj__schedule_finished(&leader->schedule) && (leader->phase != PJ__PHASE_MAP || leader->spool_ended));
+}
+
+pj_status pj__leader_run(struct leader *leader, pj__phase phase, pj_error *error)
+{
+	leader->phase = phase;
+	pj_status status = PJ_OK;
+	while (!status && !finished(leader)) {
+		status = give_work(leader, error);
+		if (status)
+			break;
+		const bool spools = may_spool(leader);
+		const int fd = spools ? pj__spool_descriptor(&leader->spool) : -1;
+		const bool at_once = spools && fd < 0;
+		pj__event event;
+		pj__dispatcher_watch(leader->dispatcher, fd);
+		status = pj__dispatcher_wait(leader->dispatcher, at_once ? 0 : TICK_MS, &event, error);
+		if (!status)
+			status = act(leader, &event, error);
+		if (!status && at_once)
+			status = spool_some(leader, error);
+		if (!status)
+			status = look_after(leader, error);
+	}
+	pj__dispatcher_watch(leader->dispatcher, -1);
+	leader->result->attempts += leader->schedule.attempts;
+	return status;
+}
+
+pj_status pj__leader_post(struct leader *leader, const void *items, size_t count, size_t item_bytes,
+			  pj__on_board *ret_list, pj_error *error)
+{
+	const pj_status status = pj__pwrite_checked(leader->local.board, "board", items, count * item_bytes,
+						    (off_t)leader->board_end, error);
+	if (status)
+		return status;
+	*ret_list = (pj__on_board){leader->board_end, count};
+	leader->board_end += count * item_bytes;
+	return PJ_OK;
+}

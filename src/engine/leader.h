@@ -1,0 +1,108 @@
+/*
+ * leader.h: what the leader of the local engine has in hand (local.c: its phases; leader.c: its loop; parts.c: the order
+ * of the output).
+ */
+#ifndef PJ_ENGINE_LEADER_H
+#define PJ_ENGINE_LEADER_H
+
+#include "engine/local.h"
+#include "input/spool.h"
+#include "job/schedule.h"
+#include "mp/dispatcher.h"
+
+typedef enum pj__phase { PJ__PHASE_MAP, PJ__PHASE_MERGE, PJ__PHASE_REDUCE } pj__phase;
+
+/* Before the map, one worker takes a sample of the keys, if there are to be ranges of them. */
+typedef enum pj__sampling { PJ__SAMPLE_DONE, PJ__SAMPLE_WANTED, PJ__SAMPLE_RUNNING } pj__sampling;
+
+/* A worker, as the leader sees it. */
+struct slot {
+	bool busy;             /* it has a message that it will answer */
+	bool dead;             /* to be started again when there is work */
+	bool useful;           /* a task of it was published */
+	pj__counts pending;    /* of what it has not published */
+	uint64_t held_bytes;   /* of parts that are not written */
+	uint64_t progress;     /* when the leader last looked ... */
+	uint64_t progress_ns;  /* ... it had moved at this time */
+	bool failed;           /* it told why it ends: */
+	pj_error why;
+};
+
+/* A part of the output: of a reduce task, or of a map task of a map-only job. */
+struct part {
+	uint64_t bytes;        /* UINT64_MAX: not known yet */
+	uint32_t slot;         /* that holds it */
+	bool held, told, written;
+	pj__counts counts;     /* of the attempt that made it */
+};
+
+struct leader {
+	pj__local local;
+	pj__run_state *run;
+	pj_result *result;
+	pj__dispatcher *dispatcher;
+	pj__schedule schedule;
+	pj__phase phase;
+	struct slot *slots;
+	unsigned idle_deaths;  /* in a row, of workers that had no task */
+	pj__spool spool;
+	bool spool_ended;
+	size_t released;       /* tasks at the front that are done ... */
+	uint64_t released_bytes; /* ... and the spooled bytes among theirs */
+	pj__sampling sampling;
+	unsigned sampler;      /* slot that takes the sample */
+	bool merge_broken;     /* a worker died while it merged: the dict is worthless */
+	pj_error merge_why;
+	/* what is on the board */
+	uint64_t board_end;
+	pj__on_board splitters, runs;
+	uint32_t buckets;
+	pj__published *published;
+	size_t published_count, published_capacity;
+	uint64_t run_count;    /* blobs in all of them */
+	/* parts in order */
+	bool makes_parts;
+	struct part *parts;
+	size_t part_count, part_capacity;
+	size_t part_sized;     /* parts before this have an offset */
+	uint64_t part_offset;  /* of part `part_sized` */
+	size_t part_next;      /* the first that is not written */
+	size_t part_waiting;   /* parts that are held and not told to be written */
+	uint64_t *part_offsets;
+	/* watching */
+	uint64_t measured_ns, told_ns;
+};
+
+/* Runs the schedule's tasks in the phase until all are done. */
+PJ_MUST_USE pj_status pj__leader_run(struct leader *leader, pj__phase phase, pj_error *error);
+
+/* Appends a list to the board. */
+PJ_MUST_USE pj_status pj__leader_post(struct leader *leader, const void *items, size_t count, size_t item_bytes,
+				      pj__on_board *ret_list, pj_error *error);
+
+/* Memory of all processes now; keeps the highest. */
+void pj__leader_measure(struct leader *leader);
+
+/* ---- parts.c ---- */
+
+/* Makes room for `count` parts. */
+PJ_MUST_USE pj_status pj__parts_grow(struct leader *leader, size_t count, pj_error *error);
+
+/* A slot holds a part; `counts` is what its attempt did. */
+PJ_MUST_USE pj_status pj__part_held(struct leader *leader, unsigned slot, size_t part, const pj__counts *counts,
+				    pj_error *error);
+
+/* Tells workers to write what can be written. */
+void pj__parts_pump(struct leader *leader);
+
+/* A slot has written a part; for a stream it lies parked in the slot's file. */
+PJ_MUST_USE pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__message *message,
+				       pj_error *error);
+
+/* The parts that a slot held are gone. */
+void pj__parts_lost(struct leader *leader, unsigned slot);
+
+/* May the slot take a task, seeing how much it holds? */
+bool pj__parts_allow(const struct leader *leader, unsigned slot, int64_t task);
+
+#endif

@@ -1,0 +1,137 @@
+/*
+ * local.h: the local engine, one leader and its workers; what both sides know.
+ *
+ * The leader (leader.c) forks the workers, hands out tasks, publishes what they finish and puts the output together.
+ * A worker (worker.c) maps into a writer of its own, which appends runs to the worker's own file, and reduces from the
+ * runs of all. Nothing is mapped shared but one status page for each worker, so a wild pointer reaches nobody else.
+ *
+ *     leader                                worker
+ *       SAMPLE ------------------------------->    map a little, to learn how keys are spread
+ *       <------------------------------ SAMPLED    ... splitters, in the worker's file
+ *       MAP task, splits ---------------------->   map a task
+ *       <------------------------------- MAPPED    held in the table, or published with runs up to `end`
+ *       PUBLISH ------------------------------->   write the table as a run
+ *       <---------------------------- PUBLISHED    runs up to `end`
+ *       MERGE task ---------------------------->   (sorter shared) merge published runs into the shared dict
+ *       <------------------------------- MERGED
+ *       REDUCE task, buckets ------------------>   reduce them to a part, which is held
+ *       <------------------------------ REDUCED    bytes of the part
+ *       WRITE task, offset -------------------->   write the part to where it belongs
+ *       <------------------------------ WRITTEN    (a stream's part: where in the worker's file it lies)
+ *       <------------------------------- FAILED    at any time, and the worker exits
+ *
+ * A map task of a map-only job makes a part, too: it is mapped, held and written like a reduced one.
+ *
+ * What is decided when the workers are running already (splitters, list of runs) is in a memory file, the board, which
+ * the leader writes and the workers read.
+ */
+#ifndef PJ_ENGINE_LOCAL_H
+#define PJ_ENGINE_LOCAL_H
+
+#include "engine/engine.h"
+#include "job/map.h"
+#include "shuffle/partition.h"
+
+typedef enum pj__message_kind {
+	PJ__SAMPLE = 1,
+	PJ__MAP,
+	PJ__PUBLISH,
+	PJ__MERGE,
+	PJ__REDUCE,
+	PJ__WRITE,
+	PJ__SAMPLED = 101,
+	PJ__MAPPED,
+	PJ__PUBLISHED,
+	PJ__MERGED,
+	PJ__REDUCED,
+	PJ__WRITTEN,
+	PJ__FAILED
+} pj__message_kind;
+
+/* Counts of what an attempt did; they are added up when it is published. */
+typedef struct pj__counts {
+	uint64_t records, bytes, pairs, runs, run_pairs, run_bytes, groups, part_pairs, part_bytes;
+} pj__counts;
+
+/* A list on the board. */
+typedef struct pj__on_board {
+	uint64_t offset, count;
+} pj__on_board;
+
+/* Where a published run of a worker's file ends, and the order of its pairs. */
+typedef struct pj__published {
+	uint64_t order; /* of its first task */
+	uint64_t end;   /* in the file: the footer lies before it */
+	uint32_t slot;
+	uint32_t runs;  /* blobs, one behind another, that end there */
+} pj__published;
+
+typedef struct pj__message {
+	uint32_t kind;
+	uint32_t flags;            /* see below */
+	uint64_t task;
+	union {
+		struct {           /* SAMPLE, MAP */
+			pj__split split;        /* with PJ__SPLIT_GIVEN: of a stream; else the plan has the splits */
+			pj__on_board splitters; /* of MAP */
+		} map;
+		struct {           /* MERGE, REDUCE */
+			uint32_t first, count;  /* buckets; of MERGE: published runs on the board */
+			pj__on_board runs;
+			uint64_t splitters;     /* number of them that MAP told */
+		} reduce;
+		struct {           /* WRITE; WRITTEN */
+			uint64_t offset, bytes;
+		} write;
+		struct {           /* SAMPLED, MAPPED, PUBLISHED, REDUCED */
+			pj__counts counts;
+			uint64_t end;           /* of the runs in the worker's file */
+			pj__on_board sample;    /* SAMPLED: in the worker's file */
+		} did;
+		pj_error error;    /* FAILED */
+	};
+} pj__message;
+
+/* How much of a message is sent: only a failure needs all of it. */
+static inline size_t pj__message_bytes(const pj__message *message)
+{
+	return message->kind == PJ__FAILED ? sizeof *message
+					   : offsetof(pj__message, did) + sizeof message->did;
+}
+
+enum {
+	PJ__SPLIT_GIVEN = 1, /* MAP: the message holds the split */
+	PJ__ALONE = 2,       /* MAP: publish with this task */
+	PJ__IS_PUBLISHED = 4 /* MAPPED: all that was held is in runs up to `end` */
+};
+
+/* One to a worker, on a page of its own, written by it and read by the leader. */
+typedef struct pj__status_page {
+	pj__whereabouts here;
+} pj__status_page;
+
+enum { PJ__PAGE_BYTES = 4096 };
+
+/* What a worker inherits by being forked. The leader changes it only between forks. */
+typedef struct pj__local {
+	pj__run_state *run;
+	pj__setup *setup;      /* of this process */
+	unsigned workers;
+	int *files;            /* of each slot: its runs and parked parts */
+	uint64_t *ends;        /* of each slot: bytes of its file that are published */
+	int board;
+	char *pages;           /* PJ__PAGE_BYTES for each slot */
+	uint64_t seed;         /* of hash tables */
+	bool reducing;         /* workers forked now come after the map */
+	struct pj__shared_dict *shared; /* sorter shared: the dict at hand; else NULL */
+} pj__local;
+
+static inline pj__status_page *pj__page_of(const pj__local *local, unsigned slot)
+{
+	return (pj__status_page *)(void *)(local->pages + (size_t)slot * PJ__PAGE_BYTES);
+}
+
+/* A worker's life (worker.c). */
+int pj__worker_run(void *local, unsigned slot, int channel);
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * parts.c: the parts of the output, brought into order.
+ *
+ * Workers finish parts in any order and hold them. Into a file a part may be written as soon as the sizes of all earlier
+ * ones are known: it has its offset then. A part of a folder is a file of its own. For a stream or a function a part's
+ * turn comes when all earlier ones have been written: it is parked in the worker's file, from where the leader takes it.
+ *
+ *     part       0        1        2        3
+ *     size       known    known    ?        known
+ *     offset     0        size 0   sum      not yet
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/io.h"
+#include "engine/leader.h"
+#include "output/part.h"
+
+static const uint64_t hold_most = 256 << 20, stream_bytes = 1 << 20;
+
+static bool in_order(const struct leader *leader)
+{
+	return leader->run->sink->kind == PJ__SINK_STREAM || leader->run->sink->kind == PJ__SINK_FUNCTION;
+}
+
+pj_status pj__parts_grow(struct leader *leader, size_t count, pj_error *error)
+{
+	if (count > leader->part_capacity) {
+		const size_t doubled = leader->part_capacity * 2, capacity = doubled > count ? doubled : count;
+		struct part *parts = reallocarray(leader->parts, capacity, sizeof *parts);
+		if (parts)
+			leader->parts = parts;
+		uint64_t *offsets = reallocarray(leader->part_offsets, capacity, sizeof *offsets);
+		if (offsets)
+			leader->part_offsets = offsets;
+		if (!parts || !offsets)
+			return pj__no_memory(error, capacity * sizeof *parts);
+		leader->part_capacity = capacity;
+	}
+	for (; leader->part_count < count; leader->part_count++)
+		leader->parts[leader->part_count] = (struct part){.bytes = UINT64_MAX};
+	return PJ_OK;
+}
+
+pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, const pj__counts *counts, pj_error *error)
+{
+	struct part *part = &leader->parts[index];
+	const uint64_t bytes = counts->part_bytes;
+	if (part->bytes != UINT64_MAX && part->bytes != bytes) {
+		pj__fail(error, PJ_ERR_USER, 0, NULL, "a task that was done again gave another result");
+		pj__error_reason(error, "%llu bytes, then %llu", (unsigned long long)part->bytes,
+				 (unsigned long long)bytes);
+		pj__error_hint(error, "the user's code must be deterministic");
+		pj__error_at(error, leader->phase == PJ__PHASE_MAP ? "map" : "reduce", (int64_t)index, -1);
+		return PJ_ERR_USER;
+	}
+	part->bytes = bytes;
+	part->slot = slot;
+	part->counts = *counts;
+	part->held = true;
+	part->told = false;
+	leader->part_waiting++;
+	leader->slots[slot].held_bytes += bytes;
+	while (leader->part_sized < leader->part_count && leader->parts[leader->part_sized].bytes != UINT64_MAX) {
+		leader->part_offsets[leader->part_sized] = leader->part_offset;
+		leader->part_offset += leader->parts[leader->part_sized++].bytes;
+	}
+	pj__parts_pump(leader);
+	return PJ_OK;
+}
+
+static bool is_ready(const struct leader *leader, size_t index)
+{
+	const struct part *part = &leader->parts[index];
+	if (!part->held || part->told || part->written)
+		return false;
+	if (in_order(leader))
+		return index == leader->part_next;
+	return leader->run->sink->kind == PJ__SINK_FOLDER || index < leader->part_sized;
+}
+
+void pj__parts_pump(struct leader *leader)
+{
+	while (leader->part_next < leader->part_count && leader->parts[leader->part_next].written)
+		leader->part_next++;
+	const bool folder = leader->run->sink->kind == PJ__SINK_FOLDER;
+	const size_t end = in_order(leader)			 ? leader->part_next + 1
+			   : folder				 ? leader->part_count
+								 : leader->part_sized;
+	for (size_t i = leader->part_next; i < end && i < leader->part_count && leader->part_waiting; i++) {
+		if (!is_ready(leader, i))
+			continue;
+		pj__message message = {.kind = PJ__WRITE, .task = i};
+		message.write.offset = folder || in_order(leader) ? 0 : leader->part_offsets[i];
+		/* A queue that is full is served later; a worker that is gone is heard of. */
+		if (!pj__dispatcher_send(leader->dispatcher, leader->parts[i].slot, &message, pj__message_bytes(&message))) {
+			leader->parts[i].told = true;
+			leader->part_waiting--;
+		}
+	}
+}
+
+/* Takes a parked part from a worker's file, to the stream or the function. */
+static pj_status take_parked(struct leader *leader, unsigned slot, uint64_t offset, uint64_t bytes, pj_error *error)
+{
+	pj__sink *sink = leader->run->sink;
+	const bool whole = sink->kind == PJ__SINK_FUNCTION; /* pairs are not cut */
+	const size_t room = whole || bytes < stream_bytes ? bytes : stream_bytes;
+	char *buffer = malloc(room + 1);
+	if (!buffer)
+		return pj__no_memory(error, room);
+	pj_status status = PJ_OK;
+	for (uint64_t done = 0; done < bytes && !status;) {
+		const size_t step = bytes - done < room ? (size_t)(bytes - done) : room;
+		status = pj__pread_exactly(leader->local.files[slot], "parked part", buffer, step,
+					   (off_t)(offset + done), error);
+		if (!status)
+			status = whole ? pj__part_deliver((pj_bytes){buffer, step}, &sink->output, error)
+				       : pj__sink_stream(sink, (pj_bytes){buffer, step}, error);
+		if (!status)
+			status = pj__stopped(leader->run, error);
+		done += step;
+	}
+	free(buffer);
+	/* Only memory is at stake: where it cannot be given back it is kept. */
+	if (bytes)
+		(void)fallocate(leader->local.files[slot], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+				(off_t)bytes);
+	return status;
+}
+
+pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
+{
+	if (message->task >= leader->part_count || !leader->parts[message->task].told)
+		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker wrote a part that it was not told to");
+	struct part *part = &leader->parts[message->task];
+	if (in_order(leader)) {
+		leader->local.ends[slot] = message->write.offset + message->write.bytes;
+		const pj_status status =
+			take_parked(leader, slot, message->write.offset, message->write.bytes, error);
+		if (status)
+			return status;
+	}
+	part->written = true;
+	part->held = false;
+	leader->slots[slot].held_bytes -= part->bytes;
+	pj__parts_pump(leader);
+	return PJ_OK;
+}
+
+void pj__parts_lost(struct leader *leader, unsigned slot)
+{
+	for (size_t i = leader->part_next; i < leader->part_count; i++) {
+		struct part *part = &leader->parts[i];
+		if (!part->held || part->slot != slot)
+			continue;
+		leader->part_waiting -= !part->told;
+		part->held = part->told = false;
+	}
+	leader->slots[slot].held_bytes = 0;
+}
+
+bool pj__parts_allow(const struct leader *leader, unsigned slot, int64_t task)
+{
+	/* The first part that is missing may always be made: all others wait for it. */
+	return leader->slots[slot].held_bytes < hold_most || task <= (int64_t)leader->part_next;
+}

@@ -1,0 +1,110 @@
+/*
+ * run.c: pj_run, the phases that both engines share: settle, plan, open the output, (engine), check, commit.
+ */
+#include "base/machine.h"
+#include "engine/engine.h"
+
+pj_status pj__stopped(const pj__run_state *run, pj_error *error)
+{
+	const volatile sig_atomic_t *stop = run->setup->options.stop;
+	const int signal = stop ? *stop : 0;
+	if (!signal)
+		return PJ_OK;
+	pj__fail(error, PJ_ERR_INTERRUPTED, 0, NULL, "the run was stopped");
+	if (error)
+		error->signal = signal;
+	return PJ_ERR_INTERRUPTED;
+}
+
+static double seconds_since(uint64_t start_ns)
+{
+	return (double)(pj__now_ns() - start_ns) * 1e-9;
+}
+
+void pj__tell_progress(const pj__run_state *run, const char *phase, uint64_t done, uint64_t total, uint64_t retries)
+{
+	const pj_options *options = &run->setup->options;
+	if (!options->progress)
+		return;
+	const pj_progress progress = {
+		.phase = phase,
+		.done = done,
+		.total = total,
+		.records = run->result->records,
+		.seconds = seconds_since(run->started_ns),
+		.workers = run->result->workers,
+		.retries = retries,
+	};
+	options->progress(options->progress_arg, &progress);
+}
+
+/* An output that is also an input would be replaced while it is read. */
+static pj_status refuse_own_input(const pj__run_state *run, pj_error *error)
+{
+	if (!run->sink->exists)
+		return PJ_OK;
+	for (size_t i = 0; i < run->plan->sources.count; i++) {
+		const pj__source *source = &run->plan->sources.at[i];
+		if (source->kind == PJ__SOURCE_FILE && source->inode == run->sink->inode &&
+		    source->device == run->sink->device) {
+			pj__fail(error, PJ_ERR_EXISTS, 0, run->sink->path, "the output is also an input");
+			pj__error_hint(error, "choose another path with -o");
+			return PJ_ERR_EXISTS;
+		}
+	}
+	return PJ_OK;
+}
+
+static pj_status run_engine(pj__run_state *run, pj_error *error)
+{
+	pj_status status = refuse_own_input(run, error);
+	if (status)
+		return status;
+	status = run->setup->options.sorter == PJ_SORTER_SIMPLE ? pj__engine_simple(run, error)
+								: pj__engine_local(run, error);
+	const uint64_t begun = pj__now_ns();
+	if (!status)
+		status = pj__sources_check(&run->plan->sources, &run->result->inputs_grown, error);
+	if (!status)
+		status = pj__stopped(run, error);
+	if (!status)
+		status = pj__sink_commit(run->sink, error);
+	run->result->commit_seconds = seconds_since(begun);
+	return status;
+}
+
+static pj_status run_planned(pj__run_state *run, pj_error *error)
+{
+	const pj__setup *setup = run->setup;
+	pj__sink sink;
+	pj__plan plan;
+	pj_status status = pj__sink_open(&sink, &setup->options.output, error);
+	if (status)
+		return status;
+	status = pj__plan_init(&plan, setup, sink.kind == PJ__SINK_FOLDER, error);
+	if (!status) {
+		run->sink = &sink;
+		run->plan = &plan;
+		run->result->inputs = plan.sources.count;
+		run->result->plan_seconds = seconds_since(run->started_ns);
+		status = run_engine(run, error);
+		pj__plan_fini(&plan);
+	}
+	pj__sink_close(&sink);
+	return status;
+}
+
+pj_status pj_run(const pj_job *job, const pj_options *options, pj_result *ret_result, pj_error *error)
+{
+	pj_result *result = ret_result, unwanted;
+	if (!result)
+		result = &unwanted;
+	memset(result, 0, sizeof *result);
+	pj__setup setup;
+	pj__run_state run = {.setup = &setup, .result = result, .started_ns = pj__now_ns()};
+	pj_status status = pj__setup_init(&setup, job, options, error);
+	if (!status)
+		status = run_planned(&run, error);
+	result->total_seconds = seconds_since(run.started_ns);
+	return status;
+}

@@ -1,0 +1,407 @@
+/*
+ * simple.c: the sequential reference.
+ *
+ * Every map task in order, in this process; every key in one dict with its values in the order in which they came (or,
+ * for an aggregate, the state that they have been added to); the keys sorted; the reducer called for each. Nothing here
+ * is shared with the fast path but the reading of the input, the meaning of a reducer and the sink: what the other
+ * engines do is held against this.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/machine.h"
+#include "engine/engine.h"
+#include "job/map.h"
+#include "job/reduce.h"
+#include "shuffle/combine.h"
+#include "shuffle/partition.h"
+#include "shuffle/writer.h"
+#include "input/spool.h"
+
+enum { WRITE_BYTES = 1 << 20 };
+
+/* A key: its state, or its values, each behind its length. */
+struct group {
+	struct group *next; /* in the same chain of the dict */
+	uint64_t hash;
+	pj_text values;
+	size_t key_len;
+	_Alignas(16) char bytes[]; /* state (rounded up to 16), then the key */
+};
+
+struct simple {
+	pj__run_state *run;
+	const pj_job *job;
+	pj__task task;
+	struct group **chains;
+	size_t chain_count, count;
+	size_t state_bytes;
+	uint64_t output_at;    /* FILE: bytes written */
+	pj__part part;
+};
+
+static pj_bytes key_of(const struct simple *simple, const struct group *group)
+{
+	return (pj_bytes){group->bytes + simple->state_bytes, group->key_len};
+}
+
+/* FNV-1a (Fowler, Noll, Vo). */
+static uint64_t hash_of(pj_bytes key)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (size_t i = 0; i < key.len; i++)
+		hash = (hash ^ (unsigned char)key.ptr[i]) * 0x100000001b3u;
+	return hash ^ hash >> 32;
+}
+
+static bool grow(struct simple *simple)
+{
+	const size_t count = simple->chain_count ? simple->chain_count * 2 : 1024;
+	struct group **chains = calloc(count, sizeof *chains);
+	if (!chains)
+		return false;
+	for (size_t i = 0; i < simple->chain_count; i++) {
+		for (struct group *group = simple->chains[i], *next; group; group = next) {
+			next = group->next;
+			group->next = chains[group->hash & (count - 1)];
+			chains[group->hash & (count - 1)] = group;
+		}
+	}
+	free(simple->chains);
+	simple->chains = chains;
+	simple->chain_count = count;
+	return true;
+}
+
+static struct group *no_room(struct simple *simple, size_t bytes)
+{
+	pj_error error;
+	pj__no_memory(&error, bytes);
+	pj__error_hint(&error, "--sorter plex needs less memory");
+	pj__task_failed(&simple->task, PJ_ERR_MEMORY, &error);
+	return NULL;
+}
+
+/* The group of a key, made if it is new; NULL: the task has failed. */
+static struct group *find(struct simple *simple, pj_bytes key)
+{
+	const uint64_t hash = hash_of(key);
+	simple->run->result->map_pairs++;
+	if (simple->chain_count)
+		for (struct group *group = simple->chains[hash & (simple->chain_count - 1)]; group; group = group->next)
+			if (group->hash == hash && pj_bytes_equal(key_of(simple, group), key))
+				return group;
+	if (simple->count >= simple->chain_count && !grow(simple))
+		return no_room(simple, simple->chain_count * 2 * sizeof *simple->chains);
+	struct group *group = malloc(sizeof *group + simple->state_bytes + key.len);
+	if (!group)
+		return no_room(simple, key.len);
+	*group = (struct group){.hash = hash, .key_len = key.len};
+	if (simple->state_bytes)
+		pj__state_init(simple->job->reducer.aggregate, simple->job->reducer.arg, group->bytes);
+	if (key.len)
+		memcpy(group->bytes + simple->state_bytes, key.ptr, key.len);
+	group->next = simple->chains[hash & (simple->chain_count - 1)];
+	simple->chains[hash & (simple->chain_count - 1)] = group;
+	simple->count++;
+	return group;
+}
+
+static void take_pair(pj__task *task, pj_bytes key, pj_bytes value)
+{
+	struct simple *simple = task->taker;
+	const pj_aggregate *aggregate = simple->job->reducer.aggregate;
+	struct group *group = task->status ? NULL : find(simple, key);
+	uint64_t number;
+	if (!group)
+		return;
+	if (!aggregate) {
+		pj_text_bytes(&group->values, (pj_bytes){(const char *)&value.len, sizeof value.len});
+		pj_text_bytes(&group->values, value);
+		if (group->values.failed)
+			no_room(simple, group->values.capacity * 2);
+	} else if (aggregate->takes == PJ_TAKES_BYTES) {
+		aggregate->add_bytes(group->bytes, value, simple->job->reducer.arg);
+	} else if (pj__read_number(task, aggregate->takes, value, &number)) {
+		pj__state_add_number(aggregate, simple->job->reducer.arg, group->bytes, number);
+	}
+}
+
+static void take_number(pj_task *face, pj_bytes key, uint64_t value)
+{
+	struct simple *simple = ((pj__task *)face)->taker;
+	struct group *group = simple->task.status ? NULL : find(simple, key);
+	if (group)
+		pj__state_add_number(simple->job->reducer.aggregate, simple->job->reducer.arg, group->bytes, value);
+}
+
+static void take_long_number(pj_task *face, pj_bytes key, uint64_t value)
+{
+	pj__task_flush((pj__task *)face); /* in the order of emission */
+	take_number(face, key, value);
+}
+
+static void take_numbers(pj_task *face)
+{
+	pj__task *task = (pj__task *)face;
+	const size_t count = pj__task_batch(task);
+	pj__task_empty_batch(task);
+	for (size_t i = 0; i < count; i++)
+		take_number(face, pj__slot_key(&task->slots[i]), task->slots[i].value);
+}
+
+static void attach(struct simple *simple)
+{
+	pj__task *task = &simple->task;
+	const pj_aggregate *aggregate = simple->job->reducer.aggregate;
+	const bool numbers = !simple->job->map_only && aggregate && aggregate->takes != PJ_TAKES_BYTES;
+	pj__task_init(task, numbers && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64);
+	task->params = simple->run->setup->options.params;
+	if (simple->job->map_only) {
+		pj__emit_to_part(task, &simple->part);
+		return;
+	}
+	simple->state_bytes = aggregate ? (aggregate->state_bytes + 15) / 16 * 16 : 0;
+	task->taker = simple;
+	task->emit = take_pair;
+	task->face.batch_full = numbers ? take_numbers : pj__task_batch_as_text;
+	task->face.emit_long = numbers ? take_long_number : pj__task_long_as_text;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the output */
+
+/* Writes what the part has, where the sink wants it; `fd` is the part file of a folder. */
+static pj_status write_part(struct simple *simple, int fd, pj_error *error)
+{
+	pj__sink *sink = simple->run->sink;
+	const pj_bytes bytes = pj__text_all(&simple->part.bytes);
+	pj_status status = PJ_OK;
+	if (simple->part.bytes.failed)
+		return pj__no_memory(error, simple->part.bytes.capacity * 2);
+	switch (sink->kind) {
+	case PJ__SINK_FILE:
+		status = pj__pwrite_checked(sink->fd, sink->path, bytes.ptr, bytes.len, (off_t)simple->output_at, error);
+		break;
+	case PJ__SINK_FOLDER: {
+		const int failed = pj__write_all(fd, bytes.ptr, bytes.len);
+		if (failed)
+			status = pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output");
+		break;
+	}
+	case PJ__SINK_STREAM:
+		status = pj__sink_stream(sink, bytes, error);
+		break;
+	case PJ__SINK_FUNCTION:
+		status = pj__part_deliver(bytes, &sink->output, error);
+		break;
+	}
+	simple->output_at += bytes.len;
+	pj__text_reset(&simple->part.bytes);
+	return status;
+}
+
+static pj_status end_part_file(const struct simple *simple, int *fd, pj_error *error)
+{
+	const int failed = pj__close(fd);
+	return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, simple->run->sink->path, "cannot write the output")
+		      : PJ_OK;
+}
+
+/* Opens the file of a part, if the output is a folder. */
+static pj_status begin_part_file(const struct simple *simple, uint64_t part, int *fd, pj_error *error)
+{
+	*fd = -1;
+	return simple->run->sink->kind == PJ__SINK_FOLDER ? pj__sink_part_file(simple->run->sink, part, fd, error)
+							  : PJ_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------- the map */
+
+static pj_status map_one(struct simple *simple, pj__mapping *mapping, size_t index, pj_error *error)
+{
+	const pj__plan *plan = simple->run->plan;
+	pj_result *result = simple->run->result;
+	const pj__split *splits = plan->splits + plan->first[index];
+	pj_status status = pj__stopped(simple->run, error);
+	if (!status)
+		status = pj__map_task(mapping, index, splits, plan->first[index + 1] - plan->first[index], error);
+	result->records += mapping->records;
+	result->input_bytes += mapping->bytes;
+	result->map_tasks++;
+	result->attempts++;
+	if (!status && simple->job->map_only) {
+		int fd;
+		status = begin_part_file(simple, index, &fd, error);
+		if (!status)
+			status = write_part(simple, fd, error);
+		const pj_status ended = end_part_file(simple, &fd, status ? NULL : error);
+		status = status ? status : ended;
+	}
+	pj__error_at(status ? error : NULL, "map", (int64_t)index, -1);
+	pj__tell_progress(simple->run, "map", result->input_bytes, plan->sources.bytes, 0);
+	return status;
+}
+
+static pj_status add_split(void *arg, pj__split split, pj_error *error)
+{
+	return pj__plan_add(arg, split, error);
+}
+
+static pj_status map_all(struct simple *simple, pj_error *error)
+{
+	pj__plan *plan = simple->run->plan;
+	pj__whereabouts here = {0};
+	pj__mapping mapping;
+	pj__spool spool;
+	pj_status status = pj__spool_init(&spool, &plan->sources, plan->split_bytes, error);
+	if (status)
+		return status;
+	status = pj__mapping_init(&mapping, simple->job, &simple->task, &plan->sources, &here, error);
+	for (size_t done = 0; !status;) {
+		if (done < plan->task_count)
+			status = map_one(simple, &mapping, done++, error);
+		else if (!pj__spool_ended(&spool))
+			status = pj__spool_step(&spool, add_split, plan, error);
+		else
+			break;
+		if (!status)
+			status = pj__stopped(simple->run, error);
+	}
+	pj__mapping_fini(&mapping);
+	pj__spool_fini(&spool);
+	return status;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the reduce */
+
+/* The values of a group, one behind another. */
+struct listed {
+	pj_values values; /* first */
+	pj_bytes rest;
+};
+
+static int next_listed(pj_values *values, pj_bytes *ret_value)
+{
+	struct listed *listed = (struct listed *)values;
+	size_t len;
+	if (!listed->rest.len)
+		return 0;
+	memcpy(&len, listed->rest.ptr, sizeof len);
+	*ret_value = (pj_bytes){listed->rest.ptr + sizeof len, len};
+	listed->rest = (pj_bytes){listed->rest.ptr + sizeof len + len, listed->rest.len - sizeof len - len};
+	return 1;
+}
+
+static pj_status reduce_group(struct simple *simple, pj__reduce *reduce, struct group *group, pj_error *error)
+{
+	const pj_bytes key = key_of(simple, group);
+	struct listed listed = {{next_listed, &simple->task}, pj__text_all(&group->values)};
+	return simple->job->reducer.aggregate ? pj__reduce_state(reduce, key, group->bytes, error)
+					      : pj__reduce_group(reduce, key, &listed.values, error);
+}
+
+/* qsort_r's comparison; the context tells where keys begin. */
+static int by_key(const void *a, const void *b, void *simple)
+{
+	return pj_bytes_compare(key_of(simple, *(struct group *const *)a), key_of(simple, *(struct group *const *)b));
+}
+
+static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct group **groups,
+			     const pj__partition *partition, uint32_t part, pj_error *error)
+{
+	int fd;
+	pj_status status = begin_part_file(simple, part, &fd, error);
+	for (size_t i = 0; i < simple->count && !status; i++) {
+		if (pj__partition_part(partition, key_of(simple, groups[i])) != part)
+			continue;
+		status = reduce_group(simple, reduce, groups[i], error);
+		if (!status && simple->part.bytes.len >= WRITE_BYTES)
+			status = write_part(simple, fd, error);
+		if (!status && i % 4096 == 0)
+			status = pj__stopped(simple->run, error);
+	}
+	if (!status)
+		status = write_part(simple, fd, error);
+	const pj_status ended = end_part_file(simple, &fd, status ? NULL : error);
+	status = status ? status : ended;
+	pj__error_at(status ? error : NULL, "reduce", part, -1);
+	return status;
+}
+
+static pj_status reduce_all(struct simple *simple, pj_error *error)
+{
+	pj__partition partition;
+	pj_status status = pj__partition_init(&partition, simple->run->plan->parts, 1, NULL, 0, error);
+	struct group **groups = calloc(simple->count + 1, sizeof *groups);
+	if (!status && !groups)
+		status = pj__no_memory(error, simple->count * sizeof *groups);
+	if (!status) {
+		size_t found = 0;
+		for (size_t i = 0; i < simple->chain_count; i++)
+			for (struct group *group = simple->chains[i]; group; group = group->next)
+				groups[found++] = group;
+		qsort_r(groups, found, sizeof *groups, by_key, simple);
+		pj__reduce reduce;
+		pj__reduce_init(&reduce, simple->job, &simple->task, &simple->part);
+		for (uint32_t part = 0; part < partition.parts && !status; part++)
+			status = reduce_part(simple, &reduce, groups, &partition, part, error);
+		simple->run->result->distinct_keys = reduce.groups;
+		pj__reduce_fini(&reduce);
+	}
+	free(groups);
+	pj__partition_fini(&partition);
+	return status;
+}
+
+static void forget_groups(struct simple *simple)
+{
+	for (size_t i = 0; i < simple->chain_count; i++) {
+		for (struct group *group = simple->chains[i], *next; group; group = next) {
+			next = group->next;
+			pj__text_fini(&group->values);
+			free(group);
+		}
+	}
+	free(simple->chains);
+}
+
+/* The memory of this process at its highest. */
+static uint64_t peak_bytes(void)
+{
+	return pj__memory_of(getpid());
+}
+
+pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
+{
+	pj_result *result = run->result;
+	struct simple *simple = pj__task_holder(sizeof *simple);
+	if (!simple)
+		return pj__no_memory(error, sizeof *simple);
+	pj__setup loaded = *run->setup;
+	pj_status status = pj__setup_load(&loaded, error);
+	simple->run = run;
+	simple->job = &loaded.job;
+	simple->part = (pj__part){.columns = run->sink->output.columns, .escape = run->sink->output.escape,
+				  .as_records = run->sink->kind == PJ__SINK_FUNCTION};
+	result->workers = result->workers_used = 1;
+	result->partitions = run->plan->parts;
+	const uint64_t begun = pj__now_ns();
+	if (!status) {
+		attach(simple);
+		status = map_all(simple, error);
+	}
+	const uint64_t mapped = pj__now_ns();
+	result->map_seconds = (double)(mapped - begun) * 1e-9;
+	if (!status && !simple->job->map_only)
+		status = reduce_all(simple, error);
+	result->reduce_seconds = (double)(pj__now_ns() - mapped) * 1e-9;
+	result->reduce_tasks = simple->job->map_only ? 0 : run->plan->parts;
+	result->output_pairs = simple->part.pairs;
+	result->output_bytes = simple->output_at;
+	result->peak_bytes = peak_bytes();
+	forget_groups(simple);
+	pj__text_fini(&simple->part.bytes);
+	free(simple);
+	return status;
+}

@@ -1,0 +1,46 @@
+/*
+ * worker.h: what a worker has in hand (worker.c, shared.c).
+ */
+#ifndef PJ_ENGINE_WORKER_H
+#define PJ_ENGINE_WORKER_H
+
+#include "engine/local.h"
+#include "job/reduce.h"
+#include "shuffle/combine.h"
+#include "shuffle/groups.h"
+#include "shuffle/writer.h"
+
+/* A part that is finished and not written. */
+struct held_part {
+	uint64_t task;
+	pj_text bytes;
+};
+
+struct worker {
+	const pj__local *local;
+	unsigned slot;
+	int channel;
+	pj__setup setup;
+	uint64_t end;            /* of the worker's file */
+	pj__task task;
+	pj__partition partition;
+	pj__part part;
+	/* the map */
+	pj__mapping mapping;
+	pj__writer *writer;      /* NULL: map-only */
+	uint64_t published_ns, pairs_told;
+	/* the reduce */
+	bool reducing;
+	pj__reduce reduce;
+	pj__combined combined;
+	pj__groups groups;
+	pj__run *runs;
+	size_t run_count;
+	pj__segment *segments;
+	size_t segment_capacity;
+	/* finished parts; behind held_count: memory to be used again */
+	struct held_part *held;
+	size_t held_count, held_capacity;
+};
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * apart.c: a run in a child process.
+ *
+ * The sorter `simple` runs user code in the process that calls pj_run. When that code is a plug-in, whose crashes are
+ * not to be ours, this process is a child of the command line, which waits, hands signals on and tells how it ended.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "front/front.h"
+
+static pj_status killed(int signal, pj_error *error)
+{
+	/* it had no handler yet, or none any more: an end as good as that of the handler */
+	const bool asked = signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
+	pj__front_fail(error, asked ? PJ_ERR_INTERRUPTED : PJ_ERR_CRASH,
+		       asked ? "the run was stopped" : "the process that ran the job was killed", NULL,
+		       asked ? NULL : "without --sorter simple a crash costs one attempt of a task");
+	error->reason[0] = 0;
+	error->signal = signal;
+	return error->status;
+}
+
+static pj_status system_failed(const char *what, int errnum, pj_error *error)
+{
+	pj__front_fail(error, PJ_ERR_RESOURCE, what, NULL, NULL);
+	error->reason[0] = 0;
+	error->errnum = errnum;
+	return PJ_ERR_RESOURCE;
+}
+
+pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_error *error)
+{
+	const pid_t parent = getpid();
+	sigset_t ours, before;
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	/* held back until each side has its handlers, so that none is lost */
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	fflush(NULL);
+	const pid_t child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(128 + SIGKILL);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		const int code = body(arg);
+		fflush(NULL);
+		_exit(code);
+	}
+	if (child < 0) {
+		const int saved = errno;
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		return system_failed("cannot start a process", saved, error);
+	}
+	struct pj__signals signals;
+	pj__signals_forward(&signals, child);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	int how = 0;
+	pid_t reaped;
+	while ((reaped = waitpid(child, &how, 0)) < 0 && errno == EINTR)
+		;
+	const int wait_errno = errno;
+	pj__signals_restore(&signals);
+	/* with SIGCHLD ignored nobody can tell how it ended */
+	if (reaped < 0)
+		return system_failed("the end of the process that ran the job is not known", wait_errno, error);
+	if (WIFSIGNALED(how))
+		return killed(WTERMSIG(how), error);
+	*ret_code = WEXITSTATUS(how);
+	return PJ_OK;
+}

@@ -1,0 +1,315 @@
+/*
+ * stats.c: --stats, the numbers of a run as one JSON object. `papjuice help stats` lists what is in it.
+ *
+ * Names of files may hold any bytes and JSON only UTF-8: what is not UTF-8 is written as \xNN, so that the object can
+ * always be read. The file is written after the run; before it, it is made sure that it probably can be.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "front/front.h"
+
+/* ------------------------------------------------------------------------------------------------------------ check */
+
+static pj_status stats_failed(const char *what, const char *path, int errnum, pj_error *error)
+{
+	pj__front_fail(error, PJ_ERR_OUTPUT, what, "", "name another file with --stats");
+	error->errnum = errnum;
+	snprintf(error->file, sizeof error->file, "%s", path);
+	return PJ_ERR_OUTPUT;
+}
+
+static bool same_file(const struct stat *a, const char *path)
+{
+	struct stat b;
+	return stat(path, &b) == 0 && a->st_dev == b.st_dev && a->st_ino == b.st_ino;
+}
+
+/* An existing file that the statistics would replace. */
+static pj_status check_existing(const struct pj__settings *settings, const struct stat *there, pj_error *error)
+{
+	const pj_options *const run = &settings->run;
+	if (S_ISDIR(there->st_mode))
+		return stats_failed("cannot write the statistics", settings->stats, EISDIR, error);
+	if (faccessat(AT_FDCWD, settings->stats, W_OK, AT_EACCESS) < 0)
+		return stats_failed("cannot write the statistics", settings->stats, errno, error);
+	if (!S_ISREG(there->st_mode))
+		return PJ_OK;
+	for (size_t i = 0; i < run->input.path_count; i++)
+		if (same_file(there, run->input.paths[i]))
+			return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace an input",
+					      settings->stats, "name another file with --stats");
+	if (run->output.path && same_file(there, run->output.path))
+		return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace the output", settings->stats,
+				      "name another file with --stats");
+	return PJ_OK;
+}
+
+pj_status pj__stats_check(const struct pj__settings *settings, pj_error *error)
+{
+	const char *const path = settings->stats, *const output = settings->run.output.path;
+	if (!path || !strcmp(path, "-"))
+		return PJ_OK;
+	if (output && !strcmp(output, path))
+		return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace the output", path,
+				      "name another file with --stats");
+	struct stat there;
+	if (stat(path, &there) == 0)
+		return check_existing(settings, &there, error);
+	if (errno != ENOENT)
+		return stats_failed("cannot write the statistics", path, errno, error);
+	char *const copy = strdup(path);
+	if (!copy)
+		return pj__front_fail(error, PJ_ERR_MEMORY, "cannot check the statistics' file", NULL, NULL);
+	const int failed = faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) < 0 ? errno : 0;
+	free(copy);
+	return failed ? stats_failed("cannot write the statistics", path, failed, error) : PJ_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- text */
+
+/* Length of the UTF-8 character at `at`, of `left` bytes; 0: it is none. The table of RFC 3629. */
+static size_t utf8_len(const unsigned char *at, size_t left)
+{
+	static const struct {
+		unsigned char first, last, low, high; /* of the first byte, of the second */
+		size_t len;
+	} forms[] = {{0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+		     {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+		     {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		const size_t len = forms[i].len;
+		if (*at < forms[i].first || *at > forms[i].last)
+			continue;
+		if (len > left || (len > 1 && (at[1] < forms[i].low || at[1] > forms[i].high)))
+			return 0;
+		for (size_t j = 2; j < len; j++)
+			if ((at[j] & 0xc0) != 0x80)
+				return 0;
+		return len;
+	}
+	return 0;
+}
+
+/* A string, or null. */
+static json_t *text(const char *bytes)
+{
+	if (!bytes)
+		return json_null();
+	size_t left = strlen(bytes), used = 0;
+	char *const valid = malloc(left * 4 + 1);
+	if (!valid)
+		return NULL;
+	while (left) {
+		const size_t len = utf8_len((const unsigned char *)bytes, left);
+		const size_t taken = len ? len : 1;
+		if (len)
+			memcpy(valid + used, bytes, len);
+		else
+			snprintf(valid + used, 5, "\\x%02x", (unsigned char)*bytes);
+		used += len ? len : 4;
+		bytes += taken;
+		left -= taken;
+	}
+	json_t *const made = json_stringn(valid, used);
+	free(valid);
+	return made;
+}
+
+static json_t *number(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+/* Microseconds are enough, and are kept from looking like noise. */
+static json_t *seconds(double value)
+{
+	return json_real((double)(int64_t)(value * 1e6 + 0.5) / 1e6);
+}
+
+static json_t *of_error(const pj_error *error)
+{
+	if (!error->status)
+		return json_null();
+	char line[4096];
+	pj_error_format(error, line, sizeof line);
+	json_t *const made = json_object();
+	/* a value that is NULL, memory being short, makes the set fail, and the whole is checked at the end */
+	int failed = json_object_set_new(made, "status", text(pj_status_name(error->status)));
+	failed |= json_object_set_new(made, "message", text(line));
+	failed |= json_object_set_new(made, "hint", error->hint[0] ? text(error->hint) : json_null());
+	failed |= json_object_set_new(made, "what", text(error->what));
+	failed |= json_object_set_new(made, "file", error->file[0] ? text(error->file) : json_null());
+	failed |= json_object_set_new(made, "offset", error->offset < 0 ? json_null() : json_integer(error->offset));
+	failed |= json_object_set_new(made, "phase", error->phase[0] ? text(error->phase) : json_null());
+	failed |= json_object_set_new(made, "task", error->task < 0 ? json_null() : json_integer(error->task));
+	failed |= json_object_set_new(made, "attempt", error->attempt ? json_integer(error->attempt) : json_null());
+	failed |= json_object_set_new(made, "errno", json_integer(error->errnum));
+	failed |= json_object_set_new(made, "signal", json_integer(error->signal));
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
+static json_t *of_options(const struct pj__outcome *outcome)
+{
+	const struct pj__settings *const settings = outcome->settings;
+	const pj_options *const run = &settings->run;
+	json_t *const made = json_object(), *const inputs = json_array(), *const own = json_object();
+	int failed = 0;
+	for (size_t i = 0; i < run->input.path_count; i++)
+		failed |= json_array_append_new(inputs, text(run->input.paths[i]));
+	for (size_t i = 0; i < pj__own_count(outcome->job); i++) {
+		const bool is_flag = !outcome->job->options[i].value;
+		json_t *const value = is_flag ? json_boolean(settings->values[i] != NULL) : text(settings->values[i]);
+		failed |= json_object_set_new(own, outcome->job->options[i].name, value);
+	}
+	failed |= json_object_set_new(made, "inputs", inputs);
+	failed |= json_object_set_new(made, "output", text(run->output.path ? run->output.path : "-"));
+	failed |= json_object_set_new(made, "overwrite", json_boolean(run->output.overwrite));
+	failed |= json_object_set_new(made, "escape", json_boolean(run->output.escape));
+	failed |= json_object_set_new(made, "workers", run->workers ? number(run->workers) : json_null());
+	failed |= json_object_set_new(made, "partitions", run->partitions ? number(run->partitions) : json_null());
+	failed |= json_object_set_new(made, "split_bytes", number(run->split_bytes ? run->split_bytes : 16u << 20));
+	failed |= json_object_set_new(made, "sorter", text(pj__sorter_name(pj__sorter_of(outcome->job, run))));
+	failed |= json_object_set_new(made, "attempts", number(run->attempts ? run->attempts : 4));
+	failed |= json_object_set_new(made, "timeout_ms", number(run->timeout_ms));
+	failed |= json_object_set_new(made, "temp", text(run->temp));
+	failed |= json_object_set_new(made, "job", own);
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
+static json_t *of_counters(const pj_result *result)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} counters[] = {
+		{"inputs", result->inputs},
+		{"input_bytes", result->input_bytes},
+		{"records", result->records},
+		{"map_tasks", result->map_tasks},
+		{"reduce_tasks", result->reduce_tasks},
+		{"map_pairs", result->map_pairs},
+		{"run_pairs", result->run_pairs},
+		{"run_bytes", result->run_bytes},
+		{"distinct_keys", result->distinct_keys},
+		{"output_pairs", result->output_pairs},
+		{"output_bytes", result->output_bytes},
+		{"attempts", result->attempts},
+		{"failures", result->failures},
+		{"inputs_grown", result->inputs_grown},
+	};
+	json_t *const made = json_object();
+	int failed = 0;
+	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+		failed |= json_object_set_new(made, counters[i].name, number(counters[i].value));
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
+static json_t *of_seconds(const pj_result *result)
+{
+	json_t *const made = json_object();
+	int failed = json_object_set_new(made, "plan", seconds(result->plan_seconds));
+	failed |= json_object_set_new(made, "map", seconds(result->map_seconds));
+	failed |= json_object_set_new(made, "merge", seconds(result->merge_seconds));
+	failed |= json_object_set_new(made, "reduce", seconds(result->reduce_seconds));
+	failed |= json_object_set_new(made, "commit", seconds(result->commit_seconds));
+	failed |= json_object_set_new(made, "total", seconds(result->total_seconds));
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
+static json_t *of_failures(const pj_result *result)
+{
+	json_t *const made = json_array();
+	int failed = 0;
+	for (size_t i = 0; i < PJ_FAILURES_MAX && i < result->failures; i++) {
+		const pj_failure *const failure = &result->failure[i];
+		json_t *const one = json_object();
+		failed |= json_object_set_new(one, "phase", text(failure->phase));
+		failed |=
+			json_object_set_new(one, "task", failure->task < 0 ? json_null() : json_integer(failure->task));
+		failed |= json_object_set_new(one, "attempt", json_integer(failure->attempt));
+		failed |= json_object_set_new(one, "reason", text(failure->reason));
+		failed |= json_array_append_new(made, one);
+	}
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
+char *pj__stats_text(const struct pj__outcome *outcome)
+{
+	const pj_result *const result = &outcome->result;
+	json_t *const made = json_object(), *const memory = json_object();
+	int failed = json_object_set_new(memory, "peak_bytes", number(result->peak_bytes));
+	failed |= json_object_set_new(made, "papjuice", text(PJ_VERSION));
+	failed |= json_object_set_new(made, "job", text(outcome->job->name));
+	failed |= json_object_set_new(made, "status", text(pj_status_name(outcome->error.status)));
+	failed |= json_object_set_new(made, "exit_code", json_integer(outcome->exit_code));
+	failed |= json_object_set_new(made, "error", of_error(&outcome->error));
+	failed |= json_object_set_new(made, "options", of_options(outcome));
+	failed |= json_object_set_new(made, "workers", number(result->workers));
+	failed |= json_object_set_new(made, "workers_used", number(result->workers_used));
+	failed |= json_object_set_new(made, "partitions", number(result->partitions));
+	failed |= json_object_set_new(made, "counters", of_counters(result));
+	failed |= json_object_set_new(made, "seconds", of_seconds(result));
+	failed |= json_object_set_new(made, "memory", memory);
+	failed |= json_object_set_new(made, "failures", of_failures(result));
+	char *const dumped = failed ? NULL : json_dumps(made, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	json_decref(made);
+	return dumped;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ write */
+
+static int write_all(int fd, const char *from, size_t size)
+{
+	while (size) {
+		const ssize_t n = write(fd, from, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
+		from += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+pj_status pj__stats_write(const struct pj__outcome *outcome, pj_error *error)
+{
+	const char *const path = outcome->settings->stats;
+	if (!path)
+		return PJ_OK;
+	char *const dumped = pj__stats_text(outcome);
+	if (!dumped)
+		return pj__front_fail(error, PJ_ERR_MEMORY, "cannot write the statistics", NULL, NULL);
+	const bool to_stderr = !strcmp(path, "-");
+	const size_t len = strlen(dumped);
+	dumped[len] = '\n'; /* in place of the NUL: from here on the length counts */
+	const int fd =
+		to_stderr ? STDERR_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	int failed = fd < 0 ? errno : write_all(fd, dumped, len + 1);
+	if (fd >= 0 && !to_stderr && close(fd) < 0 && !failed && errno != EINTR)
+		failed = errno;
+	free(dumped);
+	return failed ? stats_failed("cannot write the statistics", path, failed, error) : PJ_OK;
+}

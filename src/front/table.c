@@ -1,0 +1,273 @@
+/*
+ * table.c: the common options, as data. The parser, the help, the manual and the completions are made of this table; an
+ * option that is not here does not exist, and one that is here is parsed, shown and completed without another line.
+ */
+#include <string.h>
+
+#include "front/front.h"
+
+#define SORTERS "simple plex shared"
+#define PROGRESS_WORDS "auto always never"
+
+static bool take_output(struct pj__settings *settings, const char *value)
+{
+	settings->run.output.path = value;
+	return *value != 0;
+}
+
+static bool take_overwrite(struct pj__settings *settings, const char *value)
+{
+	(void)value;
+	return settings->run.output.overwrite = true;
+}
+
+static bool take_escape(struct pj__settings *settings, const char *value)
+{
+	(void)value;
+	return settings->run.output.escape = true;
+}
+
+static bool take_workers(struct pj__settings *settings, const char *value)
+{
+	return pj__read_workers(value, &settings->run.workers);
+}
+
+static bool take_partitions(struct pj__settings *settings, const char *value)
+{
+	return pj__read_count(value, 1, 65536, &settings->run.partitions);
+}
+
+static bool take_split_size(struct pj__settings *settings, const char *value)
+{
+	return pj__read_size(value, &settings->run.split_bytes);
+}
+
+static bool take_sorter(struct pj__settings *settings, const char *value)
+{
+	static const pj_sorter sorters[] = {PJ_SORTER_SIMPLE, PJ_SORTER_PLEX, PJ_SORTER_SHARED};
+	const int index = pj__word_index(value, SORTERS);
+	if (index >= 0)
+		settings->run.sorter = sorters[index];
+	return index >= 0;
+}
+
+static bool take_temp(struct pj__settings *settings, const char *value)
+{
+	settings->run.temp = value;
+	return *value != 0;
+}
+
+static bool take_attempts(struct pj__settings *settings, const char *value)
+{
+	uint64_t attempts;
+	if (!pj__read_count(value, 1, 1000, &attempts))
+		return false;
+	settings->run.attempts = (unsigned)attempts;
+	return true;
+}
+
+static bool take_task_timeout(struct pj__settings *settings, const char *value)
+{
+	return pj__read_seconds(value, &settings->run.timeout_ms);
+}
+
+static bool take_progress(struct pj__settings *settings, const char *value)
+{
+	static const enum pj__progress_when when[] = {PJ__PROGRESS_AUTO, PJ__PROGRESS_ALWAYS, PJ__PROGRESS_NEVER};
+	const int index = pj__word_index(value, PROGRESS_WORDS);
+	if (index >= 0)
+		settings->progress = when[index];
+	return index >= 0;
+}
+
+static bool take_quiet(struct pj__settings *settings, const char *value)
+{
+	(void)value;
+	return settings->quiet = true;
+}
+
+static bool take_stats(struct pj__settings *settings, const char *value)
+{
+	settings->stats = value;
+	return *value != 0;
+}
+
+static bool take_short_help(struct pj__settings *settings, const char *value)
+{
+	/* -h and --help are one option in the table; settings.c tells them apart by how they were typed */
+	settings->action = *value ? PJ__ACTION_SHORT_HELP : PJ__ACTION_HELP;
+	return true;
+}
+
+static bool take_version(struct pj__settings *settings, const char *value)
+{
+	(void)value;
+	settings->action = PJ__ACTION_VERSION;
+	return true;
+}
+
+const struct pj__option pj__options[] = {
+	{.name = "output",
+	 .letter = 'o',
+	 .value = "PATH",
+	 .completes = PJ__COMPLETES_FILE,
+	 .initial = "-",
+	 .take = take_output,
+	 .good = "a path",
+	 .help = "where the result goes",
+	 .more = "\"-\" is standard output; a path that ends in \"/\" is a folder of part-NNNNN files and _SUCCESS; "
+		 "any other path is one file. A file or folder appears when it is complete, by one rename, or not at "
+		 "all. One that exists is refused without --overwrite."},
+	{.name = "overwrite",
+	 .take = take_overwrite,
+	 .help = "replace an output that exists",
+	 .more = "Replaces a regular file, or a folder that holds nothing but part files and _SUCCESS, at the end and "
+		 "by one rename; until then the old one stands. Anything else is refused."},
+	{.name = "workers",
+	 .letter = 'w',
+	 .other_letter = 'j',
+	 .value = "N",
+	 .initial = "processors",
+	 .take = take_workers,
+	 .good = "a number from 1 to 1024, or 2x for twice the processors",
+	 .help = "worker processes; 2x doubles the default",
+	 .more = "The processors counted are those this process may use (affinity and cgroup quota). The result does "
+		 "not depend on the number of workers."},
+	{.name = "partitions",
+	 .letter = 'p',
+	 .value = "N",
+	 .initial = "by size",
+	 .take = take_partitions,
+	 .good = "a number from 1 to 65536",
+	 .help = "reduce tasks, and part files of a folder",
+	 .more = "By default the size of the input decides."},
+	{.name = "split-size",
+	 .value = "SIZE",
+	 .initial = "16M",
+	 .take = take_split_size,
+	 .good = "a number of bytes, or with K, M, G or T, powers of 1024: 512K, 16M",
+	 .help = "input per map task",
+	 .more = "K, M, G and T are powers of 1024. A record belongs to the split in which it begins, however long "
+		 "it is."},
+	{.name = "sorter",
+	 .value = "NAME",
+	 .choices = SORTERS,
+	 .initial = "plex",
+	 .take = take_sorter,
+	 .good = "one of: " SORTERS,
+	 .help = "how pairs are brought together",
+	 .more = "simple: the sequential reference, in one process. plex: tables and runs of each worker, merged "
+		 "partition by partition. shared: one dict in shared memory, merged under its lock. All give the same "
+		 "bytes."},
+	{.name = "temp",
+	 .value = "DIR",
+	 .completes = PJ__COMPLETES_FOLDER,
+	 .initial = "$TMPDIR",
+	 .take = take_temp,
+	 .good = "a folder",
+	 .help = "folder for temporary files",
+	 .more = "Without $TMPDIR: beside the output, and /var/tmp for standard output. An unfinished output always "
+		 "lies beside the output."},
+	{.name = "attempts",
+	 .value = "N",
+	 .initial = "4",
+	 .take = take_attempts,
+	 .good = "a number from 1 to 1000",
+	 .help = "tries per task before the job fails",
+	 .more = "A task is tried again when its worker dies, when it makes no progress, and when user code fails."},
+	{.name = "task-timeout",
+	 .value = "SEC",
+	 .initial = "600",
+	 .take = take_task_timeout,
+	 .good = "seconds, such as 600 or 0.5; 0: never",
+	 .help = "time without progress before a task is retried",
+	 .more = "An attempt that makes no progress for so long is killed and tried again. 0: never."},
+	{.name = "progress",
+	 .value = "WHEN",
+	 .choices = PROGRESS_WORDS,
+	 .initial = "auto",
+	 .take = take_progress,
+	 .good = "one of: " PROGRESS_WORDS,
+	 .help = "progress on standard error",
+	 .more = "auto: when standard error is a terminal. always: also when it is not, as a line every few seconds. "
+		 "Shown are phase, percent, rate, time left, workers and retries."},
+	{.name = "quiet",
+	 .letter = 'q',
+	 .take = take_quiet,
+	 .help = "no progress and no notes",
+	 .more = "Errors are printed all the same."},
+	{.name = "stats",
+	 .value = "FILE",
+	 .completes = PJ__COMPLETES_FILE,
+	 .take = take_stats,
+	 .good = "a path, or \"-\" for standard error",
+	 .help = "write counters, times and memory as JSON",
+	 .more = "\"-\" is standard error. The statistics are written whether the job succeeds or fails; a file that "
+		 "exists is replaced."},
+	{.name = "escape",
+	 .take = take_escape,
+	 .help = "write tab, newline and backslash escaped",
+	 .more = "As \\t, \\n and \\\\. Without it a key or value that holds one of these is written as it is."},
+	{.name = "help",
+	 .letter = 'h',
+	 .take = take_short_help,
+	 .help = "this help; --help tells more",
+	 .more = "-h fits on a screen."},
+	{.name = "version",
+	 .take = take_version,
+	 .help = "print the version",
+	 .more = "The first line is the name and the version."},
+	{.name = NULL},
+};
+
+size_t pj__own_count(const pj_job *job)
+{
+	size_t count = 0;
+	if (job && job->options)
+		while (job->options[count].name)
+			count++;
+	return count;
+}
+
+/* 1 if the job has an option with this letter. */
+static bool owns_letter(const pj_job *job, char letter)
+{
+	for (size_t i = 0; letter && i < pj__own_count(job); i++)
+		if (job->options[i].letter == letter)
+			return true;
+	return false;
+}
+
+bool pj__known_at(const pj_job *job, size_t index, struct pj__known *ret_known)
+{
+	const size_t own = pj__own_count(job);
+	if (index < own) {
+		const pj_job_option *const option = &job->options[index];
+		*ret_known = (struct pj__known){.name = option->name,
+						.letter = option->letter,
+						.value = option->value,
+						.initial = option->initial,
+						.help = option->help ? option->help : "",
+						.more = "",
+						.own = index};
+		return true;
+	}
+	const struct pj__option *option = pj__options;
+	for (index -= own; index && option->name; index--)
+		option++;
+	if (!option->name)
+		return false;
+	*ret_known = (struct pj__known){.name = option->name,
+					.value = option->value,
+					.choices = option->choices,
+					.initial = option->initial,
+					.help = option->help,
+					.more = option->more,
+					.completes = option->completes,
+					.common = option};
+	if (!owns_letter(job, option->letter))
+		ret_known->letter = option->letter;
+	if (!owns_letter(job, option->other_letter))
+		ret_known->other_letter = option->other_letter;
+	return true;
+}

@@ -1,0 +1,113 @@
+/*
+ * topics.c: the texts of the manual, as data. `papjuice help TOPIC`, --help and the manual page are made of these.
+ *
+ * A paragraph that begins with a tab is a line that is printed as it is.
+ */
+#include "front/front.h"
+
+const struct pj__command pj__commands[] = {
+	{"JOB", "papjuice JOB [options] [INPUT...]", "a built-in job by its name"},
+	{"run", "papjuice run JOB [options] [INPUT...]", "a plug-in (.so) or source (.c)"},
+	{"jobs", "papjuice jobs [NAME]", "the built-in jobs, or one of them"},
+	{"help", "papjuice help [TOPIC]", "the manual"},
+	{NULL, NULL, NULL},
+};
+
+static const char *const inputs[] = {
+	"An INPUT is a file of any size, a folder, a glob that the shell left alone, @LIST, or \"-\" for standard "
+	"input.",
+	"A folder means all regular files in it and in its folders, in the order of their names; names that begin with "
+	"\".\" or \"_\" are skipped.",
+	"@LIST is a file of names, one to a line; @- reads the names from standard input.",
+	"Without an INPUT standard input is read, unless it is a terminal.",
+	"Bytes are taken as they are: any encoding, NUL bytes, lines of any length; a last line without newline "
+	"counts.",
+	"An input that grew since the run was planned is read as far as it was planned, and this is said; one that "
+	"became shorter or was rewritten ends the run with exit code 3.",
+	NULL,
+};
+
+static const char *const output[] = {
+	"The result is lines of key, tab, value, in the byte order of the keys; of a job that only maps, what was "
+	"emitted, in the order of the input. The bytes are the same whatever the number of workers, and whatever was "
+	"tried again.",
+	"-o FILE writes a file, -o FOLDER/ a folder of part-NNNNN files and an empty _SUCCESS. Either appears by one "
+	"rename when it is complete. An output that exists is refused without --overwrite; with it, it stays as it is "
+	"until the rename. --overwrite replaces a regular file, or a folder that holds nothing but part files and "
+	"_SUCCESS; the target of a symbolic link is replaced, not the link. Devices and FIFOs are written as streams.",
+	"To standard output a part is written when it and all earlier parts are done. After a failure a beginning of "
+	"whole parts may have been written, and the exit code tells.",
+	"Without --escape, a key or value that holds a tab, newline or backslash is written as it is.",
+	NULL,
+};
+
+static const char *const exit_codes[] = {
+	"\t0      done",
+	"\t1      the answer is no: nothing found, a check did not hold",
+	"\t2      wrong usage",
+	"\t3      an input is missing, unreadable, corrupt or changed; a bad record",
+	"\t4      no memory, disk or descriptors; output exists or cannot be written",
+	"\t5      the job's code failed: crashed, hung, did not compile",
+	"\t6      a fault of PapJuice itself",
+	"\t128+n  ended by signal n",
+	"A first SIGINT (Ctrl-C) stops the run cleanly, a second one ends it at once. When the reader of standard "
+	"output goes away (papjuice ... | head) the run ends without a message, with 141.",
+	"A message is one line, \"papjuice: WHAT FAILED: PATH:OFFSET: reason\", and a line with a hint.",
+	NULL,
+};
+
+static const char *const own_jobs[] = {
+	"A job of your own is a dozen lines of C:",
+	"\t#include <papjuice.h>",
+	"\t",
+	"\tstatic pj_status count_words(pj_task *task, pj_bytes text, void *arg)",
+	"\t{",
+	"\t        pj_bytes word;",
+	"\t        while (pj_next_word(task, &text, &word))",
+	"\t                pj_emit_i64(task, word, 1);",
+	"\t        return PJ_OK;",
+	"\t}",
+	"\t",
+	"\tPJ_PROGRAM(",
+	"\t        .name    = \"wordcount\",",
+	"\t        .mapper  = { .text = count_words },",
+	"\t        .reducer = { .aggregate = &pj_sum_i64 },",
+	"\t)",
+	"Run the source as it is (papjuice run job.c book.txt): it is compiled with $CC, or cc, into a cache "
+	"($XDG_CACHE_HOME/papjuice, else ~/.cache/papjuice), and again when it or the compiler or PapJuice changes.",
+	"Or build a plug-in, and run that:",
+	"\tcc -O2 -shared -fPIC job.c -o job.so $(pkg-config --cflags papjuice)",
+	"\tpapjuice run ./job.so book.txt",
+	"Or a program, which has all options of papjuice:",
+	"\tcc -O2 job.c -o job $(pkg-config --cflags --libs papjuice)",
+	"\t./job book.txt",
+	"A job with a \"/\" in its name, or that ends in .so or .c, is a path; others are built-in names. Plug-ins are "
+	"code that you trust: they run with your rights, in the worker processes.",
+	NULL,
+};
+
+static const char *const stats[] = {
+	"--stats FILE writes one JSON object when the run ends, well or not:",
+	"\tpapjuice     the version",
+	"\tjob, status, exit_code       wordcount, PJ_OK or PJ_ERR_..., 0",
+	"\terror        null, or message, hint, what, file, offset, phase, task ...",
+	"\toptions      what the run was asked to do, defaults included",
+	"\tworkers, workers_used, partitions",
+	"\tcounters     inputs, input_bytes, records, map_pairs, run_pairs, run_bytes,",
+	"\t             distinct_keys, output_pairs, output_bytes, map_tasks,",
+	"\t             reduce_tasks, attempts, failures, inputs_grown",
+	"\tseconds      plan, map, merge, reduce, commit, total",
+	"\tmemory       peak_bytes: all processes together, at the highest",
+	"\tfailures     the first failed attempts: phase, task, attempt, reason",
+	"Bytes of names that are not UTF-8 are written \\xNN.",
+	NULL,
+};
+
+const struct pj__topic pj__topics[] = {
+	{"inputs", "what a job reads", inputs},
+	{"output", "what a job writes, and when", output},
+	{"exit-codes", "exit codes and messages", exit_codes},
+	{"own-jobs", "jobs of your own: sources and plug-ins", own_jobs},
+	{"stats", "the statistics of a run", stats},
+	{NULL, NULL, NULL},
+};

@@ -1,0 +1,169 @@
+/*
+ * values.c: numbers, sizes and times as people write them, and the name that was meant.
+ *
+ * All reading is by hand: strtoull takes signs and blanks and follows the locale, none of which belongs here.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "front/front.h"
+
+/* Reads decimal digits from *text, which moves behind them. False: there are none, or the number does not fit. */
+static bool read_digits(const char **text, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+	const char *at = *text;
+	for (; *at >= '0' && *at <= '9'; at++)
+		if (__builtin_mul_overflow(number, 10u, &number) ||
+		    __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
+			return false;
+	if (at == *text)
+		return false;
+	*text = at;
+	*ret_number = number;
+	return true;
+}
+
+bool pj__read_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_count)
+{
+	uint64_t count;
+	if (!read_digits(&text, &count) || *text || count < min || count > max)
+		return false;
+	*ret_count = count;
+	return true;
+}
+
+bool pj__read_size(const char *text, uint64_t *ret_bytes)
+{
+	static const char units[] = "KMGT";
+	uint64_t number;
+	if (!read_digits(&text, &number) || !number)
+		return false;
+	unsigned shift = 0;
+	if (*text) {
+		const char upper = *text >= 'a' && *text <= 'z' ? (char)(*text - 'a' + 'A') : *text;
+		const char *const unit = strchr(units, upper);
+		if (!unit || text[1])
+			return false;
+		shift = 10 * (unsigned)(unit - units + 1);
+	}
+	/* file offsets are signed: what is larger is no size of anything */
+	if (number > (uint64_t)INT64_MAX >> shift)
+		return false;
+	*ret_bytes = number << shift;
+	return true;
+}
+
+bool pj__read_seconds(const char *text, unsigned *ret_ms)
+{
+	uint64_t whole = 0, ms = 0;
+	const bool digits = *text >= '0' && *text <= '9';
+	if (digits && !read_digits(&text, &whole))
+		return false;
+	if (*text == '.') {
+		text++;
+		const char *const start = text;
+		for (uint64_t weight = 100; *text >= '0' && *text <= '9'; text++, weight /= 10)
+			ms += weight * (uint64_t)(*text - '0');
+		if (text == start && !digits)
+			return false;
+		/* a time above 0 that rounds to 0 would mean "never" */
+		if (!whole && !ms && strspn(start, "0") < (size_t)(text - start))
+			ms = 1;
+	} else if (!digits) {
+		return false;
+	}
+	if (*text || whole > (INT32_MAX - ms) / 1000)
+		return false;
+	*ret_ms = (unsigned)(whole * 1000 + ms);
+	return true;
+}
+
+bool pj__read_workers(const char *text, unsigned *ret_workers)
+{
+	uint64_t number;
+	if (!read_digits(&text, &number) || !number || number > PJ_WORKERS_MAX)
+		return false;
+	if (*text == 'x' && !text[1]) {
+		number *= pj_processors();
+		if (number > PJ_WORKERS_MAX)
+			return false;
+	} else if (*text) {
+		return false;
+	}
+	*ret_workers = (unsigned)number;
+	return true;
+}
+
+int pj__word_index(const char *word, const char *words)
+{
+	const size_t len = strlen(word);
+	for (int index = 0; *words; index++) {
+		const size_t next = strcspn(words, " ");
+		if (next == len && !memcmp(word, words, len))
+			return index;
+		words += next;
+		words += strspn(words, " ");
+	}
+	return -1;
+}
+
+/* ------------------------------------------------------------------------------------------------ the nearest name */
+
+enum { NAME_MAX_BYTES = 63 };
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * Letters to change, add, leave out or swap with their neighbour to make `b` of `a` (Damerau, "A technique for computer
+ * detection and correction of spelling errors", 1964, in the restricted form). Three rows of the table are kept.
+ */
+static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned rows[3][NAME_MAX_BYTES + 1];
+	unsigned *two_before = rows[0], *before = rows[1], *row = rows[2];
+	for (size_t j = 0; j <= b_len; j++)
+		before[j] = (unsigned)j;
+	for (size_t i = 1; i <= a_len; i++) {
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= b_len; j++) {
+			row[j] = least(before[j] + 1, row[j - 1] + 1);
+			row[j] = least(row[j], before[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], two_before[j - 2] + 1);
+		}
+		unsigned *const oldest = two_before;
+		two_before = before;
+		before = row;
+		row = oldest;
+	}
+	return before[b_len];
+}
+
+const char *pj_nearest(const char *word, const char *const *names, size_t count)
+{
+	const size_t word_len = strlen(word);
+	if (!word_len || word_len > NAME_MAX_BYTES)
+		return NULL;
+	const char *nearest = NULL;
+	unsigned nearest_distance = ~0u;
+	for (size_t i = 0; i < count; i++) {
+		const size_t len = strlen(names[i]);
+		if (len > NAME_MAX_BYTES)
+			continue;
+		const bool begun = word_len >= 2 && len > word_len && !memcmp(names[i], word, word_len);
+		const unsigned d = begun ? 1 : distance(word, word_len, names[i], len);
+		const size_t longer = len > word_len ? len : word_len;
+		/* a third of the letters may be wrong, one always, or hardly anything is left of the name */
+		if (d > (longer + 2) / 3 || d >= longer)
+			continue;
+		if (d < nearest_distance) {
+			nearest_distance = d;
+			nearest = names[i];
+		}
+	}
+	return nearest;
+}

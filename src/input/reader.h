@@ -1,0 +1,62 @@
+/*
+ * reader.h: the records of a split, as pieces of whole lines.
+ *
+ * A split is a range of bytes of one source. A line belongs to the split in which its first byte lies, wherever the
+ * borders fall, so every line is read by exactly one split:
+ *
+ *     bytes     one\ntwo\nthree\nfour
+ *     splits    |     |      |      |
+ *     lines     one,two three four           (a split may own none)
+ *
+ * How: unless it begins the source, a split starts reading one byte early and passes over everything up to the first
+ * newline; it ends behind the first newline at or after its last byte. A line that is longer than the buffer makes the
+ * buffer grow; a split that lies inside such a line looks at its own bytes only.
+ *
+ * Bytes are read with pread into one buffer that is used again and again (mapping costs page faults: performance.md).
+ */
+#ifndef PJ_INPUT_READER_H
+#define PJ_INPUT_READER_H
+
+#include "input/source.h"
+
+typedef struct pj__split {
+	uint32_t source;     /* index in the list of sources */
+	uint64_t start, end; /* bytes of the source */
+	/*
+	 * No byte of the source at or behind this is read: its size; of a stream, how far it is spooled, which is behind
+	 * the first newline at or after end - 1, or the stream's end.
+	 */
+	uint64_t limit;
+} pj__split;
+
+typedef struct pj__reader {
+	const pj__sources *sources;
+	size_t piece_bytes;
+	char *buffer;
+	size_t capacity;      /* of the text; PJ_TEXT_PADDING more bytes are there */
+	/* the open source */
+	uint32_t source;
+	int fd;               /* -1: none */
+	bool owns_fd;
+	/* the split at hand */
+	pj__split split;
+	uint64_t next;        /* offset of the next byte to read */
+	size_t taken, held;   /* in the buffer: bytes handed out, bytes read */
+	bool skipping, last;
+} pj__reader;
+
+/* piece_bytes: text handed out at a time, about; 0: 128 KB, which stays in the cache. */
+PJ_MUST_USE pj_status pj__reader_init(pj__reader *reader, const pj__sources *sources, size_t piece_bytes,
+				      pj_error *error);
+void pj__reader_fini(pj__reader *reader);
+
+/* Begins a split. */
+PJ_MUST_USE pj_status pj__reader_begin(pj__reader *reader, pj__split split, pj_error *error);
+
+/*
+ * The next piece of whole lines, and where in its source it begins. An empty piece: the split is done. The bytes live
+ * until the next call, with PJ_TEXT_PADDING readable bytes behind them.
+ */
+PJ_MUST_USE pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret_offset, pj_error *error);
+
+#endif

@@ -1,0 +1,275 @@
+/*
+ * source.c: see source.h.
+ */
+#include "input/source.h"
+
+#include <fcntl.h>
+#include <fts.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+static pj_status add(pj__sources *sources, pj__source source, const char *name, pj_error *error)
+{
+	if (sources->count == sources->capacity) {
+		const size_t capacity = sources->capacity ? sources->capacity * 2 : 16;
+		pj__source *grown = reallocarray(sources->at, capacity, sizeof *grown);
+		if (!grown)
+			return pj__no_memory(error, capacity * sizeof *grown);
+		sources->at = grown;
+		sources->capacity = capacity;
+	}
+	source.name = strdup(name);
+	if (!source.name)
+		return pj__no_memory(error, strlen(name) + 1);
+	sources->at[sources->count++] = source;
+	if (source.kind == PJ__SOURCE_STREAM)
+		sources->has_stream = true;
+	else
+		sources->bytes += source.size;
+	return PJ_OK;
+}
+
+static pj_status add_regular(pj__sources *sources, const char *path, int fd, const struct stat *is, pj_error *error)
+{
+	uint64_t base = 0;
+	if (fd >= 0) {
+		const off_t at = lseek(fd, 0, SEEK_CUR);
+		base = at > 0 ? (uint64_t)at : 0;
+	}
+	const uint64_t size = (uint64_t)is->st_size > base ? (uint64_t)is->st_size - base : 0;
+	return add(sources,
+		   (pj__source){.kind = PJ__SOURCE_FILE, .fd = fd, .base = base, .size = size, .device = is->st_dev,
+				.inode = is->st_ino, .modified = is->st_mtim},
+		   path, error);
+}
+
+static pj_status add_standard_input(pj__sources *sources, pj_error *error)
+{
+	static const char name[] = "standard input";
+	struct stat is;
+	for (size_t i = 0; i < sources->count; i++)
+		if (sources->at[i].fd == STDIN_FILENO)
+			return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "standard input ('-') is named twice");
+	if (fstat(STDIN_FILENO, &is) < 0)
+		return pj__fail(error, PJ_ERR_INPUT, errno, name, "cannot read the input");
+	if (S_ISDIR(is.st_mode))
+		return pj__fail(error, PJ_ERR_INPUT, EISDIR, name, "cannot read the input");
+	if (S_ISREG(is.st_mode))
+		return add_regular(sources, name, STDIN_FILENO, &is, error);
+	return add(sources, (pj__source){.kind = PJ__SOURCE_STREAM, .fd = STDIN_FILENO}, name, error);
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static pj_status add_entry(pj__sources *sources, FTS *walk, FTSENT *entry, pj_error *error)
+{
+	const char first = entry->fts_name[0];
+	if (entry->fts_level > FTS_ROOTLEVEL && (first == '.' || first == '_')) {
+		if (entry->fts_info == FTS_D)
+			(void)fts_set(walk, entry, FTS_SKIP); /* fails only for an unknown instruction */
+		return PJ_OK;
+	}
+	switch (entry->fts_info) {
+	case FTS_F:
+		return add_regular(sources, entry->fts_path, -1, entry->fts_statp, error);
+	case FTS_D:
+	case FTS_DP:
+	case FTS_DEFAULT: /* sockets, devices and pipes in a folder hold no records */
+		return PJ_OK;
+	case FTS_DC:
+		pj__fail(error, PJ_ERR_INPUT, ELOOP, entry->fts_path, "cannot read the folder");
+		pj__error_hint(error, "a symbolic link in it leads back to a folder above");
+		return PJ_ERR_INPUT;
+	default:
+		return pj__fail(error, PJ_ERR_INPUT, entry->fts_errno ? entry->fts_errno : ENOENT, entry->fts_path,
+				"cannot read the input");
+	}
+}
+
+static pj_status add_folder(pj__sources *sources, const char *path, pj_error *error)
+{
+	char *const roots[] = {(char *)path, NULL};
+	FTS *walk = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+	if (!walk)
+		return pj__fail(error, PJ_ERR_INPUT, errno, path, "cannot read the folder");
+	pj_status status = PJ_OK;
+	for (FTSENT *entry; !status && (errno = 0, entry = fts_read(walk));)
+		status = add_entry(sources, walk, entry, error);
+	if (!status && errno)
+		status = pj__fail(error, PJ_ERR_INPUT, errno, path, "cannot read the folder");
+	fts_close(walk);
+	return status;
+}
+
+static pj_status add_glob(pj__sources *sources, const char *pattern, pj_error *error);
+
+/* Adds one path; `patterns`: what does not exist may be a pattern. */
+static pj_status add_path(pj__sources *sources, const char *path, bool patterns, pj_error *error)
+{
+	struct stat is;
+	if (stat(path, &is) < 0) {
+		if (patterns && errno == ENOENT && strpbrk(path, "*?["))
+			return add_glob(sources, path, error);
+		const int saved = errno;
+		pj__fail(error, PJ_ERR_INPUT, saved, path, "cannot read the input");
+		if (saved == ENOENT)
+			pj__error_hint(error, "check the path; it is taken from the current folder");
+		return PJ_ERR_INPUT;
+	}
+	if (S_ISDIR(is.st_mode))
+		return add_folder(sources, path, error);
+	if (access(path, R_OK) < 0)
+		return pj__fail(error, PJ_ERR_INPUT, errno, path, "cannot read the input");
+	if (S_ISREG(is.st_mode))
+		return add_regular(sources, path, -1, &is, error);
+	return add(sources, (pj__source){.kind = PJ__SOURCE_STREAM, .fd = -1}, path, error);
+}
+
+static pj_status add_glob(pj__sources *sources, const char *pattern, pj_error *error)
+{
+	glob_t found;
+	const int failed = glob(pattern, GLOB_ERR, NULL, &found);
+	if (failed == GLOB_NOMATCH)
+		return pj__fail(error, PJ_ERR_INPUT, ENOENT, pattern, "no input matches");
+	if (failed)
+		return pj__fail(error, PJ_ERR_INPUT, errno, pattern, "cannot expand the pattern");
+	pj_status status = PJ_OK;
+	for (size_t i = 0; i < found.gl_pathc && !status; i++)
+		status = add_path(sources, found.gl_pathv[i], false, error);
+	globfree(&found);
+	return status;
+}
+
+/* "@FILE": a name on each line (or, if the file holds a NUL, names ended by NUL); "@-": from standard input. */
+static pj_status add_list(pj__sources *sources, const char *path, pj_error *error)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	if (!file)
+		return pj__fail(error, PJ_ERR_INPUT, errno, path, "cannot read the list of inputs");
+	char *text = NULL;
+	size_t capacity = 0;
+	errno = 0;
+	const ssize_t len = getdelim(&text, &capacity, EOF, file);
+	const int failed = ferror(file) ? (errno ? errno : EIO) : 0;
+	if (file != stdin)
+		fclose(file);
+	pj_status status = PJ_OK;
+	if (failed)
+		status = pj__fail(error, PJ_ERR_INPUT, failed, path, "cannot read the list of inputs");
+	if (len > 0) {
+		const char separator = memchr(text, 0, (size_t)len) ? 0 : '\n';
+		pj_bytes rest = {text, (size_t)len}, name;
+		while (!status && pj_next_field(&rest, separator, &name)) {
+			text[name.ptr - text + (ptrdiff_t)name.len] = 0; /* getdelim left room for a NUL */
+			if (name.len)
+				status = add_path(sources, name.ptr, true, error);
+		}
+	}
+	free(text);
+	return status;
+}
+
+pj_status pj__sources_expand(pj__sources *sources, const pj_input *input, pj_error *error)
+{
+	*sources = (pj__sources){0};
+	pj_status status = PJ_OK;
+	for (size_t i = 0; i < input->path_count && !status; i++) {
+		const char *path = input->paths[i];
+		if (strcmp(path, "-") == 0)
+			status = add_standard_input(sources, error);
+		else if (path[0] == '@')
+			status = add_list(sources, path + 1, error);
+		else
+			status = add_path(sources, path, true, error);
+	}
+	for (size_t i = 0; i < input->memory_count && !status; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "memory:%zu", i);
+		status = add(sources,
+			     (pj__source){.kind = PJ__SOURCE_MEMORY, .fd = -1, .size = input->memory[i].len,
+					  .memory = input->memory[i]},
+			     name, error);
+	}
+	if (input->read && !status)
+		status = add(sources,
+			     (pj__source){.kind = PJ__SOURCE_STREAM, .fd = -1, .read = input->read, .arg = input->arg},
+			     "function", error);
+	return status;
+}
+
+void pj__sources_fini(pj__sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		free(sources->at[i].name);
+	free(sources->at);
+	*sources = (pj__sources){0};
+}
+
+static pj_status changed(const pj__source *source, const char *how, pj_error *error)
+{
+	pj__fail(error, PJ_ERR_CHANGED, 0, source->name, "the input changed while it was read");
+	pj__error_reason(error, "%s", how);
+	pj__error_hint(error, "run again when nobody writes to it");
+	return PJ_ERR_CHANGED;
+}
+
+pj_status pj__sources_check(const pj__sources *sources, uint64_t *ret_grown, pj_error *error)
+{
+	uint64_t grown = 0;
+	for (size_t i = 0; i < sources->count; i++) {
+		const pj__source *source = &sources->at[i];
+		if (source->kind != PJ__SOURCE_FILE)
+			continue;
+		struct stat is;
+		if ((source->fd >= 0 ? fstat(source->fd, &is) : stat(source->name, &is)) < 0)
+			return changed(source, "it is gone", error);
+		const uint64_t planned = source->base + source->size, now = (uint64_t)is.st_size;
+		if (is.st_dev != source->device || is.st_ino != source->inode)
+			return changed(source, "another file stands in its place", error);
+		if (now < planned && source->size > 0)
+			return changed(source, "it is shorter", error);
+		const bool touched = is.st_mtim.tv_sec != source->modified.tv_sec ||
+				     is.st_mtim.tv_nsec != source->modified.tv_nsec;
+		if (now == planned && touched)
+			return changed(source, "it was written to", error);
+		grown += now > planned;
+	}
+	*ret_grown = grown;
+	return PJ_OK;
+}
+
+pj_status pj__refuse_compressed(const char *name, const char *start, size_t size, pj_error *error)
+{
+	/* Magic numbers: RFC 1952 (gzip), the bzip2 and xz format descriptions, RFC 8878 (zstd), the lz4 frame format. */
+	static const struct {
+		const char *format, *magic, *decoder;
+		size_t len;
+	} known[] = {
+		{"gzip", "\x1f\x8b\x08", "zcat", 3},
+		{"xz", "\xfd" "7zXZ\0", "xzcat", 6},
+		{"Zstandard", "\x28\xb5\x2f\xfd", "zstdcat", 4},
+		{"lz4", "\x04\x22\x4d\x18", "lz4cat", 4},
+	};
+	const char *format = NULL, *decoder = NULL;
+	for (size_t i = 0; i < sizeof known / sizeof *known && !format; i++)
+		if (size >= known[i].len && memcmp(start, known[i].magic, known[i].len) == 0)
+			format = known[i].format, decoder = known[i].decoder;
+	/* "BZh1" may begin a text; a bzip2 file goes on with the magic of a block or of its end. */
+	if (size >= 10 && memcmp(start, "BZh", 3) == 0 && start[3] >= '1' && start[3] <= '9' &&
+	    (memcmp(start + 4, "\x31\x41\x59\x26\x53\x59", 6) == 0 || memcmp(start + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0))
+		format = "bzip2", decoder = "bzcat";
+	if (!format)
+		return PJ_OK;
+	pj__fail(error, PJ_ERR_INPUT, 0, name, "cannot read the input");
+	pj__error_reason(error, "it is compressed (%s), which is not built in", format);
+	pj__error_hint(error, "decompress it on the way: %s FILE | papjuice ...", decoder);
+	return PJ_ERR_INPUT;
+}

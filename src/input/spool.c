@@ -1,0 +1,179 @@
+/*
+ * spool.c: see spool.h.
+ */
+#include "input/spool.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+enum { STEP_BYTES = 256 << 10 };
+
+/* Goes on to the next stream, from source `at` on. */
+static pj_status open_next(pj__spool *spool, pj_error *error)
+{
+	while (spool->at < spool->sources->count && spool->sources->at[spool->at].kind != PJ__SOURCE_STREAM)
+		spool->at++;
+	spool->fd = -1;
+	spool->owns_fd = false;
+	spool->read = spool->start = 0;
+	if (pj__spool_ended(spool))
+		return PJ_OK;
+	const pj__source *source = &spool->sources->at[spool->at];
+	if (source->read || source->memory.ptr)
+		return PJ_OK;
+	spool->fd = source->fd;
+	if (spool->fd < 0) {
+		spool->fd = open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		spool->owns_fd = true;
+	}
+	if (spool->fd >= 0)
+		return PJ_OK;
+	return pj__fail(error, PJ_ERR_INPUT, errno, source->name, "cannot read the input");
+}
+
+pj_status pj__spool_init(pj__spool *spool, pj__sources *sources, uint64_t split_bytes, pj_error *error)
+{
+	*spool = (pj__spool){.sources = sources, .split_bytes = split_bytes, .fd = -1};
+	pj_status status = PJ_OK;
+	for (size_t i = 0; i < sources->count; i++)
+		sources->at[i].spool = -1;
+	if (!sources->has_stream) {
+		spool->at = sources->count;
+		return PJ_OK;
+	}
+	spool->buffer = malloc(STEP_BYTES);
+	if (!spool->buffer)
+		return pj__no_memory(error, STEP_BYTES);
+	for (size_t i = 0; i < sources->count && !status; i++)
+		if (sources->at[i].kind == PJ__SOURCE_STREAM)
+			status = pj__memory_file("papjuice-spool", &sources->at[i].spool, error);
+	if (!status)
+		status = open_next(spool, error);
+	if (status)
+		pj__spool_fini(spool);
+	return status;
+}
+
+static void close_stream(pj__spool *spool)
+{
+	if (spool->owns_fd)
+		pj__close(&spool->fd); /* read only: nothing can be lost */
+	spool->fd = -1;
+}
+
+void pj__spool_fini(pj__spool *spool)
+{
+	close_stream(spool);
+	free(spool->buffer);
+	spool->buffer = NULL;
+	for (size_t i = 0; spool->sources && i < spool->sources->count; i++)
+		if (spool->sources->at[i].kind == PJ__SOURCE_STREAM)
+			pj__close(&spool->sources->at[i].spool);
+	spool->sources = NULL;
+}
+
+int pj__spool_descriptor(const pj__spool *spool)
+{
+	return spool->fd;
+}
+
+static pj_status read_some(pj__spool *spool, size_t *got, pj_error *error)
+{
+	pj__source *source = &spool->sources->at[spool->at];
+	if (source->read) {
+		*got = 0;
+		const pj_status status = source->read(source->arg, spool->buffer, STEP_BYTES, got);
+		if (status)
+			return pj__fail(error, status, 0, source->name, "the input function failed");
+		if (*got > STEP_BYTES)
+			return pj__fail(error, PJ_ERR_USER, 0, source->name, "the input function returned too much");
+		return PJ_OK;
+	}
+	if (source->memory.ptr) {
+		const size_t rest = source->memory.len - spool->read;
+		*got = rest < STEP_BYTES ? rest : STEP_BYTES;
+		memcpy(spool->buffer, source->memory.ptr + spool->read, *got);
+		return PJ_OK;
+	}
+	ssize_t n;
+	while ((n = read(spool->fd, spool->buffer, STEP_BYTES)) < 0 && errno == EINTR)
+		;
+	if (n < 0) {
+		if (errno == EAGAIN) { /* somebody else's descriptor, which does not block: wait for it again */
+			*got = SIZE_MAX;
+			return PJ_OK;
+		}
+		pj__fail(error, PJ_ERR_INPUT, errno, source->name, "cannot read the input");
+		pj__error_at(error, NULL, -1, (int64_t)spool->read);
+		return PJ_ERR_INPUT;
+	}
+	*got = (size_t)n;
+	return PJ_OK;
+}
+
+static pj_status hand_out(pj__spool *spool, uint64_t end, uint64_t limit, pj__spool_take *take, void *arg,
+			  pj_error *error)
+{
+	const pj__split split = {(uint32_t)spool->at, spool->start, end, limit};
+	spool->start = end;
+	return take(arg, split, error);
+}
+
+/* Hands out the splits whose last line ends in the `got` bytes that were read last. */
+static pj_status cut_ready(pj__spool *spool, size_t got, pj__spool_take *take, void *arg, pj_error *error)
+{
+	const uint64_t before = spool->read - got;
+	for (;;) {
+		const uint64_t end = spool->start + spool->split_bytes, last = end - 1;
+		if (end < spool->start || last >= spool->read)
+			return PJ_OK;
+		const size_t from = last > before ? (size_t)(last - before) : 0;
+		const char *newline = memchr(spool->buffer + from, '\n', got - from);
+		if (!newline)
+			return PJ_OK;
+		const uint64_t limit = before + (uint64_t)(newline - spool->buffer) + 1;
+		const pj_status status = hand_out(spool, end, limit, take, arg, error);
+		if (status)
+			return status;
+	}
+}
+
+static pj_status end_stream(pj__spool *spool, pj__spool_take *take, void *arg, pj_error *error)
+{
+	pj_status status = PJ_OK;
+	while (spool->start < spool->read && !status) {
+		const uint64_t rest = spool->read - spool->start;
+		const uint64_t end = spool->start + (rest < spool->split_bytes ? rest : spool->split_bytes);
+		status = hand_out(spool, end, spool->read, take, arg, error);
+	}
+	spool->sources->at[spool->at].size = spool->read;
+	close_stream(spool);
+	spool->at++;
+	return status ? status : open_next(spool, error);
+}
+
+pj_status pj__spool_step(pj__spool *spool, pj__spool_take *take, void *arg, pj_error *error)
+{
+	size_t got;
+	const pj__source *source = &spool->sources->at[spool->at];
+	pj_status status = read_some(spool, &got, error);
+	if (status || got == SIZE_MAX)
+		return status;
+	if (!got)
+		return end_stream(spool, take, arg, error);
+	status = pj__pwrite_checked(source->spool, source->name, spool->buffer, got, (off_t)spool->read, error);
+	if (status)
+		return status;
+	spool->read += got;
+	spool->total += got;
+	return cut_ready(spool, got, take, arg, error);
+}
+
+void pj__spool_release(pj__spool *spool, uint32_t source, uint64_t offset)
+{
+	/* Only memory is at stake: where it cannot be given back it is kept. */
+	(void)fallocate(spool->sources->at[source].spool, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)offset);
+}

@@ -1,0 +1,45 @@
+/*
+ * spool.h: streams, read once by the leader into memory files, and cut into splits as they come.
+ *
+ * A split of a stream can be handed out as soon as its last line is complete: when a newline at or behind its last byte
+ * has been read, or the end. What no unfinished task needs any more is given back.
+ */
+#ifndef PJ_INPUT_SPOOL_H
+#define PJ_INPUT_SPOOL_H
+
+#include "input/reader.h"
+
+typedef struct pj__spool {
+	pj__sources *sources;
+	uint64_t split_bytes;
+	size_t at;         /* the source that is being read; sources->count: all are */
+	int fd;            /* its descriptor, or -1 */
+	bool owns_fd;
+	uint64_t read;     /* bytes of it */
+	uint64_t start;    /* where its next split begins */
+	uint64_t total;    /* bytes of all streams */
+	char *buffer;
+} pj__spool;
+
+/* Takes a split that is ready. */
+typedef pj_status pj__spool_take(void *arg, pj__split split, pj_error *error);
+
+/* Makes the memory files, which workers forked later inherit. Without streams this does nothing. */
+PJ_MUST_USE pj_status pj__spool_init(pj__spool *spool, pj__sources *sources, uint64_t split_bytes, pj_error *error);
+void pj__spool_fini(pj__spool *spool);
+
+static inline bool pj__spool_ended(const pj__spool *spool)
+{
+	return spool->at >= spool->sources->count;
+}
+
+/* The descriptor to wait for before the next step; -1: none, step at once. */
+int pj__spool_descriptor(const pj__spool *spool);
+
+/* Reads some more and hands out what splits are ready. Blocks if nothing can be read yet. */
+PJ_MUST_USE pj_status pj__spool_step(pj__spool *spool, pj__spool_take *take, void *arg, pj_error *error);
+
+/* Gives back the memory of a stream's bytes before `offset`. */
+void pj__spool_release(pj__spool *spool, uint32_t source, uint64_t offset);
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * plan.c: see plan.h.
+ */
+#include "job/plan.h"
+
+#include <stdlib.h>
+
+static const uint64_t kib = 1024, mib = 1024 * 1024;
+enum { PACK_MOST = 4096 /* small files in one task */, RANGES_MOST = 1024, PARTS_MOST = 256 };
+
+static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+static pj_status add_split(pj__plan *plan, pj__split split, pj_error *error)
+{
+	if (plan->split_count == plan->split_capacity) {
+		const size_t capacity = plan->split_capacity ? plan->split_capacity * 2 : 64;
+		pj__split *grown = reallocarray(plan->splits, capacity, sizeof *grown);
+		if (!grown)
+			return pj__no_memory(error, capacity * sizeof *grown);
+		plan->splits = grown;
+		plan->split_capacity = capacity;
+	}
+	plan->splits[plan->split_count++] = split;
+	return PJ_OK;
+}
+
+/* Makes a task of the splits added since the last one; none: no task. */
+static pj_status end_task(pj__plan *plan, pj_error *error)
+{
+	if (plan->task_count + 1 >= plan->task_capacity) {
+		const size_t capacity = plan->task_capacity ? plan->task_capacity * 2 : 64;
+		size_t *grown = reallocarray(plan->first, capacity, sizeof *grown);
+		if (!grown)
+			return pj__no_memory(error, capacity * sizeof *grown);
+		plan->first = grown;
+		plan->task_capacity = capacity;
+		plan->first[0] = 0;
+	}
+	if (plan->split_count > plan->first[plan->task_count])
+		plan->first[++plan->task_count] = plan->split_count;
+	return PJ_OK;
+}
+
+pj_status pj__plan_add(pj__plan *plan, pj__split split, pj_error *error)
+{
+	const pj_status status = add_split(plan, split, error);
+	return status ? status : end_task(plan, error);
+}
+
+static pj_status cut(pj__plan *plan, uint32_t index, uint64_t size, pj_error *error)
+{
+	pj_status status = end_task(plan, error);
+	for (uint64_t start = 0; start < size && !status; start += plan->split_bytes) {
+		const uint64_t rest = size - start;
+		const uint64_t end = start + (rest < plan->split_bytes ? rest : plan->split_bytes);
+		status = pj__plan_add(plan, (pj__split){.source = index, .start = start, .end = end, .limit = size}, error);
+		if (rest <= plan->split_bytes)
+			break;
+	}
+	return status;
+}
+
+static pj_status plan_tasks(pj__plan *plan, pj_error *error)
+{
+	uint64_t packed = 0;
+	pj_status status = end_task(plan, error);
+	for (size_t i = 0; i < plan->sources.count && !status; i++) {
+		const pj__source *source = &plan->sources.at[i];
+		const uint64_t size = source->size;
+		if (source->kind == PJ__SOURCE_STREAM)
+			break;
+		if (size > plan->split_bytes) {
+			status = cut(plan, (uint32_t)i, size, error);
+			packed = 0;
+			continue;
+		}
+		const size_t files = plan->split_count - plan->first[plan->task_count];
+		if (packed + size > plan->split_bytes || files >= PACK_MOST) {
+			status = end_task(plan, error);
+			packed = 0;
+		}
+		packed += size;
+		if (size && !status)
+			status = add_split(plan, (pj__split){.source = (uint32_t)i, .end = size, .limit = size}, error);
+	}
+	return status ? status : end_task(plan, error);
+}
+
+/* Makes streams of the sources behind the first stream, so that the order of tasks is that of the input. */
+static void settle_streams(pj__sources *sources)
+{
+	bool behind = false;
+	for (size_t i = 0; i < sources->count; i++) {
+		pj__source *source = &sources->at[i];
+		behind |= source->kind == PJ__SOURCE_STREAM;
+		if (behind) {
+			source->kind = PJ__SOURCE_STREAM;
+			source->base = source->size = 0;
+		}
+	}
+}
+
+static void part_pairs(pj__plan *plan, const pj__setup *setup, bool to_folder)
+{
+	const uint64_t bytes = plan->sources.bytes, wanted = setup->options.partitions;
+	const bool stream = plan->sources.has_stream;
+	/* A range holds what one worker reduces at a time: in its cache when combined, else in a few megabytes. */
+	const uint64_t per_range = pj__setup_combines(setup) ? mib : 4 * mib;
+	uint64_t ranges = stream ? 64 : clamp(bytes / per_range, 1, RANGES_MOST);
+	plan->parts = 1;
+	if (to_folder) {
+		plan->parts = (uint32_t)(wanted ? wanted : stream ? 8 : clamp(bytes / (64 * mib), 1, PARTS_MOST));
+		ranges = clamp(ranges / plan->parts, 1, RANGES_MOST);
+	} else if (wanted) {
+		ranges = wanted;
+	}
+	plan->ranges = (uint32_t)ranges;
+}
+
+pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, pj_error *error)
+{
+	*plan = (pj__plan){0};
+	pj_status status = pj__sources_expand(&plan->sources, &setup->options.input, error);
+	if (!status) {
+		settle_streams(&plan->sources);
+		const uint64_t given = setup->options.split_bytes;
+		plan->split_bytes = given			? given
+				    : plan->sources.has_stream ? 16 * mib
+								: clamp(plan->sources.bytes / 16, 256 * kib, 16 * mib);
+		part_pairs(plan, setup, to_folder);
+		status = plan_tasks(plan, error);
+	}
+	if (status)
+		pj__plan_fini(plan);
+	return status;
+}
+
+void pj__plan_fini(pj__plan *plan)
+{
+	pj__sources_fini(&plan->sources);
+	free(plan->splits);
+	free(plan->first);
+	*plan = (pj__plan){0};
+}

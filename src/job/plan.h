@@ -1,0 +1,39 @@
+/*
+ * plan.h: the map tasks of a job, and how its pairs are parted.
+ *
+ * The plan follows from the input, the job and the options that name partitions and split size; never from the number
+ * of workers or from time. A task is one or several splits: a large file is cut every `split_bytes`; small files are
+ * packed together, in order. Tasks are numbered in the order of the input.
+ *
+ *     files   |------- a -------|-b-|-c-|---- d ----|
+ *     tasks   |  0  |  1  |  2  |   3   |  4  |  5  |
+ *
+ * The size of splits, unless it is given: a sixteenth of the input, between 256 KiB and 16 MiB, so that a small input
+ * has work for many workers, too. The tasks of a stream are added while it is read (spool.h).
+ */
+#ifndef PJ_JOB_PLAN_H
+#define PJ_JOB_PLAN_H
+
+#include "input/reader.h"
+#include "job/setup.h"
+
+typedef struct pj__plan {
+	pj__sources sources;
+	pj__split *splits;
+	size_t *first;         /* of each task, and the end: indexes in `splits` */
+	size_t split_count, split_capacity, task_count, task_capacity;
+	uint64_t split_bytes;
+	uint32_t parts, ranges; /* partition.h; ranges are a wish */
+} pj__plan;
+
+/*
+ * Plans what is known. Sources behind the first stream are made streams, too, so that tasks stay in order. `to_folder`:
+ * the output has a file for each partition.
+ */
+PJ_MUST_USE pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, pj_error *error);
+void pj__plan_fini(pj__plan *plan);
+
+/* Adds a task of one split. */
+PJ_MUST_USE pj_status pj__plan_add(pj__plan *plan, pj__split split, pj_error *error);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * reduce.c: see reduce.h.
+ */
+#include "job/reduce.h"
+
+#include "shuffle/combine.h"
+
+static void take(pj__task *task, pj_bytes key, pj_bytes value)
+{
+	++*task->progress;
+	pj__part_add(task->taker, key, value);
+}
+
+void pj__emit_to_part(pj__task *task, pj__part *part)
+{
+	task->taker = part;
+	task->emit = take;
+	task->face.batch_full = pj__task_batch_as_text;
+	task->face.emit_long = pj__task_long_as_text;
+}
+
+void pj__reduce_init(pj__reduce *reduce, const pj_job *job, pj__task *task, pj__part *part)
+{
+	*reduce = (pj__reduce){.job = job, .task = task, .part = part};
+	pj__emit_to_part(task, part);
+}
+
+void pj__reduce_fini(pj__reduce *reduce)
+{
+	pj__text_fini(&reduce->text);
+}
+
+pj_status pj__task_outcome(pj__task *task, const pj__part *part, pj_status returned, const char *what, pj_error *error)
+{
+	if (returned && !task->status) {
+		pj_error why;
+		pj__fail(&why, returned, 0, NULL, "the user's %s failed", what);
+		pj__error_reason(&why, "it returned %s", pj_status_name(returned));
+		pj__task_failed(task, returned, &why);
+	}
+	if (part && part->bytes.failed && !task->status) {
+		pj_error why;
+		pj__task_failed(task, pj__no_memory(&why, part->bytes.capacity * 2), &why);
+	}
+	if (task->status && error)
+		*error = task->error;
+	return task->status;
+}
+
+/* At most 100 bytes of a key, for a message. */
+#define SHOWN(key) (int)((key).len < 100 ? (key).len : 100), (key).len ? (key).ptr : ""
+
+static pj_status finish(pj__reduce *reduce, pj_bytes key, const void *state, pj_error *error)
+{
+	const pj_aggregate *aggregate = reduce->job->reducer.aggregate;
+	pj__text_reset(&reduce->text);
+	const pj_status status = aggregate->finish(state, &reduce->text, reduce->job->reducer.arg);
+	if (status) {
+		pj__fail(error, status, 0, NULL, "cannot finish %s of the key \"%.*s\"",
+			 aggregate->name ? aggregate->name : "the aggregate", SHOWN(key));
+		pj__error_reason(error, "%s", pj__is_narrow(aggregate) ? "the sum does not fit 64 bits"
+								       : pj_status_text(status));
+		return status;
+	}
+	if (reduce->text.failed)
+		return pj__no_memory(error, reduce->text.capacity * 2);
+	pj__part_add(reduce->part, key, pj__text_all(&reduce->text));
+	return PJ_OK;
+}
+
+pj_status pj__reduce_state(pj__reduce *reduce, pj_bytes key, const void *state, pj_error *error)
+{
+	reduce->groups++;
+	++*reduce->task->progress;
+	return finish(reduce, key, state, error);
+}
+
+static void add_values(pj__reduce *reduce, pj_values *values)
+{
+	const pj_aggregate *aggregate = reduce->job->reducer.aggregate;
+	void *arg = reduce->job->reducer.arg;
+	pj_bytes value;
+	pj__state_init(aggregate, arg, reduce->state);
+	while (pj_next_value(values, &value)) {
+		uint64_t number;
+		if (aggregate->takes == PJ_TAKES_BYTES) {
+			aggregate->add_bytes(reduce->state, value, arg);
+			continue;
+		}
+		memcpy(&number, value.ptr, sizeof number);
+		pj__state_add_number(aggregate, arg, reduce->state, number);
+	}
+}
+
+pj_status pj__reduce_group(pj__reduce *reduce, pj_bytes key, pj_values *values, pj_error *error)
+{
+	const pj_reducer *reducer = &reduce->job->reducer;
+	pj_status returned = PJ_OK;
+	pj_bytes value;
+	reduce->groups++;
+	if (reducer->general) {
+		returned = reducer->general(&reduce->task->face, key, values, reducer->arg);
+		pj__task_flush(reduce->task);
+	} else if (reducer->aggregate) {
+		add_values(reduce, values);
+		if (!reduce->task->status)
+			return finish(reduce, key, reduce->state, error);
+	} else {
+		while (pj_next_value(values, &value))
+			pj__part_add(reduce->part, key, value);
+	}
+	return pj__task_outcome(reduce->task, reduce->part, returned, "reducer", error);
+}

@@ -1,0 +1,149 @@
+/*
+ * setup.c: see setup.h.
+ */
+#include "job/setup.h"
+
+#include "base/machine.h"
+
+enum { ATTEMPTS = 4, PARTITIONS_MOST = 65536 };
+
+static pj_status wrong(pj_error *error, const char *what, const char *name)
+{
+	return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the job %s %s", name ? name : "(without a name)", what);
+}
+
+static pj_status check_aggregate(const pj_aggregate *aggregate, const char *name, pj_error *error)
+{
+	const bool adds = aggregate->takes == PJ_TAKES_I64   ? aggregate->add_i64 != NULL
+			  : aggregate->takes == PJ_TAKES_F64 ? aggregate->add_f64 != NULL
+							     : aggregate->add_bytes != NULL;
+	if (!aggregate->state_bytes || aggregate->state_bytes > PJ_STATE_BYTES_MAX)
+		return wrong(error, "has an aggregate whose state is empty or too large", name);
+	if (!adds || !aggregate->finish)
+		return wrong(error, "has an aggregate without the `add` that it takes, or without `finish`", name);
+	if (aggregate->exact && !aggregate->merge)
+		return wrong(error, "has an exact aggregate without `merge`", name);
+	return PJ_OK;
+}
+
+static pj_status check_job(const pj_job *job, pj_error *error)
+{
+	if (job->abi != PJ_ABI)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the job is built for interface %u, this is %u", job->abi,
+				PJ_ABI);
+	const char *name = job->name;
+	if (!name || !*name)
+		return wrong(error, "must have one", name);
+	if (!job->mapper.text == !job->mapper.line)
+		return wrong(error, "must have one mapper, of text or of lines", name);
+	if (job->reducer.aggregate && job->reducer.general)
+		return wrong(error, "has two reducers", name);
+	if (job->reducer.aggregate)
+		return check_aggregate(job->reducer.aggregate, name, error);
+	return PJ_OK;
+}
+
+static const char *const *initial_values(const pj_job_option *options, const char **values, size_t room)
+{
+	size_t count = 0;
+	for (; options && options[count].name && count < room; count++)
+		values[count] = options[count].initial;
+	return values;
+}
+
+static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
+{
+	if (!job->configure)
+		return PJ_OK;
+	const char *initial[64] = {0};
+	if (!values)
+		values = initial_values(job->options, initial, sizeof initial / sizeof *initial);
+	pj_error why;
+	pj__fail(&why, PJ_ERR_USAGE, 0, NULL, "the job %s refuses its options", job->name);
+	const pj_status status = job->configure(job, values, &why);
+	if (status && error)
+		*error = why;
+	return status;
+}
+
+static bool has_input(const pj_input *input)
+{
+	return input->path_count || input->memory_count || input->read;
+}
+
+static void settle_output(pj__setup *setup)
+{
+	const pj_output *job = &setup->job.output;
+	pj_output *output = &setup->options.output;
+	if (!output->pair && !output->path) {
+		output->pair = job->pair;
+		output->arg = job->arg;
+		output->path = job->path;
+	}
+	if (output->columns == PJ_KEY_AND_VALUE)
+		output->columns = job->columns;
+	output->overwrite |= job->overwrite;
+	output->escape |= job->escape;
+}
+
+pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *options, pj_error *error)
+{
+	*setup = (pj__setup){.job = *job};
+	if (options)
+		setup->options = *options;
+	pj_options *settled = &setup->options;
+	pj_status status = configure(&setup->job, settled->values, error);
+	if (!status)
+		status = check_job(&setup->job, error);
+	if (status)
+		return status;
+	settle_output(setup);
+	if (!has_input(&settled->input))
+		settled->input = setup->job.input;
+	if (!has_input(&settled->input))
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no input");
+	if (settled->sorter == PJ_SORTER_DEFAULT)
+		settled->sorter = setup->job.sorter ? setup->job.sorter : PJ_SORTER_PLEX;
+	if (settled->sorter > PJ_SORTER_SHARED)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no sorter %d", (int)settled->sorter);
+	if (!settled->workers)
+		settled->workers = pj__processors();
+	if (settled->workers > PJ_WORKERS_MAX)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "%u workers are more than %d", settled->workers,
+				PJ_WORKERS_MAX);
+	if (settled->partitions > PARTITIONS_MOST)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "%llu partitions are more than %d",
+				(unsigned long long)settled->partitions, PARTITIONS_MOST);
+	if (!settled->attempts)
+		settled->attempts = ATTEMPTS;
+	return PJ_OK;
+}
+
+pj_status pj__setup_load(pj__setup *setup, pj_error *error)
+{
+	const pj_job described = setup->job;
+	if (!described.load)
+		return PJ_OK;
+	const pj_job *real;
+	pj_status status = described.load(described.load_arg, &real, error);
+	if (status)
+		return status;
+	setup->job = *real;
+	status = configure(&setup->job, setup->options.values, error);
+	if (!status)
+		status = check_job(&setup->job, error);
+	if (status)
+		return status;
+	const pj_aggregate *now = setup->job.reducer.aggregate, *told = described.reducer.aggregate;
+	if (setup->job.map_only != described.map_only || !now != !told || (now && now->exact != told->exact) ||
+	    !setup->job.reducer.general != !described.reducer.general)
+		return pj__fail(error, PJ_ERR_USER, 0, NULL, "the plug-in's job %s is not the one it described",
+				described.name);
+	return PJ_OK;
+}
+
+bool pj__setup_combines(const pj__setup *setup)
+{
+	const pj_aggregate *aggregate = setup->job.reducer.aggregate;
+	return !setup->job.map_only && aggregate && aggregate->exact;
+}

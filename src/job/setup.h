@@ -1,0 +1,25 @@
+/*
+ * setup.h: a job and its options, checked and with every default filled in. The one place where defaults are decided.
+ */
+#ifndef PJ_JOB_SETUP_H
+#define PJ_JOB_SETUP_H
+
+#include <papjuice/job.h>
+
+#include "base/error.h"
+
+typedef struct pj__setup {
+	pj_job job;          /* a copy, configured by the values of its own options */
+	pj_options options;  /* input, output and sorter settled; no field is left to a default */
+} pj__setup;
+
+/* Checks the job, calls its `configure`, and settles the options (NULL: defaults). */
+PJ_MUST_USE pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *options, pj_error *error);
+
+/* In a worker: takes the user's code, if it is not in this process yet, into setup->job. */
+PJ_MUST_USE pj_status pj__setup_load(pj__setup *setup, pj_error *error);
+
+/* Does the job combine pairs before the reduce? */
+bool pj__setup_combines(const pj__setup *setup);
+
+#endif

@@ -1,0 +1,11 @@
+/*
+ * jobs.h: the built-in jobs, each a file of its own, written against the public headers as a user's job is.
+ */
+#ifndef PJ_JOBS_JOBS_H
+#define PJ_JOBS_JOBS_H
+
+#include <papjuice/program.h>
+
+extern const pj_job pj__job_wordcount;
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * table.c: the built-in jobs by number and by name. A new job is a line here.
+ */
+#include <string.h>
+
+#include "jobs/jobs.h"
+
+/* In the order of their names. */
+static const pj_job *const jobs[] = {
+	&pj__job_wordcount,
+};
+
+const pj_job *pj_builtin_job(size_t index)
+{
+	return index < sizeof jobs / sizeof *jobs ? jobs[index] : NULL;
+}
+
+const pj_job *pj_builtin_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+		if (!strcmp(jobs[i]->name, name))
+			return jobs[i];
+	return NULL;
+}

@@ -1,0 +1,126 @@
+/*
+ * child.c: see child.h.
+ */
+#include "mp/child.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/machine.h"
+
+/* waitid's P_PIDFD, which older C libraries do not name. */
+#define BY_PIDFD ((idtype_t)3)
+
+/* In the child, all signals blocked: none of the host's handlers may be left when the mask opens. */
+static void reset_signals(enum pj__child_signals signals)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	for (int number = 1; number < NSIG; number++)
+		sigaction(number, &action, NULL); /* fails for SIGKILL, SIGSTOP and those of the C library */
+	if (signals == PJ__SIGNALS_WORKER) {
+		action.sa_handler = SIG_IGN;
+		sigaction(SIGINT, &action, NULL);
+		sigaction(SIGTSTP, &action, NULL);
+		sigaction(SIGPIPE, &action, NULL);
+	}
+	sigset_t none;
+	sigemptyset(&none);
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+pj_status pj__child_start(pj__child *ret_child, enum pj__child_signals signals, pj__child_main *main, void *arg,
+			  pj_error *error)
+{
+	const pid_t parent = getpid();
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0); /* it died before the line above: no signal will come */
+		reset_signals(signals);
+		__fpurge(stdout); /* what the parent had not flushed is the parent's to print */
+		const int exit_code = main(arg) & 255;
+		fflush(stdout);
+		_exit(exit_code);
+	}
+	const int fork_errno = errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return pj__fail(error, pj__status_of_errno(fork_errno, PJ_ERR_RESOURCE), fork_errno, NULL,
+				"cannot start a process");
+	const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0) {
+		const int saved = errno;
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		return pj__fail(error, pj__status_of_errno(saved, PJ_ERR_RESOURCE), saved, NULL,
+				"cannot watch a new process");
+	}
+	*ret_child = (pj__child){pid, pidfd};
+	return PJ_OK;
+}
+
+bool pj__child_reap(pj__child *child, bool wait, pj__ending *ending)
+{
+	pj__ending how = {-1, 0};
+	siginfo_t info = {0};
+	int failed;
+	while ((failed = waitid(BY_PIDFD, (id_t)child->pidfd, &info, WEXITED | (wait ? 0 : WNOHANG))) < 0 &&
+	       errno == EINTR)
+		;
+	if (failed == 0 && info.si_pid == 0)
+		return false;
+	if (failed == 0 && info.si_code == CLD_EXITED)
+		how.exit_code = info.si_status;
+	else if (failed == 0)
+		how.signal = info.si_status;
+	else if (!wait && !pj__child_wait(child, 0))
+		return false;
+	if (ending)
+		*ending = how;
+	close(child->pidfd);
+	*child = PJ__NO_CHILD;
+	return true;
+}
+
+void pj__child_signal(const pj__child *child, int signal)
+{
+	/* by descriptor: should the host have reaped it, its number may be another process by now */
+	if (child->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, child->pidfd, signal, NULL, 0);
+}
+
+bool pj__child_wait(const pj__child *child, int64_t timeout_ms)
+{
+	struct pollfd ended = {.fd = child->pidfd, .events = POLLIN};
+	return pj__poll(&ended, 1, timeout_ms) > 0;
+}
+
+int pj__poll(struct pollfd *fds, size_t count, int64_t timeout_ms)
+{
+	const uint64_t end_ns = timeout_ms < 0 ? 0 : pj__now_ns() + (uint64_t)timeout_ms * 1000000u;
+	for (int64_t left_ms = timeout_ms;;) {
+		const int slice_ms = left_ms < 0 ? -1 : left_ms > 1000000000 ? 1000000000 : (int)left_ms;
+		const int ready = poll(fds, (nfds_t)count, slice_ms);
+		if (ready > 0 || (ready < 0 && errno != EINTR))
+			return ready;
+		if (timeout_ms < 0)
+			continue;
+		const uint64_t now_ns = pj__now_ns();
+		if (now_ns >= end_ns)
+			return 0;
+		left_ms = (int64_t)((end_ns - now_ns + 999999u) / 1000000u);
+	}
+}

@@ -1,0 +1,28 @@
+/*
+ * part.h: results on their way into an output, as bytes.
+ *
+ * A part is the output of one or more reduce tasks (or of a map task of a map-only job), whole and in order. Its bytes
+ * are lines, or, for an output that is a function, records (run/record.h is for runs; here lengths are 64 bits each).
+ */
+#ifndef PJ_OUTPUT_PART_H
+#define PJ_OUTPUT_PART_H
+
+#include <papjuice/job.h>
+
+#include "base/text.h"
+
+typedef struct pj__part {
+	pj_text bytes;
+	uint64_t pairs;
+	pj_columns columns;
+	bool escape;
+	bool as_records; /* for a function: key length, value length, key, value */
+} pj__part;
+
+/* Appends a result. A lack of memory is remembered in part->bytes.failed. */
+void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value);
+
+/* Hands the pairs of a part that was made as records to a function, one by one. */
+PJ_MUST_USE pj_status pj__part_deliver(pj_bytes records, const pj_output *output, pj_error *error);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * private.c: see private.h.
+ *
+ * A folder is owned by whoever holds its lock. Between mkdir and flock it has no owner and may be swept; so the owner
+ * looks, once it has the lock, if the folder is still there, and tries again if it is not. The lock belongs to the open
+ * folder, which the workers inherit: it is free when the leader and all of them are gone.
+ */
+#include "output/private.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char prefix[] = ".papjuice-";
+
+/* Opens and locks a folder. -1: it is gone or owned by somebody. */
+static int own(int parent_fd, const char *name)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -1;
+	struct stat locked, there;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &locked) == 0 &&
+	    fstatat(parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && locked.st_ino == there.st_ino &&
+	    locked.st_dev == there.st_dev)
+		return fd;
+	close(fd);
+	errno = ENOENT;
+	return -1;
+}
+
+pj_status pj__private_create(const char *parent, int *ret_fd, char **ret_path, pj_error *error)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		uint64_t number;
+		char *path;
+		if (getrandom(&number, sizeof number, 0) != sizeof number)
+			return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot get a random number");
+		if (asprintf(&path, "%s/%s%016llx", parent, prefix, (unsigned long long)number) < 0)
+			return pj__no_memory(error, strlen(parent) + 32);
+		const int made = mkdir(path, 0700) == 0, failed = errno;
+		const int fd = made ? own(AT_FDCWD, path) : -1;
+		if (fd >= 0) {
+			*ret_fd = fd;
+			*ret_path = path;
+			return PJ_OK;
+		}
+		free(path);
+		if (!made && failed != EEXIST)
+			return pj__fail(error, PJ_ERR_OUTPUT, failed, parent, "cannot make a folder in");
+	}
+	return pj__fail(error, PJ_ERR_OUTPUT, EEXIST, parent, "cannot make a folder in");
+}
+
+int pj__remove_tree(int parent_fd, const char *name)
+{
+	const int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!folder) {
+		const int failed = errno;
+		if (fd >= 0)
+			close(fd);
+		return failed;
+	}
+	int failed = 0;
+	for (struct dirent *entry; (errno = 0, entry = readdir(folder));) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(fd, entry->d_name, 0) == 0)
+			continue;
+		const int inner = errno == EISDIR || errno == EPERM ? pj__remove_tree(fd, entry->d_name) : errno;
+		failed = failed ? failed : inner;
+	}
+	closedir(folder);
+	if (unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && !failed)
+		failed = errno;
+	return failed;
+}
+
+void pj__private_sweep(const char *parent)
+{
+	DIR *folder = opendir(parent);
+	if (!folder)
+		return;
+	for (struct dirent *entry; (entry = readdir(folder));) {
+		if (strncmp(entry->d_name, prefix, sizeof prefix - 1) != 0 ||
+		    strlen(entry->d_name) != sizeof prefix - 1 + 16)
+			continue;
+		const int fd = own(dirfd(folder), entry->d_name);
+		if (fd < 0)
+			continue;
+		(void)pj__remove_tree(dirfd(folder), entry->d_name); /* another user's: not ours to judge */
+		close(fd);
+	}
+	closedir(folder);
+}

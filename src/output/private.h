@@ -1,0 +1,21 @@
+/*
+ * private.h: the private folder of a run, and the folders that dead runs left.
+ */
+#ifndef PJ_OUTPUT_PRIVATE_H
+#define PJ_OUTPUT_PRIVATE_H
+
+#include "base/error.h"
+
+/*
+ * Makes a folder ".papjuice-..." in `parent` and locks it. *ret_fd is the folder, open and locked until it is closed;
+ * *ret_path is its path, to be freed.
+ */
+PJ_MUST_USE pj_status pj__private_create(const char *parent, int *ret_fd, char **ret_path, pj_error *error);
+
+/* Removes the folder `name` in `parent_fd` and everything in it, following no link. Returns 0 or an errno. */
+int pj__remove_tree(int parent_fd, const char *name);
+
+/* Removes the private folders in `parent` whose owner is dead. What cannot be removed is left alone. */
+void pj__private_sweep(const char *parent);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * sink.c: see sink.h.
+ *
+ * How an output gets its name:
+ *
+ *     a new file       linkat(unnamed file, output): fails if somebody has made one meanwhile
+ *     an old file      linkat(unnamed file, private folder), then rename over it
+ *     a new folder     renameat2(NOREPLACE)
+ *     an old folder    renameat2(EXCHANGE), then the old one, now in the private folder, is removed
+ */
+#include "output/sink.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "output/private.h"
+
+static const char inner_name[] = "output";
+
+const char *pj__sink_name(const pj__sink *sink)
+{
+	return sink->path ? sink->path : sink->kind == PJ__SINK_FUNCTION ? "output function" : "standard output";
+}
+
+static pj_status exists(const char *path, pj_error *error)
+{
+	pj__fail(error, PJ_ERR_EXISTS, 0, path, "the output exists");
+	pj__error_hint(error, "--overwrite replaces it, when the new output is complete");
+	return PJ_ERR_EXISTS;
+}
+
+static pj_status cannot_replace(const char *path, const char *why, pj_error *error)
+{
+	pj__fail(error, PJ_ERR_EXISTS, 0, path, "the output cannot be replaced");
+	pj__error_reason(error, "%s", why);
+	pj__error_hint(error, "choose another path with -o");
+	return PJ_ERR_EXISTS;
+}
+
+/* A folder may be replaced if it holds nothing but what a run has put there. */
+static pj_status check_folder(const char *path, pj_error *error)
+{
+	DIR *folder = opendir(path);
+	if (!folder)
+		return pj__fail(error, PJ_ERR_OUTPUT, errno, path, "cannot read the folder to be replaced");
+	bool foreign = false;
+	for (struct dirent *entry; (entry = readdir(folder)) && !foreign;) {
+		const char *name = entry->d_name;
+		foreign = strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "_SUCCESS") != 0 &&
+			  (strncmp(name, "part-", 5) != 0 || name[5] == 0 ||
+			   name[5 + strspn(name + 5, "0123456789")] != 0);
+	}
+	closedir(folder);
+	return foreign ? cannot_replace(path, "the folder holds more than part files and _SUCCESS", error) : PJ_OK;
+}
+
+/* Sets path, parent and name; a symbolic link is followed, so that its target is what is written. */
+static pj_status resolve(pj__sink *sink, const char *given, pj_error *error)
+{
+	char *path = strdup(given), *real = NULL;
+	if (!path)
+		return pj__no_memory(error, strlen(given));
+	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+		path[n - 1] = 0;
+	real = realpath(path, NULL);
+	if (!real) {
+		/* it does not exist: its folder must */
+		char *copy = strdup(path), *folder = copy ? realpath(dirname(copy), NULL) : NULL;
+		const int failed = errno;
+		free(copy);
+		if (folder && asprintf(&real, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, basename(path)) < 0)
+			real = NULL;
+		free(folder);
+		if (!real) {
+			free(path);
+			pj__fail(error, PJ_ERR_OUTPUT, failed, given, "cannot write the output");
+			pj__error_hint(error, "the folder in which it is to lie must exist");
+			return PJ_ERR_OUTPUT;
+		}
+	}
+	free(path);
+	sink->path = real;
+	sink->name = strrchr(real, '/') + 1;
+	sink->parent = strndup(real, sink->name - real > 1 ? (size_t)(sink->name - real) - 1 : 1);
+	return sink->parent ? PJ_OK : pj__no_memory(error, strlen(real));
+}
+
+/* Looks at what stands at the path. */
+static pj_status check_existing(pj__sink *sink, pj_error *error)
+{
+	struct stat is;
+	if (lstat(sink->path, &is) < 0) {
+		if (errno == ENOENT)
+			return PJ_OK;
+		return pj__fail(error, PJ_ERR_OUTPUT, errno, sink->path, "cannot write the output");
+	}
+	const bool folder = sink->kind == PJ__SINK_FOLDER;
+	if (!folder && (S_ISCHR(is.st_mode) || S_ISFIFO(is.st_mode) || S_ISBLK(is.st_mode) || S_ISSOCK(is.st_mode))) {
+		sink->kind = PJ__SINK_STREAM;
+		return PJ_OK;
+	}
+	if (!sink->output.overwrite)
+		return exists(sink->path, error);
+	if (!folder && S_ISDIR(is.st_mode))
+		return cannot_replace(sink->path, "it is a folder (end the path with '/' to write part files)", error);
+	if (folder && !S_ISDIR(is.st_mode))
+		return cannot_replace(sink->path, "it is not a folder", error);
+	if (S_ISLNK(is.st_mode))
+		return cannot_replace(sink->path, "it is a symbolic link to nothing", error);
+	sink->exists = true;
+	sink->mode = is.st_mode & 07777;
+	sink->device = is.st_dev;
+	sink->inode = is.st_ino;
+	return folder ? check_folder(sink->path, error) : PJ_OK;
+}
+
+static pj_status make_private(pj__sink *sink, pj_error *error)
+{
+	return sink->private_fd >= 0 ? PJ_OK
+				     : pj__private_create(sink->parent, &sink->private_fd, &sink->private_path, error);
+}
+
+static pj_status open_file(pj__sink *sink, pj_error *error)
+{
+	sink->fd = open(sink->parent, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	if (sink->fd >= 0) {
+		sink->unnamed = true;
+		return PJ_OK;
+	}
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
+		return pj__fail(error, PJ_ERR_OUTPUT, errno, sink->path, "cannot write the output");
+	const pj_status status = make_private(sink, error);
+	if (status)
+		return status;
+	sink->fd = openat(sink->private_fd, inner_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0666);
+	return sink->fd >= 0 ? PJ_OK : pj__fail(error, PJ_ERR_OUTPUT, errno, sink->path, "cannot write the output");
+}
+
+static pj_status open_folder(pj__sink *sink, pj_error *error)
+{
+	pj_status status = make_private(sink, error);
+	if (!status && mkdirat(sink->private_fd, inner_name, 0777) < 0)
+		status = pj__fail(error, PJ_ERR_OUTPUT, errno, sink->private_path, "cannot make a folder in");
+	return status;
+}
+
+static pj_status open_stream(pj__sink *sink, pj_error *error)
+{
+	if (!sink->path) {
+		/* A closed standard output is found out now, not when the work is done. */
+		sink->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	} else {
+		sink->fd = open(sink->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	}
+	return sink->fd >= 0 ? PJ_OK
+			     : pj__fail(error, PJ_ERR_OUTPUT, errno, pj__sink_name(sink), "cannot write the output");
+}
+
+pj_status pj__sink_open(pj__sink *sink, const pj_output *output, pj_error *error)
+{
+	*sink = (pj__sink){.output = *output, .fd = -1, .private_fd = -1};
+	const char *path = output->path;
+	pj_status status = PJ_OK;
+	if (output->pair) {
+		sink->kind = PJ__SINK_FUNCTION;
+		return PJ_OK;
+	}
+	if (!path || strcmp(path, "-") == 0) {
+		sink->kind = PJ__SINK_STREAM;
+	} else if (!*path) {
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the path of the output is empty");
+	} else {
+		sink->kind = path[strlen(path) - 1] == '/' ? PJ__SINK_FOLDER : PJ__SINK_FILE;
+		status = resolve(sink, path, error);
+		if (!status)
+			status = check_existing(sink, error);
+		if (!status && sink->kind != PJ__SINK_STREAM)
+			pj__private_sweep(sink->parent);
+	}
+	if (!status)
+		status = sink->kind == PJ__SINK_FILE	 ? open_file(sink, error)
+			 : sink->kind == PJ__SINK_FOLDER ? open_folder(sink, error)
+							 : open_stream(sink, error);
+	if (status)
+		pj__sink_close(sink);
+	return status;
+}
+
+pj_status pj__sink_part_file(const pj__sink *sink, uint64_t part, int *ret_fd, pj_error *error)
+{
+	char name[64];
+	snprintf(name, sizeof name, "%s/part-%05llu", inner_name, (unsigned long long)part);
+	const int fd = openat(sink->private_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
+	if (fd < 0)
+		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_OUTPUT), errno, sink->path,
+				"cannot make part file %llu of the output", (unsigned long long)part);
+	*ret_fd = fd;
+	return PJ_OK;
+}
+
+pj_status pj__sink_stream(const pj__sink *sink, pj_bytes bytes, pj_error *error)
+{
+	const int failed = pj__write_all(sink->fd, bytes.ptr, bytes.len);
+	if (!failed)
+		return PJ_OK;
+	return pj__fail(error, PJ_ERR_OUTPUT, failed, pj__sink_name(sink), "cannot write the output");
+}
+
+static pj_status commit_failed(const pj__sink *sink, int failed, pj_error *error)
+{
+	if (failed == EEXIST)
+		return exists(sink->path, error);
+	return pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot give the output its name");
+}
+
+/* Names the unnamed file `path`. Returns 0 or an errno. */
+static int name_file(const pj__sink *sink, int folder, const char *path)
+{
+	char self[64];
+	snprintf(self, sizeof self, "/proc/self/fd/%d", sink->fd);
+	return linkat(AT_FDCWD, self, folder, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+}
+
+static pj_status commit_file(pj__sink *sink, pj_error *error)
+{
+	int failed = 0;
+	if (sink->exists && fchmod(sink->fd, sink->mode) < 0)
+		return commit_failed(sink, errno, error);
+	if (sink->unnamed && !sink->exists) {
+		failed = name_file(sink, AT_FDCWD, sink->path);
+	} else {
+		if (sink->unnamed) {
+			const pj_status status = make_private(sink, error);
+			if (status)
+				return status;
+			failed = name_file(sink, sink->private_fd, inner_name);
+		}
+		if (!failed && renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path,
+					 sink->exists ? 0 : RENAME_NOREPLACE) < 0)
+			failed = errno;
+	}
+	if (failed)
+		return commit_failed(sink, failed, error);
+	failed = pj__close(&sink->fd);
+	return failed ? commit_failed(sink, failed, error) : PJ_OK;
+}
+
+static pj_status commit_folder(pj__sink *sink, pj_error *error)
+{
+	char name[64];
+	snprintf(name, sizeof name, "%s/_SUCCESS", inner_name);
+	int done = openat(sink->private_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+	const int failed = done < 0 ? errno : pj__close(&done);
+	if (failed)
+		return commit_failed(sink, failed, error);
+	if (renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path,
+		      sink->exists ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
+		return commit_failed(sink, errno, error);
+	return PJ_OK; /* what was exchanged goes with the private folder */
+}
+
+pj_status pj__sink_commit(pj__sink *sink, pj_error *error)
+{
+	if (sink->kind == PJ__SINK_FILE)
+		return commit_file(sink, error);
+	if (sink->kind == PJ__SINK_FOLDER)
+		return commit_folder(sink, error);
+	const int failed = pj__close(&sink->fd); /* of the duplicate: standard output itself stays open */
+	if (failed)
+		return pj__fail(error, PJ_ERR_OUTPUT, failed, pj__sink_name(sink), "cannot write the output");
+	return PJ_OK;
+}
+
+void pj__sink_close(pj__sink *sink)
+{
+	pj__close(&sink->fd);
+	if (sink->private_fd >= 0) {
+		(void)pj__remove_tree(AT_FDCWD, sink->private_path); /* the next run tries again */
+		pj__close(&sink->private_fd);
+	}
+	free(sink->private_path);
+	free(sink->parent);
+	free(sink->path);
+	*sink = (pj__sink){.fd = -1, .private_fd = -1};
+}

@@ -1,0 +1,525 @@
+/*
+ * combine.c: the combiner (writer.h) and what its runs come to (combine.h).
+ *
+ * The combiner gets a batch of slots at a time. It hashes all of them and asks for the memory of their entries, then
+ * looks each up: by the second look the memory has come, so one cache miss costs what a hundred cost. The table stays
+ * from task to task; when it is full it is written out as a blob and emptied:
+ *
+ *     1. the used entries are listed with their buckets, and the bytes of each bucket are summed
+ *     2. each record is written to its bucket's place in one buffer, which then is the blob's data
+ *
+ * A sum of 64-bit integers is kept in 64 bits here. Where one would overflow, the partial sum goes to a list of its own
+ * (`overflow`) and the entry begins anew; the reduce adds all partial sums in 128 bits, so the total is exact.
+ */
+#include "shuffle/combine.h"
+
+#include <stdlib.h>
+
+#include "shuffle/writer.h"
+
+void pj__state_init(const pj_aggregate *aggregate, void *arg, void *state)
+{
+	memset(state, 0, aggregate->state_bytes);
+	if (aggregate->init)
+		aggregate->init(state, arg);
+}
+
+void pj__state_add_number(const pj_aggregate *aggregate, void *arg, void *state, uint64_t number)
+{
+	if (aggregate->takes == PJ_TAKES_F64) {
+		double real;
+		memcpy(&real, &number, sizeof real);
+		aggregate->add_f64(state, real, arg);
+	} else {
+		aggregate->add_i64(state, (int64_t)number, arg);
+	}
+}
+
+bool pj__state_merge_stored(const pj_aggregate *aggregate, void *arg, void *state, pj_bytes stored)
+{
+	if (pj__is_narrow(aggregate)) {
+		if (stored.len > 8)
+			return false;
+		aggregate->add_i64(state, pj__get_narrow(stored), arg);
+		return true;
+	}
+	if (stored.len != aggregate->state_bytes)
+		return false;
+	_Alignas(16) char aligned[PJ_STATE_BYTES_MAX]; /* stored states lie anywhere */
+	memcpy(aligned, stored.ptr, stored.len);
+	aggregate->merge(state, aligned, arg);
+	return true;
+}
+
+/* ------------------------------------------------------------------------------------------------- the combiner */
+
+struct placed {
+	uint32_t entry, bucket;
+};
+
+struct combiner {
+	pj__writer writer; /* first: a pj__writer * is a combiner * */
+	const pj_aggregate *aggregate;
+	void *arg;
+	bool narrow;
+	pj__table table;
+	pj_text overflow;      /* records of partial sums that left the table */
+	uint64_t overflowed;   /* their number */
+	struct placed *placed;
+	size_t placed_capacity;
+	pj__segment *segments;
+	uint64_t *positions;
+	uint32_t buckets;      /* for which segments and positions have room */
+	pj_text blob;
+};
+
+static struct combiner *combiner_of(pj_task *face)
+{
+	return ((pj__task *)face)->taker;
+}
+
+static void failed(struct combiner *combiner, pj_status status, const pj_error *error)
+{
+	pj__task_failed(combiner->writer.task, status, error);
+}
+
+static void flush(pj__writer *writer);
+
+/* Makes room for a batch. False: there is none, and the task has failed. */
+static bool reserve(struct combiner *combiner, size_t more)
+{
+	pj_error error;
+	bool full;
+	pj_status status = pj__table_reserve(&combiner->table, more, &full, &error);
+	if (!status && full) {
+		flush(&combiner->writer);
+		return !combiner->writer.task->status;
+	}
+	if (status)
+		failed(combiner, status, &error);
+	return !status;
+}
+
+/* The entry's partial sum would overflow: it leaves, and the entry starts again from `value`. */
+static void evict_sum(struct combiner *combiner, char *entry, int64_t value)
+{
+	char narrow[8];
+	int64_t sum;
+	memcpy(&sum, pj__entry_state(entry), sizeof sum);
+	const pj_bytes key = pj__entry_key(&combiner->table, entry), stored = {narrow, pj__put_narrow(narrow, sum)};
+	char *to = pj__text_room(&combiner->overflow, pj__record_bytes(key.len, stored.len));
+	if (!to) {
+		pj_error error;
+		failed(combiner, pj__no_memory(&error, key.len), &error);
+		return;
+	}
+	combiner->overflow.len = (size_t)(pj__put_record(to, key, stored) - combiner->overflow.data);
+	combiner->overflowed++;
+	memcpy(pj__entry_state(entry), &value, sizeof value);
+}
+
+static inline void add_narrow(struct combiner *combiner, char *entry, int64_t value)
+{
+	/* A fresh entry's state is zero, which is an empty sum. */
+	int64_t sum;
+	memcpy(&sum, pj__entry_state(entry), sizeof sum);
+	if (PJ_UNLIKELY(__builtin_add_overflow(sum, value, &sum)))
+		evict_sum(combiner, entry, value);
+	else
+		memcpy(pj__entry_state(entry), &sum, sizeof sum);
+}
+
+/* Hashes a batch and asks for the memory of its entries. */
+static inline void look_ahead(const pj__table *table, const pj_slot *slots, size_t count, size_t stride,
+			      uint64_t hashes[PJ__BATCH])
+{
+	for (size_t i = 0; i < count; i++) {
+		hashes[i] = pj__key_hash(table->seed, pj__key_of_slot(&slots[i]));
+		__builtin_prefetch(pj__entry(table, hashes[i] & table->mask, stride), 1);
+	}
+}
+
+static void take_sums(struct combiner *combiner, const pj_slot *slots, size_t count)
+{
+	enum { STRIDE = PJ__KEY_BYTES + sizeof(int64_t) };
+	uint64_t hashes[PJ__BATCH];
+	bool fresh;
+	look_ahead(&combiner->table, slots, count, STRIDE, hashes);
+	for (size_t i = 0; i < count; i++) {
+		char *entry = pj__table_find(&combiner->table, pj__key_of_slot(&slots[i]), hashes[i], STRIDE, &fresh);
+		add_narrow(combiner, entry, (int64_t)slots[i].value);
+	}
+}
+
+/* Finds the states of a batch, new ones initialised. */
+static void find_states(struct combiner *combiner, const pj_slot *slots, size_t count, void *states[PJ__BATCH])
+{
+	pj__table *table = &combiner->table;
+	uint64_t hashes[PJ__BATCH];
+	bool fresh;
+	look_ahead(table, slots, count, table->stride, hashes);
+	for (size_t i = 0; i < count; i++) {
+		char *entry = pj__table_find(table, pj__key_of_slot(&slots[i]), hashes[i], table->stride, &fresh);
+		states[i] = pj__entry_state(entry);
+		if (fresh && combiner->aggregate->init)
+			combiner->aggregate->init(states[i], combiner->arg);
+	}
+}
+
+static void take_states(struct combiner *combiner, const pj_slot *slots, size_t count)
+{
+	const pj_aggregate *aggregate = combiner->aggregate;
+	void *states[PJ__BATCH];
+	find_states(combiner, slots, count, states);
+	if (aggregate->takes == PJ_TAKES_I64 && aggregate->add_many_i64) {
+		int64_t values[PJ__BATCH];
+		for (size_t i = 0; i < count; i++)
+			values[i] = (int64_t)slots[i].value;
+		aggregate->add_many_i64(states, values, count, combiner->arg);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		pj__state_add_number(aggregate, combiner->arg, states[i], slots[i].value);
+}
+
+static void batch_full(pj_task *face)
+{
+	struct combiner *combiner = combiner_of(face);
+	pj__task *task = combiner->writer.task;
+	const size_t count = pj__task_batch(task);
+	pj__task_empty_batch(task);
+	combiner->writer.pairs += count;
+	if (task->status || !reserve(combiner, count))
+		return;
+	if (combiner->narrow)
+		take_sums(combiner, task->slots, count);
+	else
+		take_states(combiner, task->slots, count);
+}
+
+/* The entry of one key of any length, with its state initialised; NULL: the task has failed. */
+static char *find_one(struct combiner *combiner, pj_bytes key)
+{
+	bool fresh;
+	combiner->writer.pairs++;
+	++*combiner->writer.task->progress;
+	if (combiner->writer.task->status || !reserve(combiner, 1))
+		return NULL;
+	char *entry = pj__table_find_bytes(&combiner->table, key, &fresh);
+	if (!entry) {
+		pj_error error;
+		failed(combiner, pj__no_memory(&error, key.len), &error);
+	} else if (fresh && combiner->aggregate->init && !combiner->narrow) {
+		combiner->aggregate->init(pj__entry_state(entry), combiner->arg);
+	}
+	return entry;
+}
+
+static void add_one(struct combiner *combiner, pj_bytes key, uint64_t number)
+{
+	char *entry = find_one(combiner, key);
+	if (!entry)
+		return;
+	if (combiner->narrow)
+		add_narrow(combiner, entry, (int64_t)number);
+	else
+		pj__state_add_number(combiner->aggregate, combiner->arg, pj__entry_state(entry), number);
+}
+
+static void take_long(pj_task *face, pj_bytes key, uint64_t value)
+{
+	add_one(combiner_of(face), key, value);
+}
+
+static void take_text(pj__task *task, pj_bytes key, pj_bytes value)
+{
+	struct combiner *combiner = task->taker;
+	const pj_aggregate *aggregate = combiner->aggregate;
+	uint64_t number;
+	if (aggregate->takes == PJ_TAKES_BYTES) {
+		char *entry = find_one(combiner, key);
+		if (entry)
+			aggregate->add_bytes(pj__entry_state(entry), value, combiner->arg);
+	} else if (pj__read_number(task, aggregate->takes, value, &number)) {
+		add_one(combiner, key, number);
+	}
+}
+
+/* -------------------------------------------------------------------------------------------------- writing a blob */
+
+/* The stored form of an entry's state; `narrow` is room for it. */
+static pj_bytes stored_state(const struct combiner *combiner, char *entry, char narrow[8])
+{
+	if (!combiner->narrow)
+		return (pj_bytes){pj__entry_state(entry), combiner->aggregate->state_bytes};
+	int64_t sum;
+	memcpy(&sum, pj__entry_state(entry), sizeof sum);
+	return (pj_bytes){narrow, pj__put_narrow(narrow, sum)};
+}
+
+static pj_status make_room(struct combiner *combiner, pj_error *error)
+{
+	const uint32_t buckets = combiner->writer.partition->buckets;
+	if (combiner->buckets < buckets) {
+		free(combiner->segments);
+		free(combiner->positions);
+		combiner->segments = calloc(buckets, sizeof *combiner->segments);
+		combiner->positions = calloc(buckets, sizeof *combiner->positions);
+		combiner->buckets = combiner->segments && combiner->positions ? buckets : 0;
+		if (!combiner->buckets)
+			return pj__no_memory(error, buckets * sizeof *combiner->segments);
+	}
+	if (combiner->placed_capacity < combiner->table.count) {
+		free(combiner->placed);
+		combiner->placed_capacity = combiner->table.limit + 1;
+		combiner->placed = calloc(combiner->placed_capacity, sizeof *combiner->placed);
+		if (!combiner->placed) {
+			combiner->placed_capacity = 0;
+			return pj__no_memory(error, combiner->table.limit * sizeof *combiner->placed);
+		}
+	}
+	memset(combiner->segments, 0, buckets * sizeof *combiner->segments);
+	return PJ_OK;
+}
+
+static void count_record(struct combiner *combiner, uint32_t bucket, size_t bytes)
+{
+	combiner->segments[bucket].bytes += bytes;
+	combiner->segments[bucket].pairs++;
+}
+
+/* Step 1: lists the used entries, and sums up the segments. */
+static void place_entries(struct combiner *combiner)
+{
+	const pj__table *table = &combiner->table;
+	size_t found = 0;
+	char narrow[8];
+	for (size_t i = 0; found < table->count; i++) {
+		char *entry = pj__entry(table, i, table->stride);
+		if (!pj__entry_tag(entry))
+			continue;
+		const pj_bytes key = pj__entry_key(table, entry);
+		const uint32_t bucket = pj__partition_bucket(combiner->writer.partition, key);
+		combiner->placed[found++] = (struct placed){(uint32_t)i, bucket};
+		count_record(combiner, bucket, pj__record_bytes(key.len, stored_state(combiner, entry, narrow).len));
+	}
+}
+
+/* Walks the records that overflowed: step 1 without `blob`, step 2 with it. */
+static void walk_overflow(struct combiner *combiner, char *blob)
+{
+	const char *at = combiner->overflow.data, *end = at + combiner->overflow.len;
+	pj_bytes key, value;
+	while (at < end) {
+		const char *next = pj__get_record(at, end, &key, &value, NULL);
+		const uint32_t bucket = pj__partition_bucket(combiner->writer.partition, key);
+		if (blob)
+			combiner->positions[bucket] =
+				(uint64_t)(pj__put_record(blob + combiner->positions[bucket], key, value) - blob);
+		else
+			count_record(combiner, bucket, (size_t)(next - at));
+		at = next;
+	}
+}
+
+/* Step 2: writes every record to its bucket's place. */
+static void fill_blob(struct combiner *combiner, char *blob)
+{
+	const pj__table *table = &combiner->table;
+	uint64_t position = 0;
+	char narrow[8];
+	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++) {
+		combiner->positions[b] = position;
+		position += combiner->segments[b].bytes;
+	}
+	for (size_t i = 0; i < table->count; i++) {
+		char *entry = pj__entry(table, combiner->placed[i].entry, table->stride);
+		uint64_t *at = &combiner->positions[combiner->placed[i].bucket];
+		*at = (uint64_t)(pj__put_record(blob + *at, pj__entry_key(table, entry),
+						stored_state(combiner, entry, narrow)) - blob);
+	}
+	walk_overflow(combiner, blob);
+}
+
+static void forget(struct combiner *combiner)
+{
+	pj_error error;
+	const pj_status status = pj__table_reset(&combiner->table, combiner->table.limit, &error);
+	if (status)
+		failed(combiner, status, &error);
+	pj__text_reset(&combiner->overflow);
+	combiner->overflowed = 0;
+}
+
+static void flush(pj__writer *writer)
+{
+	struct combiner *combiner = (struct combiner *)writer;
+	pj_error error;
+	if (writer->task->status || (!combiner->table.count && !combiner->overflowed))
+		return;
+	pj_status status = make_room(combiner, &error);
+	if (!status) {
+		place_entries(combiner);
+		walk_overflow(combiner, NULL);
+		uint64_t bytes = 0;
+		for (uint32_t b = 0; b < writer->partition->buckets; b++)
+			bytes += combiner->segments[b].bytes;
+		pj__text_reset(&combiner->blob);
+		char *blob = pj__text_room(&combiner->blob, bytes);
+		if (blob)
+			fill_blob(combiner, blob);
+		status = blob ? pj__writer_put_blob(writer, blob, combiner->segments, &error)
+			      : pj__no_memory(&error, bytes);
+	}
+	if (status)
+		failed(combiner, status, &error);
+	forget(combiner);
+}
+
+static void reset(pj__writer *writer)
+{
+	forget((struct combiner *)writer);
+	writer->pairs = writer->runs = writer->run_pairs = writer->run_bytes = 0;
+}
+
+static void destroy(pj__writer *writer)
+{
+	struct combiner *combiner = (struct combiner *)writer;
+	pj__table_fini(&combiner->table);
+	pj__text_fini(&combiner->overflow);
+	pj__text_fini(&combiner->blob);
+	free(combiner->placed);
+	free(combiner->segments);
+	free(combiner->positions);
+	free(combiner);
+}
+
+pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd, size_t table_bytes,
+			      uint64_t seed, pj__writer **ret_writer, pj_error *error)
+{
+	struct combiner *combiner = calloc(1, sizeof *combiner);
+	if (!combiner)
+		return pj__no_memory(error, sizeof *combiner);
+	*combiner = (struct combiner){.aggregate = aggregate, .arg = arg, .narrow = pj__is_narrow(aggregate)};
+	combiner->writer = (pj__writer){.task = task, .fd = fd, .flush = flush, .reset = reset, .destroy = destroy};
+	const size_t state = combiner->narrow ? sizeof(int64_t) : aggregate->state_bytes;
+	const size_t most = table_bytes / (PJ__KEY_BYTES + state) + 1;
+	const pj_status status =
+		pj__table_init(&combiner->table, state, 4096, most < 1024 ? 1024 : most, seed, error);
+	if (status) {
+		free(combiner);
+		return status;
+	}
+	const bool numbers = aggregate->takes != PJ_TAKES_BYTES;
+	task->face.number = aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
+	task->face.batch_full = numbers ? batch_full : pj__task_batch_as_text;
+	task->face.emit_long = numbers ? take_long : pj__task_long_as_text;
+	task->emit = take_text;
+	task->taker = combiner;
+	*ret_writer = &combiner->writer;
+	return PJ_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------- what runs come to */
+
+pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregate, void *arg, uint64_t seed,
+			    pj_error *error)
+{
+	*combined = (pj__combined){.aggregate = aggregate, .arg = arg};
+	return pj__table_init(&combined->table, aggregate->state_bytes, 64, SIZE_MAX / 4096, seed, error);
+}
+
+void pj__combined_fini(pj__combined *combined)
+{
+	pj__table_fini(&combined->table);
+	free(combined->items);
+	free(combined->segment);
+	*combined = (pj__combined){0};
+}
+
+static pj_status add_segment(pj__combined *combined, const pj__run *run, const pj__segment *segment, pj_error *error)
+{
+	const char *at = combined->segment, *end = at + segment->bytes;
+	pj_bytes key, stored;
+	while (at < end) {
+		const char *next = pj__get_record(at, end, &key, &stored, NULL);
+		if (!next)
+			return pj__run_corrupt(run, segment->offset, "a record is cut off", error);
+		bool fresh;
+		char *entry = pj__table_find_bytes(&combined->table, key, &fresh);
+		if (!entry)
+			return pj__no_memory(error, key.len);
+		void *state = pj__entry_state(entry);
+		if (fresh)
+			pj__state_init(combined->aggregate, combined->arg, state);
+		if (!pj__state_merge_stored(combined->aggregate, combined->arg, state, stored))
+			return pj__run_corrupt(run, segment->offset, "a stored state has the wrong size", error);
+		at = next;
+	}
+	return PJ_OK;
+}
+
+static pj_bytes key_of_item(const void *context, uint64_t at)
+{
+	return pj__entry_key(context, (const char *)(uintptr_t)at);
+}
+
+static pj_status sort_keys(pj__combined *combined, pj_error *error)
+{
+	const pj__table *table = &combined->table;
+	if (combined->capacity < table->count) {
+		free(combined->items);
+		combined->capacity = table->count + table->count / 2;
+		/* the second half is room for the sort */
+		combined->items = reallocarray(NULL, combined->capacity, 2 * sizeof *combined->items);
+		if (!combined->items) {
+			combined->capacity = 0;
+			return pj__no_memory(error, table->count * 2 * sizeof *combined->items);
+		}
+	}
+	combined->count = 0;
+	for (size_t i = 0; combined->count < table->count; i++) {
+		const char *entry = pj__entry(table, i, table->stride);
+		if (pj__entry_tag(entry))
+			combined->items[combined->count++] =
+				(pj__item){pj__prefix(pj__entry_key(table, entry), 0), (uintptr_t)entry};
+	}
+	pj__sort(combined->items, combined->count, combined->items + combined->capacity, key_of_item, table);
+	return PJ_OK;
+}
+
+pj_status pj__combined_load(pj__combined *combined, const pj__run *runs, const pj__segment *segments, size_t count,
+			    pj_error *error)
+{
+	uint64_t pairs = 0, largest = 0;
+	for (size_t i = 0; i < count; i++) {
+		pairs += segments[i].pairs;
+		largest = segments[i].bytes > largest ? segments[i].bytes : largest;
+	}
+	if (combined->segment_capacity < largest) {
+		free(combined->segment);
+		combined->segment = malloc(largest);
+		combined->segment_capacity = combined->segment ? largest : 0;
+		if (!combined->segment)
+			return pj__no_memory(error, largest);
+	}
+	pj_status status = pj__table_reset(&combined->table, pairs, error);
+	for (size_t i = 0; i < count && !status; i++) {
+		if (!segments[i].bytes)
+			continue;
+		status = pj__run_read(&runs[i], &segments[i], combined->segment, error);
+		if (!status)
+			status = add_segment(combined, &runs[i], &segments[i], error);
+	}
+	return status ? status : sort_keys(combined, error);
+}
+
+pj_bytes pj__combined_key(const pj__combined *combined, size_t index)
+{
+	return key_of_item(&combined->table, combined->items[index].at);
+}
+
+const void *pj__combined_state(const pj__combined *combined, size_t index)
+{
+	return (const char *)(uintptr_t)combined->items[index].at + PJ__KEY_BYTES;
+}

@@ -1,0 +1,66 @@
+/*
+ * combine.h: how the states of an exact aggregate are stored in runs, for the combiner that writes them (writer.h) and
+ * the reduce that reads them.
+ *
+ * A record's value is the state as it is; but for pj_sum_i64, whose 128-bit state is rarely needed: there it is a
+ * partial sum of 64 bits, zigzag, little endian, without its zero bytes at the end (0 to 8 bytes).
+ */
+#ifndef PJ_SHUFFLE_COMBINE_H
+#define PJ_SHUFFLE_COMBINE_H
+
+#include "base/task.h"
+#include "run/run.h"
+#include "run/sort.h"
+#include "shuffle/table.h"
+
+/* What a bucket's pairs have come to: keys with their states, in key order. */
+typedef struct pj__combined {
+	const pj_aggregate *aggregate;
+	void *arg;
+	pj__table table;
+	pj__item *items; /* `at`: address of the entry */
+	size_t count, capacity;
+	char *segment;   /* room for the largest segment so far */
+	size_t segment_capacity;
+} pj__combined;
+
+PJ_MUST_USE pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregate, void *arg,
+					uint64_t seed, pj_error *error);
+void pj__combined_fini(pj__combined *combined);
+
+/*
+ * Loads a bucket: segments[i] is that of runs[i], `count` of them. Afterwards items[0 .. count) are the keys in order;
+ * key and state are found with pj__combined_key and pj__combined_state.
+ */
+PJ_MUST_USE pj_status pj__combined_load(pj__combined *combined, const pj__run *runs, const pj__segment *segments,
+					size_t count, pj_error *error);
+
+pj_bytes pj__combined_key(const pj__combined *combined, size_t index);
+const void *pj__combined_state(const pj__combined *combined, size_t index);
+
+/* Makes a new state, adds a number or bytes to one, merges a stored value into one. False: the value is damaged. */
+void pj__state_init(const pj_aggregate *aggregate, void *arg, void *state);
+void pj__state_add_number(const pj_aggregate *aggregate, void *arg, void *state, uint64_t number);
+bool pj__state_merge_stored(const pj_aggregate *aggregate, void *arg, void *state, pj_bytes stored);
+
+/* The narrow form of a sum of integers. Returns the number of bytes put to `to` (8 of room). */
+static inline size_t pj__put_narrow(char *to, int64_t value)
+{
+	const uint64_t zigzag = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+	memcpy(to, &zigzag, sizeof zigzag);
+	return zigzag ? (size_t)(71 - __builtin_clzll(zigzag)) / 8 : 0;
+}
+
+static inline int64_t pj__get_narrow(pj_bytes from)
+{
+	uint64_t zigzag = 0;
+	memcpy(&zigzag, from.ptr, from.len < 8 ? from.len : 8);
+	return (int64_t)(zigzag >> 1 ^ -(zigzag & 1));
+}
+
+static inline bool pj__is_narrow(const pj_aggregate *aggregate)
+{
+	return aggregate == &pj_sum_i64;
+}
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * table.h: the combining table, from keys to states of fixed size.
+ *
+ * Open addressing with linear probing, a power of two of entries, the key inside the entry:
+ *
+ *     short key (up to 23 bytes)     0                      22 23 24
+ *                                   +-------------------------+--+----------------+
+ *                                   | key, then zero bytes    |t | state ...      |      t: length + 1
+ *                                   +-------------------------+--+----------------+
+ *     long key                       0       8       16     22 23 24
+ *                                   +-------+-------+-------+--+----------------+
+ *                                   | key's | where | length|t | state ...      |      t: 255
+ *                                   | first 8|  in the heap |  |                |
+ *                                   +-------+-------+-------+--+----------------+
+ *
+ * The first 24 bytes of an entry are those of a pj_slot but for the tag, so that a batch of slots is looked up by
+ * comparing three words. A tag of 0 is an entry that is free. The hash is seeded, so that chosen keys cannot be made to
+ * collide. An entry is found in two steps, hash and probe, so that a caller can ask for the memory of a whole batch
+ * before it touches any of it.
+ */
+#ifndef PJ_SHUFFLE_TABLE_H
+#define PJ_SHUFFLE_TABLE_H
+
+#include <papjuice/task.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+enum { PJ__KEY_BYTES = 24, PJ__TAG_LONG = 255 };
+
+typedef struct pj__table {
+	char *entries;
+	size_t mask;          /* number of entries - 1 */
+	size_t stride;        /* bytes of an entry: 24 and the state's, a multiple of 8 */
+	size_t count, limit;  /* entries used; how many may be before it must grow or be emptied */
+	size_t most;          /* number of entries that it may grow to */
+	size_t allocated;     /* bytes at `entries` */
+	uint64_t seed;
+	pj_text heap;         /* long keys */
+} pj__table;
+
+typedef struct pj__key {
+	uint64_t word[3]; /* the first 24 bytes of an entry */
+} pj__key;
+
+/*
+ * Makes a table for states of `state_bytes`, with at least `least` entries at once and growing to at most `most`, both
+ * rounded up to powers of two.
+ */
+PJ_MUST_USE pj_status pj__table_init(pj__table *table, size_t state_bytes, size_t least, size_t most, uint64_t seed,
+				     pj_error *error);
+void pj__table_fini(pj__table *table);
+
+/* Empties the table and gives it room for at least `expected` keys, without asking for memory where it has it. */
+PJ_MUST_USE pj_status pj__table_reset(pj__table *table, size_t expected, pj_error *error);
+
+/*
+ * Makes room for `more` new keys. *ret_full: it may not grow any further and must be emptied first.
+ */
+PJ_MUST_USE pj_status pj__table_reserve(pj__table *table, size_t more, bool *ret_full, pj_error *error);
+
+/* The words of a short key, from a slot or from bytes (at most PJ_SLOT_KEY_BYTES). */
+static inline pj__key pj__key_of_slot(const pj_slot *slot)
+{
+	pj__key key;
+	memcpy(&key, slot, sizeof key);
+	return key;
+}
+
+static inline pj__key pj__key_of_bytes(pj_bytes bytes)
+{
+	pj__key key = {{0, 0, 0}};
+	if (bytes.len)
+		memcpy(&key, bytes.ptr, bytes.len);
+	key.word[2] |= (uint64_t)(bytes.len + 1) << 56;
+	return key;
+}
+
+/* Multiply and fold: the product's halves, mixed. After Wang Yi's wyhash (public domain). */
+static inline uint64_t pj__fold(uint64_t a, uint64_t b)
+{
+	const __uint128_t product = (__uint128_t)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t pj__key_hash(uint64_t seed, pj__key key)
+{
+	const uint64_t first = pj__fold(key.word[0] ^ seed, key.word[1] ^ 0xa0761d6478bd642fu);
+	return pj__fold(first ^ key.word[2], seed ^ 0xe7037ed1a0b428dbu);
+}
+
+static inline char *pj__entry(const pj__table *table, size_t index, size_t stride)
+{
+	return table->entries + index * stride;
+}
+
+static inline unsigned char pj__entry_tag(const char *entry)
+{
+	return (unsigned char)entry[PJ__KEY_BYTES - 1];
+}
+
+static inline char *pj__entry_state(char *entry)
+{
+	return entry + PJ__KEY_BYTES;
+}
+
+/*
+ * Finds the entry of a short key, whose hash is at hand; a key that is new gets one, and *fresh is set. There must be
+ * room. `stride` is the table's, given so that it can be a constant.
+ */
+static inline char *pj__table_find(pj__table *table, pj__key key, uint64_t hash, size_t stride, bool *fresh)
+{
+	for (size_t index = hash & table->mask;; index = (index + 1) & table->mask) {
+		char *const entry = pj__entry(table, index, stride);
+		pj__key there;
+		memcpy(&there, entry, sizeof there);
+		if (PJ_LIKELY(((there.word[0] ^ key.word[0]) | (there.word[1] ^ key.word[1]) |
+			       (there.word[2] ^ key.word[2])) == 0)) {
+			*fresh = false;
+			return entry;
+		}
+		if (!(there.word[2] >> 56)) {
+			memcpy(entry, &key, sizeof key);
+			table->count++;
+			*fresh = true;
+			return entry;
+		}
+	}
+}
+
+/* The same for a key of any length; NULL: no memory for a long key. */
+char *pj__table_find_bytes(pj__table *table, pj_bytes key, bool *fresh);
+
+/* The key of an entry; the bytes live until the table changes. */
+pj_bytes pj__entry_key(const pj__table *table, const char *entry);
+
+#endif

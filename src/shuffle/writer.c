@@ -1,0 +1,48 @@
+/*
+ * writer.c: what the combiner and the gatherer share.
+ */
+#include "shuffle/writer.h"
+
+#include "base/io.h"
+#include "base/number.h"
+
+pj_status pj__writer_put_blob(pj__writer *writer, const char *data, pj__segment *segments, pj_error *error)
+{
+	const uint32_t buckets = writer->partition->buckets;
+	uint64_t bytes = 0, pairs = 0;
+	for (uint32_t i = 0; i < buckets; i++) {
+		segments[i].offset = bytes;
+		segments[i].checksum = pj__segment_checksum(&segments[i], data + bytes);
+		bytes += segments[i].bytes;
+		pairs += segments[i].pairs;
+	}
+	pj_status status = pj__pwrite_checked(writer->fd, "stored run", data, bytes, (off_t)writer->end, error);
+	uint64_t end;
+	if (!status)
+		status = pj__run_finish(writer->fd, writer->end, segments, buckets, &end, error);
+	if (status)
+		return status;
+	writer->runs++;
+	writer->run_pairs += pairs;
+	writer->run_bytes += end - writer->end;
+	writer->end = end;
+	return PJ_OK;
+}
+
+bool pj__read_number(pj__task *task, pj_takes takes, pj_bytes value, uint64_t *ret_value)
+{
+	int64_t integer;
+	double real;
+	if (takes == PJ_TAKES_I64 && pj__parse_i64(value, &integer)) {
+		*ret_value = (uint64_t)integer;
+		return true;
+	}
+	if (takes == PJ_TAKES_F64 && pj__parse_f64(value, &real)) {
+		memcpy(ret_value, &real, sizeof real);
+		return true;
+	}
+	pj_task_fail(&task->face, PJ_ERR_RECORD, NULL, "the value \"%.*s\" is not %s",
+		     value.len < 100 ? (int)value.len : 100, value.len ? value.ptr : "",
+		     takes == PJ_TAKES_I64 ? "an integer of 64 bits" : "a number");
+	return false;
+}

@@ -1,0 +1,55 @@
+/*
+ * writer.h: what takes the pairs that a mapper emits, and writes them as runs.
+ *
+ * There are two: the combiner (combine.h), for exact aggregates, which keeps a table over many tasks; and the gatherer
+ * (gather.h), for everything else, which sorts the pairs of each task. Both fill the task's hooks, write blobs behind
+ * one another to the worker's run file, and know nothing of tasks being published: that is the leader's.
+ */
+#ifndef PJ_SHUFFLE_WRITER_H
+#define PJ_SHUFFLE_WRITER_H
+
+#include "base/task.h"
+#include "run/run.h"
+#include "shuffle/partition.h"
+
+typedef struct pj__writer pj__writer;
+
+struct pj__writer {
+	pj__task *task;
+	const pj__partition *partition;
+	int fd;               /* the run file ... */
+	uint64_t end;         /* ... and where in it the next blob goes */
+	uint64_t pairs;       /* emitted since the last reset */
+	uint64_t runs, run_pairs, run_bytes; /* written since then */
+	/* Writes what is held as a blob, if there is anything. A failure is told to the task. */
+	void (*flush)(pj__writer *writer);
+	/* Forgets what is held and begins to count anew. */
+	void (*reset)(pj__writer *writer);
+	void (*destroy)(pj__writer *writer);
+};
+
+/*
+ * A writer for an exact aggregate. Its table has states of the aggregate and grows to `table_bytes`. `partition` may be
+ * set later, before the first flush.
+ */
+PJ_MUST_USE pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd,
+					  size_t table_bytes, uint64_t seed, pj__writer **ret_writer, pj_error *error);
+
+/*
+ * A writer that keeps every pair. `aggregate` (NULL: none) decides how numbers are stored: as they are for one that
+ * takes numbers, else as text. It holds about `hold_bytes` before it writes a blob by itself.
+ */
+PJ_MUST_USE pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, int fd, size_t hold_bytes,
+					  pj__writer **ret_writer, pj_error *error);
+
+/* Writes a finished blob's data (segments set, checksums not) and closes it. For the two writers. */
+PJ_MUST_USE pj_status pj__writer_put_blob(pj__writer *writer, const char *data, pj__segment *segments,
+					  pj_error *error);
+
+/*
+ * Numbers on their way into an aggregate: reads a value emitted as text. False: it is no such number, and the task has
+ * failed. *ret_value are the bits of an int64_t or a double.
+ */
+bool pj__read_number(pj__task *task, pj_takes takes, pj_bytes value, uint64_t *ret_value);
+
+#endif
