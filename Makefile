@@ -26,7 +26,8 @@ fi
 @ninja -C $(1) --quiet $(3)
 endef
 
-.PHONY: all run test check stress asan tsan valgrind fuzz lint format bench install clean help
+.PHONY: all run test check asan tsan valgrind fuzz lint lint-setup lint-format lint-tidy lint-cppcheck format bench \
+	install clean help
 
 all:
 	@.ci/need build
@@ -82,11 +83,19 @@ fuzz:
 	$(call compile,build-fuzz,-Dfuzz=true -Db_sanitize=address$(comma)undefined -Db_lundef=false,all,CC=clang)
 	@$(python) tests/run --build build-fuzz --suites fuzz --seconds $(FUZZ_SECONDS) $(TESTFLAGS)
 
-lint:
+lint: lint-format lint-tidy lint-cppcheck
+
+lint-setup:
 	@.ci/need build test lint
-	$(call compile,build-lint,-Dfuzz=true -Db_lundef=false,sum_vectors.h,CC=clang)
+	$(call compile,build-lint,-Dfuzz=true -Db_lundef=false,tests/unit/sum_vectors.h,CC=clang)
+
+lint-format: lint-setup
 	clang-format --dry-run -Werror $(sources) $(headers)
+
+lint-tidy: lint-setup
 	printf '%s\n' $(sources) | xargs -P "$$(nproc)" -n 4 clang-tidy -p build-lint --quiet
+
+lint-cppcheck: lint-setup
 	cppcheck --project=build-lint/compile_commands.json --quiet --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=.cppcheck --error-exitcode=1 -j "$$(nproc)"
 
@@ -99,6 +108,7 @@ bench: all
 
 install: all
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
+	@test -n '$(DESTDIR)' || ! command -v ldconfig >/dev/null || ldconfig
 	@echo 'Installed$(if $(DESTDIR), under $(DESTDIR))'
 
 clean:

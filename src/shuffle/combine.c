@@ -309,7 +309,7 @@ static void place_entries(struct combiner *combiner)
 static void walk_overflow(struct combiner *combiner, char *blob)
 {
 	const char *at = combiner->overflow.data, *end = at + combiner->overflow.len;
-	pj_bytes key, value;
+	pj_bytes key = {0}, value = {0};
 	while (at < end) {
 		const char *next = pj__get_record(at, end, &key, &value, NULL);
 		const uint32_t bucket = pj__partition_bucket(combiner->writer.partition, key);
@@ -343,10 +343,7 @@ static void fill_blob(struct combiner *combiner, char *blob)
 
 static void forget(struct combiner *combiner)
 {
-	pj_error error;
-	const pj_status status = pj__table_reset(&combiner->table, combiner->table.limit, &error);
-	if (status)
-		failed(combiner, status, &error);
+	pj__table_clear(&combiner->table);
 	pj__text_reset(&combiner->overflow);
 	combiner->overflowed = 0;
 }

@@ -67,21 +67,24 @@ void pj__table_fini(pj__table *table)
 	*table = (pj__table){0};
 }
 
+void pj__table_clear(pj__table *table)
+{
+	pj__text_reset(&table->heap);
+	if (table->count)
+		memset(table->entries, 0, (table->mask + 1) * table->stride);
+	table->count = 0;
+}
+
 pj_status pj__table_reset(pj__table *table, size_t expected, pj_error *error)
 {
 	const size_t wanted = power_of_two(expected / LOAD_PERCENT * 100 + 128);
-	pj__text_reset(&table->heap);
+	pj__table_clear(table); /* so all of its memory is zero, above the old size, too */
 	if (wanted > table->allocated / table->stride) {
 		munmap(table->entries, table->allocated);
 		table->entries = NULL;
 		table->allocated = 0;
-		table->count = 0;
 		return replace(table, wanted, error);
 	}
-	/* Entries that are used lie below the old mask; of the new ones some may be above it, but those are zero. */
-	if (table->count)
-		memset(table->entries, 0, (table->mask + 1) * table->stride);
-	table->count = 0;
 	set_size(table, wanted);
 	return PJ_OK;
 }

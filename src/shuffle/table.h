@@ -55,6 +55,9 @@ void pj__table_fini(pj__table *table);
 /* Empties the table and gives it room for at least `expected` keys, without asking for memory where it has it. */
 PJ_MUST_USE pj_status pj__table_reset(pj__table *table, size_t expected, pj_error *error);
 
+/* Empties the table and leaves it as large as it is. */
+void pj__table_clear(pj__table *table);
+
 /*
  * Makes room for `more` new keys. *ret_full: it may not grow any further and must be emptied first.
  */

@@ -21,6 +21,19 @@ static bool is_number(const char *text, size_t size)
 	return size && *end == 0;
 }
 
+static uint64_t bits_of(double value)
+{
+	uint64_t bits;
+	memcpy(&bits, &value, sizeof bits);
+	return bits;
+}
+
+/* The same bits, or both NaN. */
+static bool same(double a, double b)
+{
+	return isnan(a) ? isnan(b) : bits_of(a) == bits_of(b);
+}
+
 static void check_text(const char *text, double value)
 {
 	char again[PJ__F64_CHARS];
@@ -28,10 +41,7 @@ static void check_text(const char *text, double value)
 	const size_t len = pj__format_f64(again, value);
 	if (len > sizeof again || !pj__parse_f64((pj_bytes){again, len}, &back))
 		abort();
-	if (isnan(value) ? !isnan(back) : memcmp(&back, &value, sizeof value))
-		abort();
-	const double expected = strtod(text, NULL);
-	if (isnan(value) ? !isnan(expected) : memcmp(&expected, &value, sizeof value))
+	if (!same(value, back) || !same(value, strtod(text, NULL)))
 		abort();
 }
 

@@ -500,6 +500,78 @@ def test_options_of_a_job(tmp_path):
     assert "the nearest is --word" in hint(run("run", job, "--wrod", "x"))
 
 
+CONFIGURED = HEAD + """
+static pj_status map(pj_task *task, pj_bytes text, void *arg)
+{
+	(void)arg;
+	pj_bytes word;
+	while (pj_next_word(task, &text, &word))
+		pj_emit_i64(task, word, 1);
+	return PJ_OK;
+}
+static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
+{
+	if (values[0])
+		job->output.columns = PJ_KEY_ONLY;
+	if (strcmp(values[1], "sum") == 0)
+		return PJ_OK;
+	if (strcmp(values[1], "max") != 0) {
+		snprintf(error->reason, sizeof error->reason, "--by %s: sum or max", values[1]);
+		return PJ_ERR_USAGE;
+	}
+	job->reducer.aggregate = &pj_max_i64;
+	return PJ_OK;
+}
+static const pj_job_option options[] = {
+	{"only-keys", 'o', NULL, NULL, "no values"}, {"by", 'b', "NAME", "sum", "sum or max"}, {NULL}};
+PJ_PROGRAM(.name = "configured", .mapper = {.text = map}, .reducer = {.aggregate = &pj_sum_i64}, .options = options,
+	   .configure = configure)
+"""
+
+
+def as_program(source, target):
+    """The same source as a program of its own, linked with the library that is tested."""
+    library = pathlib.Path(PAPJUICE).parent / "libpapjuice.so.0"
+    if not library.exists():
+        pytest.skip("libpapjuice.so.0 is not beside the program")
+    subprocess.run(
+        [shutil.which("cc"), "-O2", "-I", INCLUDE, source, "-o", target, library, f"-Wl,-rpath,{library.parent}"],
+        check=True,
+        timeout=LIMIT,
+    )
+    tried = subprocess.run([f"./{target}", "--version"], stderr=subprocess.PIPE, timeout=LIMIT, check=False)
+    if b"runtime does not come first" in tried.stderr:
+        pytest.skip("the library is built with a sanitizer, which a program without it cannot load")
+
+
+def test_one_source_is_plug_in_source_and_program(tmp_path):
+    """Options, and what configure() makes of them, are the same in all forms and with all sorters."""
+    (tmp_path / "job.c").write_text(CONFIGURED)
+    build("job.c", "job.so")
+    as_program("job.c", "job")
+    keys, ones = (re.sub(rb"\t\d+", by, counts(TEXT)) for by in (b"", b"\t1"))
+    forms = [[PAPJUICE, "run", "./job.so"], [PAPJUICE, "run", "job.c", "-q"], ["./job"]]
+    for form in forms:
+        for sorter in ("plex", "simple", "shared"):
+            for args, expected in (([], counts(TEXT)), (["-o"], keys), (["-b", "max"], ones), (["-obmax"], keys)):
+                done = subprocess.run(
+                    [*form, "in.txt", "--sorter", sorter, *args],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    timeout=LIMIT,
+                    check=False,
+                )
+                assert (done.returncode, done.stdout, done.stderr) == (0, expected, b""), (form, sorter, args)
+        done = subprocess.run([*form, "in.txt", "--by=min"], stderr=subprocess.PIPE, timeout=LIMIT, check=False)
+        assert done.returncode == 2 and b": --by min: sum or max\nhint: " in done.stderr
+    # a program speaks under its own name
+    done = subprocess.run(["./job", "--ouput", "x"], stderr=subprocess.PIPE, timeout=LIMIT, check=False)
+    assert done.returncode == 2
+    assert done.stderr == b"job: unknown option: --ouput\nhint: the nearest is --output; all of them: job --help\n"
+    version = subprocess.run(["./job", "--version"], stdout=subprocess.PIPE, timeout=LIMIT, check=True).stdout
+    assert version == b"job (" + good("--version").strip() + b")\n"
+
+
 def test_examples(tmp_path):
     """Each does what its comment says; those that are programs are tested where they are built."""
     (tmp_path / "n.tsv").write_bytes(b"a\t1\nb\t5\na\t4\nb\t-9223372036854775808\nb\t-9223372036854775808\n")
