@@ -30,10 +30,14 @@ def test_good_tests_are_counted(tmp_path):
 
 
 def test_failures_and_skips_are_counted(tmp_path):
-    passed, failures, skips = junit(tmp_path, "echo the output; exit 1", "<failure>the reason</failure>")
-    assert (passed, skips) == (1, [])
-    assert failures[0][0] == "b" and "the reason" in failures[0][1] and "the output" in failures[0][1]
+    assert junit(tmp_path, "exit 1", "<failure>the reason</failure>") == (1, [("b", "the reason")], [])
     assert junit(tmp_path, "exit 0", '<skipped message="no root"/>') == (1, [], [("b", "no root")])
+
+
+def test_output_is_told_with_a_failure(tmp_path):
+    finished = finish(tmp_path, "echo the output; exit 1")
+    assert run_tests.with_output((1, [("b", "why")], []), finished) == (1, [("b", "why\nthe output\n")], [])
+    assert run_tests.with_output((1, [], []), finished) == (1, [], [])
 
 
 def test_a_bad_end_is_a_failure(tmp_path):
