@@ -33,6 +33,7 @@ struct pj__task {
 	pj_task face; /* first: a pj_task * is a pj__task * */
 	_Alignas(64) pj_slot slots[PJ__BATCH];
 	pj__index words, lines;
+	const void *scan_kernel; /* the scanner's loops */
 
 	void (*emit)(pj__task *task, pj_bytes key, pj_bytes value);
 	void *taker; /* whose `emit` it is */

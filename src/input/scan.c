@@ -16,69 +16,31 @@
  */
 #include "input/scan.h"
 
-/* 64 bytes to a mask of their white space. */
-static inline uint64_t space_mask(const char *at)
+#include "base/isa.h"
+
+static const pj__scan_kernel *kernel(void)
 {
-	uint64_t mask = 0;
-#if defined(__SSE2__)
-	for (int i = 0; i < 4; i++) {
-		const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(at + 16 * i));
-		const __m128i from_tab = _mm_sub_epi8(bytes, _mm_set1_epi8('\t'));
-		const __m128i is_control = _mm_cmpeq_epi8(_mm_min_epu8(from_tab, _mm_set1_epi8(4)), from_tab);
-		const __m128i is_space = _mm_or_si128(is_control, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' ')));
-		mask |= (uint64_t)(unsigned)_mm_movemask_epi8(is_space) << (16 * i);
-	}
-#else
-	for (int i = 0; i < 64; i++)
-		mask |= (uint64_t)pj_is_space((unsigned char)at[i]) << i;
+	switch (pj__isa_usable()) {
+#if defined(__x86_64__)
+	case PJ__ISA_AVX512:
+		return &pj__scan_avx512;
+	case PJ__ISA_AVX2:
+		return &pj__scan_avx2;
 #endif
-	return mask;
-}
-
-static inline uint64_t newline_mask(const char *at)
-{
-	uint64_t mask = 0;
-#if defined(__SSE2__)
-	for (int i = 0; i < 4; i++) {
-		const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(at + 16 * i));
-		mask |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'))) << (16 * i);
+	default:
+		return &pj__scan_plain;
 	}
-#else
-	for (int i = 0; i < 64; i++)
-		mask |= (uint64_t)(at[i] == '\n') << i;
-#endif
-	return mask;
 }
 
-/* Appends the positions of the set bits, counted from `base`. Returns the new end. */
-static inline uint32_t *put_bits(uint32_t *to, uint64_t bits, uint32_t base)
+uint64_t pj__scan_newlines(const pj__task *task, pj_bytes text)
 {
-	for (; bits; bits &= bits - 1)
-		*to++ = base + (uint32_t)__builtin_ctzll(bits);
-	return to;
-}
-
-/*
- * Indexes the borders from `window` to `stop`, at most PJ__WINDOW_BYTES; `text_end` is where white space begins for
- * good. Positions count from `base`. Returns the new end of the index.
- */
-static uint32_t *index_words(uint32_t *to, const char *base, const char *window, const char *stop, const char *text_end,
-			     bool inside)
-{
-	uint64_t before = !inside;
-	for (const char *at = window; at < stop; at += 64) {
-		uint64_t mask = space_mask(at);
-		if (text_end - at < 64)
-			mask |= ~0ull << (text_end - at);
-		to = put_bits(to, mask ^ (mask << 1 | before), (uint32_t)(at - base));
-		before = mask >> 63;
-	}
-	return to;
+	return ((const pj__scan_kernel *)task->scan_kernel)->count_newlines(text.ptr, text.ptr + text.len);
 }
 
 static int more_words(pj_task *face, const char *from)
 {
 	pj__task *task = (pj__task *)face;
+	const pj__scan_kernel *scan = task->scan_kernel;
 	pj__index *index = &task->words;
 	const char *const text_end = face->text + face->text_len;
 	/* Does the reading go on where the index ended, or was it moved? */
@@ -94,7 +56,7 @@ static int more_words(pj_task *face, const char *from)
 		uint32_t *to = index->at;
 		if (index->open)
 			*to++ = 0;
-		to = index_words(to, base, window, stop, text_end, index->open != NULL);
+		to = scan->index_words(to, base, window, stop, text_end, index->open != NULL);
 		/* A text that ends on a 64-byte border has no bit behind it to close its last word. */
 		if (stop == text_end && (to - index->at) % 2)
 			*to++ = (uint32_t)(text_end - base);
@@ -116,6 +78,7 @@ static int more_words(pj_task *face, const char *from)
 static int more_lines(pj_task *face, const char *from)
 {
 	pj__task *task = (pj__task *)face;
+	const pj__scan_kernel *scan = task->scan_kernel;
 	pj__index *index = &task->lines;
 	const char *const text_end = face->text + face->text_len;
 	const bool goes_on = face->line == face->line_end && index->next && from == face->line_taken;
@@ -125,12 +88,7 @@ static int more_lines(pj_task *face, const char *from)
 		const char *const window = index->next;
 		const char *const stop = text_end - window > PJ__WINDOW_BYTES ? window + PJ__WINDOW_BYTES : text_end;
 		uint32_t *to = index->at;
-		for (const char *at = window; at < stop; at += 64) {
-			uint64_t mask = newline_mask(at);
-			if (text_end - at < 64)
-				mask &= ~(~0ull << (text_end - at));
-			to = put_bits(to, mask, (uint32_t)(at - window));
-		}
+		to = scan->index_lines(to, window, stop, text_end);
 		index->next = stop;
 		if (to != index->at) {
 			face->line_base = window;
@@ -145,6 +103,7 @@ static int more_lines(pj_task *face, const char *from)
 
 void pj__scan_attach(pj__task *task)
 {
+	task->scan_kernel = kernel();
 	task->face.more_words = more_words;
 	task->face.more_lines = more_lines;
 }

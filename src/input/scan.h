@@ -9,4 +9,23 @@
 /* Gives the task the functions that index its text. */
 void pj__scan_attach(pj__task *task);
 
+/* Counts the newlines of a text, with the loops that the task was given. */
+uint64_t pj__scan_newlines(const pj__task *task, pj_bytes text);
+
+/* The loops, for each instruction set (base/isa.h). At least 63 bytes behind the text can be read. */
+typedef struct pj__scan_kernel {
+	/*
+	 * Appends to `to` the borders of words from `window` to `stop`, counted from `base`; `text_end` is where white
+	 * space begins for good; `inside`: a word goes on from before. Returns the new end; 64 more entries may be written.
+	 */
+	uint32_t *(*index_words)(uint32_t *to, const char *base, const char *window, const char *stop,
+				 const char *text_end, bool inside);
+	/* The same for newlines, counted from `window`. */
+	uint32_t *(*index_lines)(uint32_t *to, const char *window, const char *stop, const char *text_end);
+	/* Reads nothing behind `end`. */
+	uint64_t (*count_newlines)(const char *at, const char *end);
+} pj__scan_kernel;
+
+extern const pj__scan_kernel pj__scan_plain, pj__scan_avx2, pj__scan_avx512;
+
 #endif

@@ -23,14 +23,6 @@ void pj__mapping_fini(pj__mapping *mapping)
 	mapping->task->progress = &mapping->task->no_progress_page;
 }
 
-static uint64_t count_newlines(pj_bytes text)
-{
-	uint64_t count = 0;
-	for (size_t i = 0; i < text.len; i++)
-		count += text.ptr[i] == '\n';
-	return count;
-}
-
 static pj_status map_lines(pj__mapping *mapping, pj_bytes text)
 {
 	pj_bytes line;
@@ -48,7 +40,7 @@ static pj_status map_piece(pj__mapping *mapping, pj_bytes text, const char *file
 	pj__task_set_text(mapping->task, text, file, offset);
 	const pj_mapper *mapper = &mapping->job->mapper;
 	mapping->bytes += text.len;
-	mapping->records += count_newlines(text) + (text.ptr[text.len - 1] != '\n');
+	mapping->records += pj__scan_newlines(mapping->task, text) + (text.ptr[text.len - 1] != '\n');
 	return mapper->line ? map_lines(mapping, text) : mapper->text(&mapping->task->face, text, mapper->arg);
 }
 

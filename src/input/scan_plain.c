@@ -1,0 +1,3 @@
+/* The scanner's loops for this instruction set: see scan_kernel.h. */
+#define SCAN_KERNEL pj__scan_plain
+#include "input/scan_kernel.h"
