@@ -15,7 +15,7 @@ static int work(void *arg)
 	const char *text = arg;
 	if (strcmp(text, "crash") == 0)
 		abort();
-	return atoi(text);
+	return (int)strtol(text, NULL, 10);
 }
 
 int main(int argc, char **argv)

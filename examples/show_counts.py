@@ -44,7 +44,8 @@ def main():
     build = pathlib.Path(sys.argv[1])
     inputs = sys.argv[2:] or default_inputs()
     result, stats_file = build / "counts.tsv", build / "counts.json"
-    command = [str(build / "papjuice"), "wordcount", "-o", str(result), "--overwrite", "--stats", str(stats_file), *inputs]
+    command = [str(build / "papjuice"), "wordcount", *inputs, "-o", str(result), "--overwrite",
+               "--stats", str(stats_file)]
     print("$", " ".join(command), flush=True)
     code = subprocess.run(command, check=False).returncode
     if code:
@@ -56,8 +57,8 @@ def main():
     print(f"\n  {'word':<{width}}  {'count':>10}\n  {'-' * width}  {'-' * 10}")
     for negative, word in top:
         print(f"  {readable(word):<{width}}  {-negative:>10,}")
-    print(f"\n  {counters['map_pairs']:,} words, {counters['distinct_keys']:,} distinct, in {counters['inputs']:,} files"
-          f" ({human(counters['input_bytes'], 'B')})")
+    print(f"\n  {counters['map_pairs']:,} words, {counters['distinct_keys']:,} distinct,"
+          f" in {counters['inputs']:,} files ({human(counters['input_bytes'], 'B')})")
     print(f"  {seconds * 1000:.1f} ms, {human(counters['input_bytes'] / seconds, 'B/s')},"
           f" {human(counters['map_pairs'] / seconds, 'words/s')}")
     print(f"  workers: {stats['workers']}, of which {stats['workers_used']} had work"

@@ -134,13 +134,14 @@ static inline int pj_next_word(pj_task *task, pj_bytes *rest, pj_bytes *ret_word
 	}
 	const char *const start = task->word_base + task->word[0], *const stop = task->word_base + task->word[1];
 	if (!PJ_LIKELY(stop <= end)) {
-		if (start >= end) {
+		if (start > end) {
 			task->word_taken = end;
 			*rest = (pj_bytes){end, 0};
 			return 0;
 		}
-		/* The bytes end inside a word: index anew the next time. */
+		/* The bytes end where a word begins, or inside it: index anew the next time, wherever that is. */
 		task->word = task->word_end;
+		task->word_taken = NULL;
 		return pj_next_word_plain(rest, ret_word);
 	}
 	task->word += 2;
@@ -169,6 +170,7 @@ static inline int pj_next_line(pj_task *task, pj_bytes *rest, pj_bytes *ret_line
 	const char *const newline = task->line_base + *task->line;
 	if (!PJ_LIKELY(newline < end)) {
 		task->line = task->line_end;
+		task->line_taken = NULL;
 		return pj_next_line_plain(rest, ret_line);
 	}
 	task->line++;
@@ -217,10 +219,12 @@ static inline void pj_emit_slot(pj_task *task, pj_bytes key, uint64_t value)
 	pj_slot *const slot = task->next_slot;
 #if defined(__SSE2__)
 	if (PJ_LIKELY((uintptr_t)(key.ptr - task->readable) < task->readable_len)) {
+		const char *from = key.ptr;
+		__asm__("" : "+r"(from)); /* or compilers warn of constants, whose ends they see, and which never come here */
 		const unsigned char *const mask = pj_key_mask + 32 - key.len;
-		const __m128i low = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)key.ptr),
+		const __m128i low = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)from),
 						  _mm_loadu_si128((const __m128i *)(const void *)mask));
-		const __m128i high = _mm_and_si128(_mm_loadl_epi64((const __m128i *)(const void *)(key.ptr + 16)),
+		const __m128i high = _mm_and_si128(_mm_loadl_epi64((const __m128i *)(const void *)(from + 16)),
 						   _mm_loadl_epi64((const __m128i *)(const void *)(mask + 16)));
 		const __m128i tail = _mm_set_epi64x((long long)value, (long long)((uint64_t)(key.len + 1) << 56));
 		_mm_store_si128((__m128i *)(void *)slot, low);

@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/machine.h"
+
 int pj__pread_full(int fd, void *to, size_t size, off_t offset, size_t *got)
 {
 	size_t done = 0;
@@ -108,6 +110,9 @@ pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error)
 pj_status pj__map_shared(size_t size, void **ret_address, pj_error *error)
 {
 	int fd;
+	/* The kernel would take all there is, and kill whomever it likes, before it said no. */
+	if (size > pj__memory_available())
+		return pj__fail(error, PJ_ERR_MEMORY, ENOMEM, NULL, "cannot get %zu bytes of shared memory", size);
 	pj_status status = pj__memory_file("papjuice-shared", &fd, error);
 	if (status)
 		return status;

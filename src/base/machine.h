@@ -13,6 +13,12 @@ unsigned pj__processors(void);
 /* Bytes of private (anonymous) memory that a process has in use, 0 if that cannot be known. */
 uint64_t pj__memory_of(pid_t pid);
 
+/*
+ * Bytes of memory that can be had now without pushing anybody out: what the kernel calls available, and free swap, cut to
+ * the cgroup's limit. UINT64_MAX if that cannot be known.
+ */
+uint64_t pj__memory_available(void);
+
 /* Nanoseconds of the monotonic clock. */
 uint64_t pj__now_ns(void);
 

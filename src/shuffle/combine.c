@@ -1,9 +1,7 @@
 /*
  * combine.c: the combiner (writer.h) and what its runs come to (combine.h).
  *
- * The combiner gets a batch of slots at a time. It hashes all of them and asks for the memory of their entries, then
- * looks each up: by the second look the memory has come, so one cache miss costs what a hundred cost. The table stays
- * from task to task; when it is full it is written out as a blob and emptied:
+ * The combiner gets a batch of slots at a time (combine_kernel.h has the loops). The table stays from task to task; when it is full it is written out as a blob and emptied:
  *
  *     1. the used entries are listed with their buckets, and the bytes of each bucket are summed
  *     2. each record is written to its bucket's place in one buffer, which then is the blob's data
@@ -15,6 +13,7 @@
 
 #include <stdlib.h>
 
+#include "base/isa.h"
 #include "shuffle/writer.h"
 
 void pj__state_init(const pj_aggregate *aggregate, void *arg, void *state)
@@ -62,6 +61,7 @@ struct combiner {
 	const pj_aggregate *aggregate;
 	void *arg;
 	bool narrow;
+	const pj__combine_kernel *kernel;
 	pj__table table;
 	pj_text overflow;      /* records of partial sums that left the table */
 	uint64_t overflowed;   /* their number */
@@ -100,9 +100,10 @@ static bool reserve(struct combiner *combiner, size_t more)
 	return !status;
 }
 
-/* The entry's partial sum would overflow: it leaves, and the entry starts again from `value`. */
-static void evict_sum(struct combiner *combiner, char *entry, int64_t value)
+/* The entry's partial sum would overflow: it leaves the table. */
+static void evict_sum(void *arg, char *entry)
 {
+	struct combiner *combiner = arg;
 	char narrow[8];
 	int64_t sum;
 	memcpy(&sum, pj__entry_state(entry), sizeof sum);
@@ -115,62 +116,24 @@ static void evict_sum(struct combiner *combiner, char *entry, int64_t value)
 	}
 	combiner->overflow.len = (size_t)(pj__put_record(to, key, stored) - combiner->overflow.data);
 	combiner->overflowed++;
-	memcpy(pj__entry_state(entry), &value, sizeof value);
 }
 
-static inline void add_narrow(struct combiner *combiner, char *entry, int64_t value)
+static void add_narrow(struct combiner *combiner, char *entry, int64_t value)
 {
-	/* A fresh entry's state is zero, which is an empty sum. */
 	int64_t sum;
 	memcpy(&sum, pj__entry_state(entry), sizeof sum);
-	if (PJ_UNLIKELY(__builtin_add_overflow(sum, value, &sum)))
-		evict_sum(combiner, entry, value);
-	else
-		memcpy(pj__entry_state(entry), &sum, sizeof sum);
-}
-
-/* Hashes a batch and asks for the memory of its entries. */
-static inline void look_ahead(const pj__table *table, const pj_slot *slots, size_t count, size_t stride,
-			      uint64_t hashes[PJ__BATCH])
-{
-	for (size_t i = 0; i < count; i++) {
-		hashes[i] = pj__key_hash(table->seed, pj__key_of_slot(&slots[i]));
-		__builtin_prefetch(pj__entry(table, hashes[i] & table->mask, stride), 1);
+	if (__builtin_add_overflow(sum, value, &sum)) {
+		evict_sum(combiner, entry);
+		sum = value;
 	}
+	memcpy(pj__entry_state(entry), &sum, sizeof sum);
 }
 
-static void take_sums(struct combiner *combiner, const pj_slot *slots, size_t count)
-{
-	enum { STRIDE = PJ__KEY_BYTES + sizeof(int64_t) };
-	uint64_t hashes[PJ__BATCH];
-	bool fresh;
-	look_ahead(&combiner->table, slots, count, STRIDE, hashes);
-	for (size_t i = 0; i < count; i++) {
-		char *entry = pj__table_find(&combiner->table, pj__key_of_slot(&slots[i]), hashes[i], STRIDE, &fresh);
-		add_narrow(combiner, entry, (int64_t)slots[i].value);
-	}
-}
-
-/* Finds the states of a batch, new ones initialised. */
-static void find_states(struct combiner *combiner, const pj_slot *slots, size_t count, void *states[PJ__BATCH])
-{
-	pj__table *table = &combiner->table;
-	uint64_t hashes[PJ__BATCH];
-	bool fresh;
-	look_ahead(table, slots, count, table->stride, hashes);
-	for (size_t i = 0; i < count; i++) {
-		char *entry = pj__table_find(table, pj__key_of_slot(&slots[i]), hashes[i], table->stride, &fresh);
-		states[i] = pj__entry_state(entry);
-		if (fresh && combiner->aggregate->init)
-			combiner->aggregate->init(states[i], combiner->arg);
-	}
-}
-
-static void take_states(struct combiner *combiner, const pj_slot *slots, size_t count)
+static void take_states(struct combiner *combiner, const pj_slot *slots, size_t count, const size_t *positions)
 {
 	const pj_aggregate *aggregate = combiner->aggregate;
 	void *states[PJ__BATCH];
-	find_states(combiner, slots, count, states);
+	combiner->kernel->find_states(&combiner->table, slots, count, positions, states, aggregate->init, combiner->arg);
 	if (aggregate->takes == PJ_TAKES_I64 && aggregate->add_many_i64) {
 		int64_t values[PJ__BATCH];
 		for (size_t i = 0; i < count; i++)
@@ -186,15 +149,17 @@ static void batch_full(pj_task *face)
 {
 	struct combiner *combiner = combiner_of(face);
 	pj__task *task = combiner->writer.task;
+	size_t positions[PJ__BATCH];
 	const size_t count = pj__task_batch(task);
 	pj__task_empty_batch(task);
 	combiner->writer.pairs += count;
 	if (task->status || !reserve(combiner, count))
 		return;
+	combiner->kernel->look_ahead(&combiner->table, task->slots, count, positions);
 	if (combiner->narrow)
-		take_sums(combiner, task->slots, count);
+		combiner->kernel->add_sums(&combiner->table, task->slots, count, positions, evict_sum, combiner);
 	else
-		take_states(combiner, task->slots, count);
+		take_states(combiner, task->slots, count, positions);
 }
 
 /* The entry of one key of any length, with its state initialised; NULL: the task has failed. */
@@ -391,13 +356,28 @@ static void destroy(pj__writer *writer)
 	free(combiner);
 }
 
+static const pj__combine_kernel *kernel(void)
+{
+	switch (pj__isa_usable()) {
+#if defined(__x86_64__)
+	case PJ__ISA_AVX512:
+		return &pj__combine_avx512;
+	case PJ__ISA_AVX2:
+		return &pj__combine_avx2;
+#endif
+	default:
+		return &pj__combine_plain;
+	}
+}
+
 pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd, size_t table_bytes,
 			      uint64_t seed, pj__writer **ret_writer, pj_error *error)
 {
 	struct combiner *combiner = calloc(1, sizeof *combiner);
 	if (!combiner)
 		return pj__no_memory(error, sizeof *combiner);
-	*combiner = (struct combiner){.aggregate = aggregate, .arg = arg, .narrow = pj__is_narrow(aggregate)};
+	*combiner = (struct combiner){.aggregate = aggregate, .arg = arg, .narrow = pj__is_narrow(aggregate),
+				       .kernel = kernel()};
 	combiner->writer = (pj__writer){.task = task, .fd = fd, .flush = flush, .reset = reset, .destroy = destroy};
 	const size_t state = combiner->narrow ? sizeof(int64_t) : aggregate->state_bytes;
 	const size_t most = table_bytes / (PJ__KEY_BYTES + state) + 1;

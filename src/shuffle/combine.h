@@ -63,4 +63,21 @@ static inline bool pj__is_narrow(const pj_aggregate *aggregate)
 	return aggregate == &pj_sum_i64;
 }
 
+/* The combiner's loops, for each instruction set (base/isa.h). */
+typedef void pj__evict(void *arg, char *entry);   /* the entry's partial sum must leave: it is about to overflow */
+typedef void pj__begin(void *state, void *arg);   /* makes a new state */
+
+typedef struct pj__combine_kernel {
+	/* Hashes the keys of at most PJ__BATCH slots, notes where each is to be looked for, and asks for that memory. */
+	void (*look_ahead)(const pj__table *table, const pj_slot *slots, size_t count, size_t *positions);
+	/* Adds the slots' values to sums of 64 bits. There must be room for as many new keys. */
+	void (*add_sums)(pj__table *table, const pj_slot *slots, size_t count, const size_t *positions, pj__evict *evict,
+			 void *arg);
+	/* Finds the states of the slots' keys; `begin` (NULL: zero will do) is called for new ones. */
+	void (*find_states)(pj__table *table, const pj_slot *slots, size_t count, const size_t *positions, void **states,
+			    pj__begin *begin, void *arg);
+} pj__combine_kernel;
+
+extern const pj__combine_kernel pj__combine_plain, pj__combine_avx2, pj__combine_avx512;
+
 #endif

@@ -67,7 +67,9 @@ PJ_MUST_USE pj_status pj__table_reserve(pj__table *table, size_t more, bool *ret
 static inline pj__key pj__key_of_slot(const pj_slot *slot)
 {
 	pj__key key;
-	memcpy(&key, slot, sizeof key);
+	memcpy(&key.word[0], (const char *)slot, 8);
+	memcpy(&key.word[1], (const char *)slot + 8, 8);
+	memcpy(&key.word[2], (const char *)slot + 16, 8);
 	return key;
 }
 

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A decimal number, nan or inf in strtod's grammar, which has more: blanks, hexadecimal digits, "infinity", "nan(...)". */
+/* A decimal number, nan or inf in strtod's grammar, which has more: blanks, hexadecimal digits, "infinity". */
 static bool is_number(const char *text, size_t size)
 {
 	static const char letters[] = "0123456789+-.eEnNaAiIfF";

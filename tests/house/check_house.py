@@ -63,8 +63,9 @@ UNFINISHED = re.compile(r"\b(" + "TO" + "DO|FIX" + "ME|X" + r"XX)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(wor" + "k|roo" + r"t)/")
 INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 
-# Data that every shared library has, and what the signal handlers of src/front/signals.c write to and read.
-RUNTIME_DATA = ("completed.0", "__dso_handle", "__TMC_END__", "_edata", "__bss_start", "_end")
+# Data that the compilers bring along, and what the signal handlers of src/front/signals.c write to and read.
+RUNTIME_DATA = ("completed.0", "__dso_handle", "__TMC_END__", "_edata", "__bss_start", "_end", "__cpu_model",
+                "__cpu_features2")
 KEPT_DATA = ("stop_signal", "first_time", "forward_to")
 
 Problem = collections.namedtuple("Problem", "place text")
@@ -359,9 +360,9 @@ def text_is_clean(tree):
 
 
 def files_say_what_they_are_for(tree):
-    """A C file begins with a comment that begins with its name."""
+    """A C file begins with a comment that begins with its name, or is of one line."""
     for path in tree.c_files():
-        if not re.match(rf"/\*\n \* {re.escape(path.split('/')[-1])}: ", tree.text(path)):
+        if not re.match(rf"/\* .* \*/\n|/\*\n \* {re.escape(path.split('/')[-1])}: ", tree.text(path)):
             yield Problem(path, "does not begin with a comment \"NAME: what it is for\"")
 
 

@@ -355,7 +355,7 @@ enum { MODEL_KEYS = 60, MODEL_LONGEST = 40 };
 struct model {
 	int kind[MODEL_KEYS];   /* -1: not there */
 	int length[MODEL_KEYS]; /* of the bytes, or of the list */
-	int stamp[MODEL_KEYS];  /* first byte */
+	char stamp[MODEL_KEYS]; /* first byte */
 };
 
 static void model_step(pj_dict dict, struct model *model, unsigned *seed)

@@ -276,7 +276,7 @@ static uint64_t follow(struct stage *stage, const struct scene *scene, uint64_t 
 		_exit((int)scene->call(stage->manager, stage->dict, stage->list));
 	}
 	int status;
-	uint64_t steps = 0, changed_at = 0, now = before, after = before;
+	uint64_t steps = 0, changed_at = 0, now, after = before;
 	while (stopped_at_a_step(child, &status)) {
 		if (steps++ % stride == 0) {
 			now = digest_after_death(stage, steps);
@@ -301,6 +301,12 @@ static uint64_t follow(struct stage *stage, const struct scene *scene, uint64_t 
 	else
 		assert_true(end == before && after == before);
 	return steps;
+}
+
+static void skip_without_ptrace(void)
+{
+	print_message("skip: a process cannot be traced here\n");
+	skip();
 }
 
 static void killed_at_every_instruction(void **state)
@@ -328,7 +334,7 @@ static void killed_at_every_instruction(void **state)
 		pj_manager_destroy(stage.manager);
 		pj_manager_destroy(stage.copy);
 		if (!steps)
-			skip(); /* no ptrace here */
+			skip_without_ptrace();
 	}
 }
 
@@ -341,8 +347,10 @@ static void killed_in_large_works(void **state)
 		{"set a new key, removed ones are taken out", 9, set_new},
 		{"extend in full memory", 4, extend_by_five},
 	};
-	if (INSTRUMENTED)
+	if (INSTRUMENTED) {
+		print_message("skip: a sanitizer makes too many instructions of each\n");
 		skip();
+	}
 	for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
 		struct stage stage = {0};
 		prepare(&stage, scenes[i].prepare);
@@ -357,7 +365,7 @@ static void killed_in_large_works(void **state)
 		pj_manager_destroy(stage.manager);
 		pj_manager_destroy(stage.copy);
 		if (!steps)
-			skip();
+			skip_without_ptrace();
 	}
 }
 

@@ -245,7 +245,7 @@ static int kill_children_of(void *arg)
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/task/%d/children", leader, leader);
 	srand(1);
-	while (leader > 0) {
+	for (;;) {
 		int pids[64], count = 0;
 		FILE *file = fopen(path, "re");
 		while (file && count < 64 && fscanf(file, "%d", &pids[count]) == 1)
