@@ -16,6 +16,20 @@
 #include "base/isa.h"
 #include "shuffle/writer.h"
 
+static const pj__combine_kernel *kernel(void)
+{
+	switch (pj__isa_usable()) {
+#if defined(__x86_64__)
+	case PJ__ISA_AVX512:
+		return &pj__combine_avx512;
+	case PJ__ISA_AVX2:
+		return &pj__combine_avx2;
+#endif
+	default:
+		return &pj__combine_plain;
+	}
+}
+
 void pj__state_init(const pj_aggregate *aggregate, void *arg, void *state)
 {
 	memset(state, 0, aggregate->state_bytes);
@@ -55,6 +69,8 @@ bool pj__state_merge_stored(const pj_aggregate *aggregate, void *arg, void *stat
 struct placed {
 	uint32_t entry, bucket;
 };
+
+enum { PLACED_AT_ONCE = 64 };
 
 struct combiner {
 	pj__writer writer; /* first: a pj__writer * is a combiner * */
@@ -253,21 +269,43 @@ static void count_record(struct combiner *combiner, uint32_t bucket, size_t byte
 	combiner->segments[bucket].pairs++;
 }
 
+/* Finds the buckets of some entries, and counts their records. */
+static void place_some(struct combiner *combiner, struct placed *placed, size_t count)
+{
+	const pj__table *table = &combiner->table;
+	const pj__partition *partition = combiner->writer.partition;
+	pj__splitter first[PLACED_AT_ONCE] = {{0, 0}};
+	uint32_t ranges[PLACED_AT_ONCE];
+	char narrow[8];
+	for (size_t i = 0; i < count; i++)
+		first[i] = pj__splitter_of(pj__entry_key(table, pj__entry(table, placed[i].entry, table->stride)));
+	pj__partition_ranges(partition, first, count, ranges);
+	for (size_t i = 0; i < count; i++) {
+		char *entry = pj__entry(table, placed[i].entry, table->stride);
+		const pj_bytes key = pj__entry_key(table, entry);
+		placed[i].bucket = pj__partition_part(partition, key) * partition->ranges + ranges[i];
+		count_record(combiner, placed[i].bucket,
+			     pj__record_bytes(key.len, stored_state(combiner, entry, narrow).len));
+	}
+}
+
 /* Step 1: lists the used entries, and sums up the segments. */
 static void place_entries(struct combiner *combiner)
 {
 	const pj__table *table = &combiner->table;
-	size_t found = 0;
-	char narrow[8];
-	for (size_t i = 0; found < table->count; i++) {
-		char *entry = pj__entry(table, i, table->stride);
-		if (!pj__entry_tag(entry))
-			continue;
-		const pj_bytes key = pj__entry_key(table, entry);
-		const uint32_t bucket = pj__partition_bucket(combiner->writer.partition, key);
-		combiner->placed[found++] = (struct placed){(uint32_t)i, bucket};
-		count_record(combiner, bucket, pj__record_bytes(key.len, stored_state(combiner, entry, narrow).len));
+	const size_t count = table->count, stride = table->stride;
+	struct placed *placed = combiner->placed;
+	size_t found = 0, done = 0;
+	const char *tag = table->entries + PJ__KEY_BYTES - 1;
+	for (uint32_t i = 0; found < count; i++, tag += stride) {
+		placed[found].entry = i;
+		found += *tag != 0;
+		if (found - done == PLACED_AT_ONCE) {
+			place_some(combiner, placed + done, PLACED_AT_ONCE);
+			done = found;
+		}
 	}
+	place_some(combiner, placed + done, found - done);
 }
 
 /* Walks the records that overflowed: step 1 without `blob`, step 2 with it. */
@@ -356,20 +394,6 @@ static void destroy(pj__writer *writer)
 	free(combiner);
 }
 
-static const pj__combine_kernel *kernel(void)
-{
-	switch (pj__isa_usable()) {
-#if defined(__x86_64__)
-	case PJ__ISA_AVX512:
-		return &pj__combine_avx512;
-	case PJ__ISA_AVX2:
-		return &pj__combine_avx2;
-#endif
-	default:
-		return &pj__combine_plain;
-	}
-}
-
 pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd, size_t table_bytes,
 			      uint64_t seed, pj__writer **ret_writer, pj_error *error)
 {
@@ -399,41 +423,120 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 
 /* ---------------------------------------------------------------------------------------------- what runs come to */
 
+static pj__combined *combined_of(pj_task *face)
+{
+	return ((pj__task *)face)->taker;
+}
+
+/* A sum does not fit 64 bits: the bucket is loaded again, with wide sums. */
+static void give_up_narrow(void *arg, char *entry)
+{
+	(void)entry;
+	((pj__combined *)arg)->overflowed = true;
+}
+
+/* A value of the segment: a partial sum, or where the stored state lies. */
+static void merge_value(pj__combined *combined, void *state, uint64_t value)
+{
+	_Alignas(16) char stored[PJ_STATE_BYTES_MAX]; /* stored states lie anywhere */
+	if (pj__is_narrow(combined->aggregate)) {
+		combined->aggregate->add_i64(state, (int64_t)value, combined->arg);
+		return;
+	}
+	memcpy(stored, (const char *)(uintptr_t)value, combined->aggregate->state_bytes);
+	combined->aggregate->merge(state, stored, combined->arg);
+}
+
+static void merge_batch(pj_task *face)
+{
+	pj__combined *combined = combined_of(face);
+	pj__task *task = combined->task;
+	const pj__combine_kernel *loops = combined->kernel;
+	size_t positions[PJ__BATCH];
+	void *states[PJ__BATCH];
+	const size_t count = pj__task_batch(task);
+	pj__task_empty_batch(task);
+	loops->look_ahead(combined->table, task->slots, count, positions);
+	if (combined->narrow) {
+		loops->add_sums(combined->table, task->slots, count, positions, give_up_narrow, combined);
+		return;
+	}
+	loops->find_states(combined->table, task->slots, count, positions, states, combined->aggregate->init,
+			   combined->arg);
+	for (size_t i = 0; i < count; i++)
+		merge_value(combined, states[i], task->slots[i].value);
+}
+
+static void merge_long(pj_task *face, pj_bytes key, uint64_t value)
+{
+	pj__combined *combined = combined_of(face);
+	bool fresh;
+	char *entry = pj__table_find_bytes(combined->table, key, &fresh);
+	if (!entry) {
+		pj_error error;
+		pj__task_failed(combined->task, pj__no_memory(&error, key.len), &error);
+	} else if (combined->narrow) {
+		int64_t sum;
+		memcpy(&sum, pj__entry_state(entry), sizeof sum);
+		combined->overflowed |= __builtin_add_overflow(sum, (int64_t)value, &sum);
+		memcpy(pj__entry_state(entry), &sum, sizeof sum);
+	} else {
+		if (fresh && combined->aggregate->init)
+			combined->aggregate->init(pj__entry_state(entry), combined->arg);
+		merge_value(combined, pj__entry_state(entry), value);
+	}
+}
+
 pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregate, void *arg, uint64_t seed,
 			    pj_error *error)
 {
-	*combined = (pj__combined){.aggregate = aggregate, .arg = arg};
-	return pj__table_init(&combined->table, aggregate->state_bytes, 64, SIZE_MAX / 4096, seed, error);
+	*combined = (pj__combined){.aggregate = aggregate, .arg = arg, .kernel = kernel()};
+	combined->task = pj__task_holder(sizeof *combined->task);
+	if (!combined->task)
+		return pj__no_memory(error, sizeof *combined->task);
+	pj__task_init(combined->task, PJ_NUMBER_I64);
+	combined->task->taker = combined;
+	combined->task->face.batch_full = merge_batch;
+	combined->task->face.emit_long = merge_long;
+	pj_status status = pj__table_init(&combined->narrow_table, sizeof(int64_t), 64, SIZE_MAX / 4096, seed, error);
+	if (!status)
+		status = pj__table_init(&combined->wide_table, aggregate->state_bytes, 64, SIZE_MAX / 4096, seed, error);
+	return status;
 }
 
 void pj__combined_fini(pj__combined *combined)
 {
-	pj__table_fini(&combined->table);
+	pj__table_fini(&combined->narrow_table);
+	pj__table_fini(&combined->wide_table);
+	free(combined->task);
 	free(combined->items);
 	free(combined->segment);
 	*combined = (pj__combined){0};
 }
 
+/* Emits the records of the segment at hand into the table, as a mapper emits pairs. */
 static pj_status add_segment(pj__combined *combined, const pj__run *run, const pj__segment *segment, pj_error *error)
 {
 	const char *at = combined->segment, *end = at + segment->bytes;
+	const bool partial_sums = pj__is_narrow(combined->aggregate);
+	const size_t stored_most = partial_sums ? 8 : combined->aggregate->state_bytes;
+	pj__task *task = combined->task;
 	pj_bytes key, stored;
+	pj__task_set_text(task, (pj_bytes){at, segment->bytes}, "", 0);
 	while (at < end) {
 		const char *next = pj__get_record(at, end, &key, &stored, NULL);
 		if (!next)
 			return pj__run_corrupt(run, segment->offset, "a record is cut off", error);
-		bool fresh;
-		char *entry = pj__table_find_bytes(&combined->table, key, &fresh);
-		if (!entry)
-			return pj__no_memory(error, key.len);
-		void *state = pj__entry_state(entry);
-		if (fresh)
-			pj__state_init(combined->aggregate, combined->arg, state);
-		if (!pj__state_merge_stored(combined->aggregate, combined->arg, state, stored))
+		if (stored.len != stored_most && (!partial_sums || stored.len > stored_most))
 			return pj__run_corrupt(run, segment->offset, "a stored state has the wrong size", error);
+		pj_emit_slot(&task->face, key,
+			     partial_sums ? (uint64_t)pj__get_narrow(stored) : (uint64_t)(uintptr_t)stored.ptr);
 		at = next;
 	}
-	return PJ_OK;
+	pj__task_flush(task); /* before the segment's memory is used again */
+	if (task->status && error)
+		*error = task->error;
+	return task->status;
 }
 
 static pj_bytes key_of_item(const void *context, uint64_t at)
@@ -443,7 +546,7 @@ static pj_bytes key_of_item(const void *context, uint64_t at)
 
 static pj_status sort_keys(pj__combined *combined, pj_error *error)
 {
-	const pj__table *table = &combined->table;
+	const pj__table *table = combined->table;
 	if (combined->capacity < table->count) {
 		free(combined->items);
 		combined->capacity = table->count + table->count / 2;
@@ -465,6 +568,23 @@ static pj_status sort_keys(pj__combined *combined, pj_error *error)
 	return PJ_OK;
 }
 
+static pj_status load_into(pj__combined *combined, bool narrow, const pj__run *runs, const pj__segment *segments,
+			   size_t count, uint64_t pairs, pj_error *error)
+{
+	combined->narrow = narrow;
+	combined->overflowed = false;
+	combined->table = narrow ? &combined->narrow_table : &combined->wide_table;
+	pj_status status = pj__table_reset(combined->table, pairs, error);
+	for (size_t i = 0; i < count && !status; i++) {
+		if (!segments[i].bytes)
+			continue;
+		status = pj__run_read(&runs[i], &segments[i], combined->segment, error);
+		if (!status)
+			status = add_segment(combined, &runs[i], &segments[i], error);
+	}
+	return status;
+}
+
 pj_status pj__combined_load(pj__combined *combined, const pj__run *runs, const pj__segment *segments, size_t count,
 			    pj_error *error)
 {
@@ -473,30 +593,34 @@ pj_status pj__combined_load(pj__combined *combined, const pj__run *runs, const p
 		pairs += segments[i].pairs;
 		largest = segments[i].bytes > largest ? segments[i].bytes : largest;
 	}
-	if (combined->segment_capacity < largest) {
+	if (combined->segment_capacity < largest + PJ_TEXT_PADDING) {
 		free(combined->segment);
-		combined->segment = malloc(largest);
-		combined->segment_capacity = combined->segment ? largest : 0;
+		combined->segment_capacity = 0;
+		combined->segment = calloc(largest + PJ_TEXT_PADDING, 1);
 		if (!combined->segment)
 			return pj__no_memory(error, largest);
+		combined->segment_capacity = largest + PJ_TEXT_PADDING;
 	}
-	pj_status status = pj__table_reset(&combined->table, pairs, error);
-	for (size_t i = 0; i < count && !status; i++) {
-		if (!segments[i].bytes)
-			continue;
-		status = pj__run_read(&runs[i], &segments[i], combined->segment, error);
-		if (!status)
-			status = add_segment(combined, &runs[i], &segments[i], error);
-	}
+	const bool narrow = pj__is_narrow(combined->aggregate);
+	pj_status status = load_into(combined, narrow, runs, segments, count, pairs, error);
+	if (!status && combined->overflowed)
+		status = load_into(combined, false, runs, segments, count, pairs, error);
 	return status ? status : sort_keys(combined, error);
 }
 
 pj_bytes pj__combined_key(const pj__combined *combined, size_t index)
 {
-	return key_of_item(&combined->table, combined->items[index].at);
+	return key_of_item(combined->table, combined->items[index].at);
 }
 
-const void *pj__combined_state(const pj__combined *combined, size_t index)
+const void *pj__combined_state(pj__combined *combined, size_t index)
 {
-	return (const char *)(uintptr_t)combined->items[index].at + PJ__KEY_BYTES;
+	char *state = pj__entry_state((char *)(uintptr_t)combined->items[index].at);
+	if (!combined->narrow)
+		return state;
+	int64_t sum;
+	memcpy(&sum, state, sizeof sum);
+	pj__state_init(combined->aggregate, combined->arg, combined->state);
+	combined->aggregate->add_i64(combined->state, sum, combined->arg);
+	return combined->state;
 }

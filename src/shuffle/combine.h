@@ -13,15 +13,26 @@
 #include "run/sort.h"
 #include "shuffle/table.h"
 
-/* What a bucket's pairs have come to: keys with their states, in key order. */
+struct pj__combine_kernel;
+
+/*
+ * What a bucket's pairs have come to: keys with their states, in key order.
+ *
+ * The records of runs go into the table as slots do in the map: a task of our own batches them. Sums of integers are
+ * tried in 64 bits, and where one overflows the bucket is loaded again in 128.
+ */
 typedef struct pj__combined {
 	const pj_aggregate *aggregate;
 	void *arg;
-	pj__table table;
+	const struct pj__combine_kernel *kernel;
+	pj__task *task;
+	pj__table narrow_table, wide_table, *table; /* the one at hand */
+	bool narrow, overflowed;
 	pj__item *items; /* `at`: address of the entry */
 	size_t count, capacity;
 	char *segment;   /* room for the largest segment so far */
 	size_t segment_capacity;
+	_Alignas(16) char state[PJ_STATE_BYTES_MAX]; /* of a narrow sum */
 } pj__combined;
 
 PJ_MUST_USE pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregate, void *arg,
@@ -36,7 +47,8 @@ PJ_MUST_USE pj_status pj__combined_load(pj__combined *combined, const pj__run *r
 					size_t count, pj_error *error);
 
 pj_bytes pj__combined_key(const pj__combined *combined, size_t index);
-const void *pj__combined_state(const pj__combined *combined, size_t index);
+/* The state lives until the next call. */
+const void *pj__combined_state(pj__combined *combined, size_t index);
 
 /* Makes a new state, adds a number or bytes to one, merges a stored value into one. False: the value is damaged. */
 void pj__state_init(const pj_aggregate *aggregate, void *arg, void *state);

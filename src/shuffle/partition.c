@@ -68,19 +68,32 @@ uint32_t pj__partition_part(const pj__partition *partition, pj_bytes key)
 	return partition->parts == 1 ? 0 : (uint32_t)(XXH3_64bits(key.ptr, key.len) % partition->parts);
 }
 
+__extension__ typedef unsigned __int128 wide;
+
+static inline wide wide_of(pj__splitter splitter)
+{
+	return (wide)splitter.high << 64 | splitter.low;
+}
+
+void pj__partition_ranges(const pj__partition *partition, const pj__splitter *keys, size_t count, uint32_t *ranges)
+{
+	const pj__splitter *splitters = partition->splitters;
+	memset(ranges, 0, count * sizeof *ranges);
+	/* Step by step for all keys: ranges[i] splitters are known to be at or below key i, `rest` more may be. */
+	for (uint32_t rest = partition->ranges - 1; rest;) {
+		const uint32_t half = rest == 1 ? 1 : rest / 2;
+		for (size_t i = 0; i < count; i++) {
+			const uint32_t is_below = wide_of(splitters[ranges[i] + half - 1]) <= wide_of(keys[i]);
+			ranges[i] += half & -is_below;
+		}
+		rest -= half;
+	}
+}
+
 uint32_t pj__partition_bucket(const pj__partition *partition, pj_bytes key)
 {
-	const uint32_t part = pj__partition_part(partition, key);
-	const pj__splitter mine = pj__splitter_of(key);
-	uint32_t range = 0, count = partition->ranges - 1; /* splitters that may still be at or below */
-	while (count) {
-		const uint32_t half = count - count / 2;
-		if (!pj__splitter_less(mine, partition->splitters[range + half - 1])) {
-			range += half;
-			count -= half;
-		} else {
-			count = half - 1;
-		}
-	}
-	return part * partition->ranges + range;
+	const pj__splitter first = pj__splitter_of(key);
+	uint32_t range;
+	pj__partition_ranges(partition, &first, 1, &range);
+	return pj__partition_part(partition, key) * partition->ranges + range;
 }

@@ -80,8 +80,13 @@ static const pj_aggregate aggregates[] = {
 	{.name = "order_f64", STATE, .takes = PJ_TAKES_F64, .add_f64 = add_order_f64},
 	{.name = "order_bytes", STATE, .takes = PJ_TAKES_BYTES, .add_bytes = add_order_bytes},
 	{.name = "exact", STATE, .takes = PJ_TAKES_I64, .exact = true, .add_i64 = add_exact, .merge = merge},
-	{.name = "many", STATE, .takes = PJ_TAKES_I64, .exact = true, .add_i64 = add_exact,
-	 .add_many_i64 = add_many_exact, .merge = merge},
+	{.name = "many",
+	 STATE,
+	 .takes = PJ_TAKES_I64,
+	 .exact = true,
+	 .add_i64 = add_exact,
+	 .add_many_i64 = add_many_exact,
+	 .merge = merge},
 };
 
 static pj_status map(pj_task *task, pj_bytes text, void *arg)

@@ -15,7 +15,8 @@ static size_t decode(pj_bytes hex, char *to)
 {
 	static const char digits[] = "0123456789abcdef";
 	for (size_t i = 0; i + 1 < hex.len; i += 2)
-		to[i / 2] = (char)((strchr(digits, hex.ptr[i]) - digits) << 4 | (strchr(digits, hex.ptr[i + 1]) - digits));
+		to[i / 2] =
+			(char)((strchr(digits, hex.ptr[i]) - digits) << 4 | (strchr(digits, hex.ptr[i + 1]) - digits));
 	return hex.len / 2;
 }
 

@@ -40,10 +40,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 	return job->reducer.aggregate ? PJ_OK : PJ_ERR_USAGE;
 }
 
-static const pj_job_option options[] = {{"by", 0, "NAME", "sum_i64", "aggregate"},
-					{"emit", 0, "HOW", "text", "text, i64, f64"},
-					{NULL}};
+static const pj_job_option options[] = {
+	{"by", 0, "NAME", "sum_i64", "aggregate"}, {"emit", 0, "HOW", "text", "text, i64, f64"}, {NULL}};
 
-/* The kind of the reducer must be known before it is configured. */
-PJ_PROGRAM(.name = "numbers", .mapper = {.line = split}, .reducer = {.aggregate = &pj_sum_i64}, .options = options,
-	   .configure = configure)
+PJ_PROGRAM(.name = "numbers", .mapper = {.line = split}, .options = options, .configure = configure)
