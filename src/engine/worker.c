@@ -6,6 +6,8 @@
  */
 #include "engine/worker.h"
 
+#include <limits.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,7 +17,7 @@
 #include "engine/shared.h"
 #include "mp/dispatcher.h"
 
-enum { TABLE_BYTES = 64 << 20, HOLD_BYTES = 64 << 20 };
+enum { TABLE_BYTES = 64 << 20, HOLD_BYTES = 64 << 20, MMAP_THRESHOLD = 1 << 30 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
 /* ------------------------------------------------------------------------------------------------- parts held */
@@ -392,7 +394,9 @@ static pj_status begin(struct worker *worker, pj_error *error)
 
 int pj__worker_run(void *arg, unsigned slot, int channel)
 {
-	static _Alignas(16) char buffer[PJ__MESSAGE_MAX]; /* of this process alone */
+	/* Memory that was used stays: touching fresh memory is dearer than anything the allocator could save. */
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+	(void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	struct worker *worker = pj__task_holder(sizeof *worker);
 	pj__message message;
 	pj_status status = PJ_ERR_MEMORY;
@@ -404,10 +408,10 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 	}
 	while (!status) {
 		size_t got = 0;
-		if (pj__channel_receive(channel, buffer, -1, &got) || !got)
+		if (pj__channel_receive(channel, worker->buffer, -1, &got) || !got)
 			return 0; /* the leader is gone, or is done with us */
 		memset(&message, 0, sizeof message);
-		memcpy(&message, buffer, got < sizeof message ? got : sizeof message);
+		memcpy(&message, worker->buffer, got < sizeof message ? got : sizeof message);
 		status = obey(worker, &message, &error);
 		if (!status && tell(worker, &message))
 			return 0;

@@ -6,6 +6,7 @@
 
 #include "engine/local.h"
 #include "job/reduce.h"
+#include "mp/dispatcher.h"
 #include "shuffle/combine.h"
 #include "shuffle/groups.h"
 #include "shuffle/writer.h"
@@ -41,6 +42,7 @@ struct worker {
 	/* finished parts; behind held_count: memory to be used again */
 	struct held_part *held;
 	size_t held_count, held_capacity;
+	_Alignas(16) char buffer[PJ__MESSAGE_MAX]; /* of the message at hand */
 };
 
 #endif

@@ -30,13 +30,22 @@ void pj__reduce_fini(pj__reduce *reduce)
 	pj__text_fini(&reduce->text);
 }
 
+/* What a user's function returned, as a failure: a "no", a fault of PapJuice or a number of its own is not its to tell. */
+static pj_status status_of_user(pj_status returned)
+{
+	const pj_error told = {.status = returned};
+	const int code = pj_error_exit_code(&told);
+	return code >= 3 && code <= 5 ? returned : PJ_ERR_USER;
+}
+
 pj_status pj__task_outcome(pj__task *task, const pj__part *part, pj_status returned, const char *what, pj_error *error)
 {
 	if (returned && !task->status) {
+		const pj_status status = status_of_user(returned);
 		pj_error why;
-		pj__fail(&why, returned, 0, NULL, "the user's %s failed", what);
-		pj__error_reason(&why, "it returned %s", pj_status_name(returned));
-		pj__task_failed(task, returned, &why);
+		pj__fail(&why, status, 0, NULL, "the user's %s failed", what);
+		pj__error_reason(&why, "it returned %d (%s)", (int)returned, pj_status_name(returned));
+		pj__task_failed(task, status, &why);
 	}
 	if (part && part->bytes.failed && !task->status) {
 		pj_error why;
@@ -54,8 +63,9 @@ static pj_status finish(pj__reduce *reduce, pj_bytes key, const void *state, pj_
 {
 	const pj_aggregate *aggregate = reduce->job->reducer.aggregate;
 	pj__text_reset(&reduce->text);
-	const pj_status status = aggregate->finish(state, &reduce->text, reduce->job->reducer.arg);
-	if (status) {
+	const pj_status returned = aggregate->finish(state, &reduce->text, reduce->job->reducer.arg);
+	if (returned) {
+		const pj_status status = status_of_user(returned);
 		pj__fail(error, status, 0, NULL, "cannot finish %s of the key \"%.*s\"",
 			 aggregate->name ? aggregate->name : "the aggregate", SHOWN(key));
 		pj__error_reason(error, "%s", pj__is_narrow(aggregate) ? "the sum does not fit 64 bits"

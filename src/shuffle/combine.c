@@ -411,6 +411,7 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 		free(combiner);
 		return status;
 	}
+	combiner->table.hash = combiner->kernel->hash;
 	const bool numbers = aggregate->takes != PJ_TAKES_BYTES;
 	task->face.number = aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
 	task->face.batch_full = numbers ? batch_full : pj__task_batch_as_text;
@@ -501,6 +502,7 @@ pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregat
 	pj_status status = pj__table_init(&combined->narrow_table, sizeof(int64_t), 64, SIZE_MAX / 4096, seed, error);
 	if (!status)
 		status = pj__table_init(&combined->wide_table, aggregate->state_bytes, 64, SIZE_MAX / 4096, seed, error);
+	combined->narrow_table.hash = combined->wide_table.hash = combined->kernel->hash;
 	return status;
 }
 

@@ -80,6 +80,7 @@ typedef void pj__evict(void *arg, char *entry);   /* the entry's partial sum mus
 typedef void pj__begin(void *state, void *arg);   /* makes a new state */
 
 typedef struct pj__combine_kernel {
+	pj__key_hash *hash; /* that look_ahead uses: tables must have it, too */
 	/* Hashes the keys of at most PJ__BATCH slots, notes where each is to be looked for, and asks for that memory. */
 	void (*look_ahead)(const pj__table *table, const pj_slot *slots, size_t count, size_t *positions);
 	/* Adds the slots' values to sums of 64 bits. There must be room for as many new keys. */

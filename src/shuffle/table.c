@@ -33,6 +33,18 @@ static size_t power_of_two(size_t least)
 	return power;
 }
 
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	const __uint128_t product = (__uint128_t)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t pj__plain_hash(uint64_t seed, pj__key key)
+{
+	const uint64_t first = fold(key.word[0] ^ seed, key.word[1] ^ 0xa0761d6478bd642fu);
+	return fold(first ^ key.word[2], seed ^ 0xe7037ed1a0b428dbu);
+}
+
 static void set_size(pj__table *table, size_t entries)
 {
 	table->mask = entries - 1;
@@ -54,7 +66,7 @@ static pj_status replace(pj__table *table, size_t entries, pj_error *error)
 
 pj_status pj__table_init(pj__table *table, size_t state_bytes, size_t least, size_t most, uint64_t seed, pj_error *error)
 {
-	*table = (pj__table){.seed = seed, .stride = PJ__KEY_BYTES + (state_bytes + 7) / 8 * 8};
+	*table = (pj__table){.seed = seed, .hash = pj__plain_hash, .stride = PJ__KEY_BYTES + (state_bytes + 7) / 8 * 8};
 	table->most = power_of_two(most);
 	return replace(table, power_of_two(least), error);
 }
@@ -100,7 +112,7 @@ static uint64_t entry_hash(const pj__table *table, const char *entry)
 		return long_hash(table, pj__entry_key(table, entry));
 	pj__key key;
 	memcpy(&key, entry, sizeof key);
-	return pj__key_hash(table->seed, key);
+	return table->hash(table->seed, key);
 }
 
 static pj_status grow(pj__table *table, size_t entries, pj_error *error)
@@ -151,7 +163,7 @@ char *pj__table_find_bytes(pj__table *table, pj_bytes bytes, bool *fresh)
 {
 	if (bytes.len <= PJ_SLOT_KEY_BYTES) {
 		const pj__key key = pj__key_of_bytes(bytes);
-		return pj__table_find(table, key, pj__key_hash(table->seed, key), table->stride, fresh);
+		return pj__table_find(table, key, table->hash(table->seed, key), table->stride, fresh);
 	}
 	pj__key key = long_key(bytes);
 	for (size_t index = long_hash(table, bytes) & table->mask;; index = (index + 1) & table->mask) {

@@ -29,6 +29,12 @@
 
 enum { PJ__KEY_BYTES = 24, PJ__TAG_LONG = 255 };
 
+typedef struct pj__key {
+	uint64_t word[3]; /* the first 24 bytes of an entry */
+} pj__key;
+
+typedef uint64_t pj__key_hash(uint64_t seed, pj__key key);
+
 typedef struct pj__table {
 	char *entries;
 	size_t mask;          /* number of entries - 1 */
@@ -37,12 +43,9 @@ typedef struct pj__table {
 	size_t most;          /* number of entries that it may grow to */
 	size_t allocated;     /* bytes at `entries` */
 	uint64_t seed;
+	pj__key_hash *hash;   /* of short keys; pj__plain_hash unless the caller sets another, before the first key */
 	pj_text heap;         /* long keys */
 } pj__table;
-
-typedef struct pj__key {
-	uint64_t word[3]; /* the first 24 bytes of an entry */
-} pj__key;
 
 /*
  * Makes a table for states of `state_bytes`, with at least `least` entries at once and growing to at most `most`, both
@@ -82,18 +85,8 @@ static inline pj__key pj__key_of_bytes(pj_bytes bytes)
 	return key;
 }
 
-/* Multiply and fold: the product's halves, mixed. After Wang Yi's wyhash (public domain). */
-static inline uint64_t pj__fold(uint64_t a, uint64_t b)
-{
-	const __uint128_t product = (__uint128_t)a * b;
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static inline uint64_t pj__key_hash(uint64_t seed, pj__key key)
-{
-	const uint64_t first = pj__fold(key.word[0] ^ seed, key.word[1] ^ 0xa0761d6478bd642fu);
-	return pj__fold(first ^ key.word[2], seed ^ 0xe7037ed1a0b428dbu);
-}
+/* The plain hash: two products, each folded to the mix of its halves. After Wang Yi's wyhash (public domain). */
+uint64_t pj__plain_hash(uint64_t seed, pj__key key);
 
 static inline char *pj__entry(const pj__table *table, size_t index, size_t stride)
 {

@@ -3,12 +3,13 @@ form of output, held against a count in Python, `sort | uniq -c`, and the sequen
 """
 import hashlib
 import itertools
+import json
 import random
 import subprocess
 
 import pytest
 
-from conftest import PAPJUICE, counts, good, lines_of, make_text, parts_of, run
+from conftest import counts, good, lines_of, make_text, parts_of, run
 
 pytestmark = pytest.mark.usefixtures("trace")
 
@@ -108,8 +109,6 @@ def test_each_time_anew(words_file, words_counted):
 
 def test_statistics_agree(words, words_file, tmp_path):
     """Counters do not depend on the sorter or the workers either: nothing is lost, nothing is counted twice."""
-    import json
-
     expected = {"records": words.count(b"\n") + 1, "input_bytes": len(words), "map_pairs": len(words.split()),
                 "distinct_keys": len(set(words.split())), "output_pairs": len(set(words.split()))}
     for sorter, workers in itertools.product(("plex", "shared", "simple"), ("1", "3")):
@@ -161,6 +160,3 @@ def test_a_gigabyte(gcide, tmp_path):
         done = run("wordcount", stdin=cat.stdout, limit=300)
     assert done.returncode == 0 and hashlib.md5(done.stdout).hexdigest() == GCIDE_26_MD5
 
-
-def test_the_program_is_there():
-    assert subprocess.run([PAPJUICE, "--version"], stdout=subprocess.DEVNULL, check=True).returncode == 0

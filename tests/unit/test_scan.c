@@ -1,6 +1,6 @@
 /*
  * test_scan.c: pj_next_word and pj_next_line over the index give what the plain loops give, on any text, from any place,
- * in any order.
+ * in any order, with the loops for every instruction set that this processor has.
  */
 #include "testing.h"
 
@@ -282,6 +282,25 @@ static void other_bytes_are_read_by_the_plain_loops(void **state)
 	assert_memory_equal(word.ptr, "two", 3);
 }
 
+static void newlines_are_counted(void **state)
+{
+	(void)state;
+	uint64_t random = 5;
+	for (size_t len = 0; len <= 700; len++) {
+		char *text = set_text(len, random_below(&random, 64));
+		size_t newlines = 0;
+		fill(&random, text, len);
+		for (size_t i = 0; i < len; i++)
+			newlines += text[i] == '\n';
+		const pj_bytes all = begin();
+		/* nothing behind the end may count, and nothing there may be read: AddressSanitizer watches */
+		char *exact = malloc(len + !len);
+		memcpy(exact, text, len);
+		assert_int_equal(pj__scan_newlines(reading->task, (pj_bytes){exact, all.len}), newlines);
+		free(exact);
+	}
+}
+
 /* A task that nothing is attached to has no index, and is right all the same. */
 static void without_an_index(void **state)
 {
@@ -307,7 +326,8 @@ int main(void)
 		cmocka_unit_test(lines_inside_lines),
 		cmocka_unit_test(words_inside_fields),
 		cmocka_unit_test(other_bytes_are_read_by_the_plain_loops),
+		cmocka_unit_test(newlines_are_counted),
 		cmocka_unit_test(without_an_index),
 	};
-	return cmocka_run_group_tests(tests, prepare, clean_up);
+	return run_for_every_isa(tests, prepare, clean_up);
 }

@@ -17,6 +17,8 @@
 #include <cmocka.h>
 #include <papjuice/status.h>
 
+#include "base/isa.h"
+
 /* The call must succeed; if it does not, `error` is printed. */
 #define assert_good(call, error)                                                                                       \
 	do {                                                                                                           \
@@ -64,5 +66,25 @@ static inline int open_memory_file(void)
 	assert_true(fd >= 0);
 	return fd;
 }
+
+static inline void not_on_this_processor(void **state)
+{
+	(void)state;
+	print_message("skip: this processor has not the instructions of %s\n", getenv("PAPJUICE_ISA"));
+	skip();
+}
+
+/* Runs a group of tests once for each instruction set; returns the number of failures. */
+#define run_for_every_isa(tests, set_up, tear_down)                                                                    \
+	(run_for_isa("plain", PJ__ISA_PLAIN, tests, set_up, tear_down) +                                               \
+	 run_for_isa("avx2", PJ__ISA_AVX2, tests, set_up, tear_down) +                                                 \
+	 run_for_isa("avx512", PJ__ISA_AVX512, tests, set_up, tear_down))
+
+#define run_for_isa(name, isa, tests, set_up, tear_down)                                                               \
+	(setenv("PAPJUICE_ISA", name, 1)    ? 1                                                                        \
+	 : pj__isa_usable() == (isa)	    ? cmocka_run_group_tests_name(name, tests, set_up, tear_down)              \
+					    : cmocka_run_group_tests_name(name, missing_isa, NULL, NULL))
+
+static const struct CMUnitTest missing_isa[] = {cmocka_unit_test(not_on_this_processor)};
 
 #endif
