@@ -77,6 +77,12 @@ typedef enum pj_columns {
 	PJ_VALUE_ONLY     /* value, newline */
 } pj_columns;
 
+/* In which order results come. */
+typedef enum pj_order {
+	PJ_BY_KEY,       /* key order */
+	PJ_BY_VALUE_DOWN /* the largest number first, ties in key order; values that are no numbers come last */
+} pj_order;
+
 /* Where results go: `pair` if it is given, else `path`. */
 typedef struct pj_output {
 	/* "-" or NULL: standard output; ending in '/': a folder of part files; else: a file. */
@@ -85,6 +91,8 @@ typedef struct pj_output {
 	pj_status (*pair)(void *arg, pj_bytes key, pj_bytes value);
 	void *arg;
 	pj_columns columns;
+	pj_order order;  /* PJ_BY_VALUE_DOWN: into a folder there is one part file */
+	uint64_t limit;  /* only so many results, the first ones in order; 0: all */
 	bool overwrite; /* an output that exists is replaced, at the end, by one rename */
 	bool escape;    /* tab, newline and backslash in keys and values are written \t \n \\ */
 } pj_output;
