@@ -9,6 +9,7 @@
 #include "input/spool.h"
 #include "job/schedule.h"
 #include "mp/dispatcher.h"
+#include "output/order.h"
 
 typedef enum pj__phase { PJ__PHASE_MAP, PJ__PHASE_MERGE, PJ__PHASE_REDUCE } pj__phase;
 
@@ -34,6 +35,7 @@ struct part {
 	uint32_t slot;         /* that holds it */
 	bool held, told, written;
 	pj__counts counts;     /* of the attempt that made it */
+	pj__parked parked;     /* of an ordered output: where it lies */
 };
 
 struct leader {
@@ -98,6 +100,9 @@ void pj__parts_pump(struct leader *leader);
 /* A slot has written a part; for a stream it lies parked in the slot's file. */
 PJ_MUST_USE pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__message *message,
 				       pj_error *error);
+
+/* All parts of an ordered output are parked: merges them into the sink. */
+PJ_MUST_USE pj_status pj__parts_pour(struct leader *leader, pj_error *error);
 
 /* The parts that a slot held are gone. */
 void pj__parts_lost(struct leader *leader, unsigned slot);

@@ -65,6 +65,7 @@ static pj_status begin(struct leader *leader, pj__run_state *run, pj_error *erro
 	local->setup = (pj__setup *)run->setup;
 	local->workers = count_workers(run);
 	local->board = -1;
+	local->ordered = pj__is_ordered(&run->sink->output);
 	local->files = calloc(local->workers, sizeof *local->files);
 	local->ends = calloc(local->workers, sizeof *local->ends);
 	leader->slots = calloc(local->workers, sizeof *leader->slots);
@@ -190,7 +191,7 @@ static pj_status reduce(struct leader *leader, pj_error *error)
 {
 	const pj__sink_kind kind = leader->run->sink->kind;
 	/* Into a folder a task is a part file; else there are some tasks for each worker, to share the work evenly. */
-	size_t tasks = kind == PJ__SINK_FOLDER ? leader->run->plan->parts : 16 * (size_t)leader->local.workers;
+	size_t tasks = kind == PJ__SINK_FOLDER && !leader->local.ordered ? leader->run->plan->parts : 16 * (size_t)leader->local.workers;
 	if (tasks > leader->buckets)
 		tasks = leader->buckets;
 	leader->makes_parts = true;
@@ -237,6 +238,8 @@ pj_status pj__engine_local(pj__run_state *run, pj_error *error)
 	pj_status status = begin(leader, run, error);
 	if (!status)
 		status = run_phases(leader, error);
+	if (!status && leader->local.ordered)
+		status = pj__parts_pour(leader, error);
 	end(leader);
 	return status;
 }

@@ -122,6 +122,7 @@ typedef struct pj__local {
 	int board;
 	char *pages;           /* PJ__PAGE_BYTES for each slot */
 	uint64_t seed;         /* of hash tables */
+	bool ordered;          /* parts are records, parked until all are there (output/order.h) */
 	bool reducing;         /* workers forked now come after the map */
 	struct pj__shared_dict *shared; /* sorter shared: the dict at hand; else NULL */
 } pj__local;

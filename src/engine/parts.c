@@ -20,6 +20,8 @@ static const uint64_t hold_most = 256 << 20, stream_bytes = 1 << 20;
 
 static bool in_order(const struct leader *leader)
 {
+	if (leader->local.ordered)
+		return false;
 	return leader->run->sink->kind == PJ__SINK_STREAM || leader->run->sink->kind == PJ__SINK_FUNCTION;
 }
 
@@ -69,6 +71,12 @@ pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, cons
 	return PJ_OK;
 }
 
+/* Does a part go to a place of its own? */
+static bool at_any_time(const struct leader *leader)
+{
+	return leader->local.ordered || leader->run->sink->kind == PJ__SINK_FOLDER;
+}
+
 static bool is_ready(const struct leader *leader, size_t index)
 {
 	const struct part *part = &leader->parts[index];
@@ -76,22 +84,22 @@ static bool is_ready(const struct leader *leader, size_t index)
 		return false;
 	if (in_order(leader))
 		return index == leader->part_next;
-	return leader->run->sink->kind == PJ__SINK_FOLDER || index < leader->part_sized;
+	return at_any_time(leader) || index < leader->part_sized;
 }
 
 void pj__parts_pump(struct leader *leader)
 {
 	while (leader->part_next < leader->part_count && leader->parts[leader->part_next].written)
 		leader->part_next++;
-	const bool folder = leader->run->sink->kind == PJ__SINK_FOLDER;
+	const bool any_time = at_any_time(leader);
 	const size_t end = in_order(leader)			 ? leader->part_next + 1
-			   : folder				 ? leader->part_count
+			   : any_time				 ? leader->part_count
 								 : leader->part_sized;
 	for (size_t i = leader->part_next; i < end && i < leader->part_count && leader->part_waiting; i++) {
 		if (!is_ready(leader, i))
 			continue;
 		pj__message message = {.kind = PJ__WRITE, .task = i};
-		message.write.offset = folder || in_order(leader) ? 0 : leader->part_offsets[i];
+		message.write.offset = any_time || in_order(leader) ? 0 : leader->part_offsets[i];
 		/* A queue that is full is served later; a worker that is gone is heard of. */
 		if (!pj__dispatcher_send(leader->dispatcher, leader->parts[i].slot, &message, pj__message_bytes(&message))) {
 			leader->parts[i].told = true;
@@ -134,6 +142,11 @@ pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__messa
 	if (message->task >= leader->part_count || !leader->parts[message->task].told)
 		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker wrote a part that it was not told to");
 	struct part *part = &leader->parts[message->task];
+	if (leader->local.ordered) {
+		/* It stays parked until all are there. */
+		part->parked = (pj__parked){leader->local.files[slot], message->write.offset, message->write.bytes};
+		leader->local.ends[slot] = message->write.offset + message->write.bytes;
+	}
 	if (in_order(leader)) {
 		leader->local.ends[slot] = message->write.offset + message->write.bytes;
 		const pj_status status =
@@ -164,4 +177,23 @@ bool pj__parts_allow(const struct leader *leader, unsigned slot, int64_t task)
 {
 	/* The first part that is missing may always be made: all others wait for it. */
 	return leader->slots[slot].held_bytes < hold_most || task <= (int64_t)leader->part_next;
+}
+
+static pj_status stopped(void *leader, pj_error *error)
+{
+	return pj__stopped(((struct leader *)leader)->run, error);
+}
+
+pj_status pj__parts_pour(struct leader *leader, pj_error *error)
+{
+	pj__parked *parked = calloc(leader->part_count + 1, sizeof *parked);
+	if (!parked)
+		return pj__no_memory(error, leader->part_count * sizeof *parked);
+	for (size_t i = 0; i < leader->part_count; i++)
+		parked[i] = leader->parts[i].parked;
+	const pj_status status =
+		pj__pour_ordered(leader->run->sink, parked, leader->part_count, stopped, leader,
+				 &leader->result->output_pairs, &leader->result->output_bytes, error);
+	free(parked);
+	return status;
 }

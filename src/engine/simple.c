@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "job/map.h"
 #include "job/reduce.h"
+#include "output/order.h"
 #include "shuffle/combine.h"
 #include "shuffle/partition.h"
 #include "shuffle/writer.h"
@@ -37,7 +38,8 @@ struct simple {
 	struct group **chains;
 	size_t chain_count, count;
 	size_t state_bytes;
-	uint64_t output_at;    /* FILE: bytes written */
+	bool ordered;          /* results stay in the part, as records, until all are there */
+	pj__pour pour;
 	pj__part part;
 };
 
@@ -171,51 +173,6 @@ static void attach(struct simple *simple)
 
 /* ---------------------------------------------------------------------------------------------------- the output */
 
-/* Writes what the part has, where the sink wants it; `fd` is the part file of a folder. */
-static pj_status write_part(struct simple *simple, int fd, pj_error *error)
-{
-	pj__sink *sink = simple->run->sink;
-	const pj_bytes bytes = pj__text_all(&simple->part.bytes);
-	pj_status status = PJ_OK;
-	if (simple->part.bytes.failed)
-		return pj__no_memory(error, simple->part.bytes.capacity * 2);
-	switch (sink->kind) {
-	case PJ__SINK_FILE:
-		status = pj__pwrite_checked(sink->fd, sink->path, bytes.ptr, bytes.len, (off_t)simple->output_at, error);
-		break;
-	case PJ__SINK_FOLDER: {
-		const int failed = pj__write_all(fd, bytes.ptr, bytes.len);
-		if (failed)
-			status = pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output");
-		break;
-	}
-	case PJ__SINK_STREAM:
-		status = pj__sink_stream(sink, bytes, error);
-		break;
-	case PJ__SINK_FUNCTION:
-		status = pj__part_deliver(bytes, &sink->output, error);
-		break;
-	}
-	simple->output_at += bytes.len;
-	pj__text_reset(&simple->part.bytes);
-	return status;
-}
-
-static pj_status end_part_file(const struct simple *simple, int *fd, pj_error *error)
-{
-	const int failed = pj__close(fd);
-	return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, simple->run->sink->path, "cannot write the output")
-		      : PJ_OK;
-}
-
-/* Opens the file of a part, if the output is a folder. */
-static pj_status begin_part_file(const struct simple *simple, uint64_t part, int *fd, pj_error *error)
-{
-	*fd = -1;
-	return simple->run->sink->kind == PJ__SINK_FOLDER ? pj__sink_part_file(simple->run->sink, part, fd, error)
-							  : PJ_OK;
-}
-
 /* ------------------------------------------------------------------------------------------------------- the map */
 
 static pj_status map_one(struct simple *simple, pj__mapping *mapping, size_t index, pj_error *error)
@@ -230,12 +187,11 @@ static pj_status map_one(struct simple *simple, pj__mapping *mapping, size_t ind
 	result->input_bytes += mapping->bytes;
 	result->map_tasks++;
 	result->attempts++;
-	if (!status && simple->job->map_only) {
-		int fd;
-		status = begin_part_file(simple, index, &fd, error);
+	if (!status && simple->job->map_only && !simple->ordered) {
+		status = pj__pour_begin(&simple->pour, index, error);
 		if (!status)
-			status = write_part(simple, fd, error);
-		const pj_status ended = end_part_file(simple, &fd, status ? NULL : error);
+			status = pj__pour_write(&simple->pour, &simple->part, error);
+		const pj_status ended = pj__pour_end(&simple->pour, status ? NULL : error);
 		status = status ? status : ended;
 	}
 	pj__error_at(status ? error : NULL, "map", (int64_t)index, -1);
@@ -310,20 +266,19 @@ static int by_key(const void *a, const void *b, void *simple)
 static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct group **groups,
 			     const pj__partition *partition, uint32_t part, pj_error *error)
 {
-	int fd;
-	pj_status status = begin_part_file(simple, part, &fd, error);
+	pj_status status = simple->ordered ? PJ_OK : pj__pour_begin(&simple->pour, part, error);
 	for (size_t i = 0; i < simple->count && !status; i++) {
 		if (pj__partition_part(partition, key_of(simple, groups[i])) != part)
 			continue;
 		status = reduce_group(simple, reduce, groups[i], error);
-		if (!status && simple->part.bytes.len >= WRITE_BYTES)
-			status = write_part(simple, fd, error);
+		if (!status && simple->part.bytes.len >= WRITE_BYTES && !simple->ordered)
+			status = pj__pour_write(&simple->pour, &simple->part, error);
 		if (!status && i % 4096 == 0)
 			status = pj__stopped(simple->run, error);
 	}
-	if (!status)
-		status = write_part(simple, fd, error);
-	const pj_status ended = end_part_file(simple, &fd, status ? NULL : error);
+	if (!status && !simple->ordered)
+		status = pj__pour_write(&simple->pour, &simple->part, error);
+	const pj_status ended = pj__pour_end(&simple->pour, status ? NULL : error);
 	status = status ? status : ended;
 	pj__error_at(status ? error : NULL, "reduce", part, -1);
 	return status;
@@ -352,6 +307,24 @@ static pj_status reduce_all(struct simple *simple, pj_error *error)
 	free(groups);
 	pj__partition_fini(&partition);
 	return status;
+}
+
+/* Everything is in the part, as records: puts it in order and writes it. */
+static pj_status pour_ordered(struct simple *simple, pj_error *error)
+{
+	pj__sink *sink = simple->run->sink;
+	pj_status status = pj__part_order(&simple->part, &sink->output, error);
+	pj__part text = {.columns = sink->output.columns, .escape = sink->output.escape,
+			 .as_records = sink->kind == PJ__SINK_FUNCTION};
+	if (!status)
+		status = pj__pour_begin(&simple->pour, 0, error);
+	if (!status)
+		status = pj__part_copy(&text, pj__text_all(&simple->part.bytes), error);
+	if (!status)
+		status = pj__pour_write(&simple->pour, &text, error);
+	const pj_status ended = pj__pour_end(&simple->pour, status ? NULL : error);
+	pj__text_fini(&text.bytes);
+	return status ? status : ended;
 }
 
 static void forget_groups(struct simple *simple)
@@ -384,6 +357,9 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	simple->job = &loaded.job;
 	simple->part = (pj__part){.columns = run->sink->output.columns, .escape = run->sink->output.escape,
 				  .as_records = run->sink->kind == PJ__SINK_FUNCTION};
+	simple->ordered = pj__is_ordered(&run->sink->output);
+	simple->part.as_records |= simple->ordered;
+	pj__pour_init(&simple->pour, run->sink);
 	result->workers = result->workers_used = 1;
 	result->partitions = run->plan->parts;
 	const uint64_t begun = pj__now_ns();
@@ -395,10 +371,12 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	result->map_seconds = (double)(mapped - begun) * 1e-9;
 	if (!status && !simple->job->map_only)
 		status = reduce_all(simple, error);
+	if (!status && simple->ordered)
+		status = pour_ordered(simple, error);
 	result->reduce_seconds = (double)(pj__now_ns() - mapped) * 1e-9;
 	result->reduce_tasks = simple->job->map_only ? 0 : run->plan->parts;
 	result->output_pairs = simple->part.pairs;
-	result->output_bytes = simple->output_at;
+	result->output_bytes = simple->pour.bytes;
 	result->peak_bytes = peak_bytes();
 	forget_groups(simple);
 	pj__text_fini(&simple->part.bytes);

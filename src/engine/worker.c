@@ -16,14 +16,21 @@
 #include "engine/sample.h"
 #include "engine/shared.h"
 #include "mp/dispatcher.h"
+#include "output/order.h"
 
 enum { TABLE_BYTES = 64 << 20, HOLD_BYTES = 64 << 20, MMAP_THRESHOLD = 1 << 30 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
 /* ------------------------------------------------------------------------------------------------- parts held */
 
-static pj_status hold_part(struct worker *worker, uint64_t task, pj_error *error)
+/* Keeps the part that was made, until it is told to be written; counts it. */
+static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *counts, pj_error *error)
 {
+	if (worker->local->ordered) {
+		const pj_status status = pj__part_order(&worker->part, &worker->local->run->sink->output, error);
+		if (status)
+			return status;
+	}
 	if (worker->held_count == worker->held_capacity) {
 		const size_t capacity = worker->held_capacity ? worker->held_capacity * 2 : 16;
 		struct held_part *grown = reallocarray(worker->held, capacity, sizeof *grown);
@@ -33,6 +40,8 @@ static pj_status hold_part(struct worker *worker, uint64_t task, pj_error *error
 		worker->held = grown;
 		worker->held_capacity = capacity;
 	}
+	counts->part_pairs = worker->part.pairs;
+	counts->part_bytes = worker->part.bytes.len;
 	/* The part's memory goes to the list, and that of a part that was written comes back. */
 	struct held_part *held = &worker->held[worker->held_count++];
 	const pj_text spare = held->bytes;
@@ -46,9 +55,9 @@ static pj_status write_held(struct worker *worker, const struct held_part *held,
 {
 	const pj__sink *sink = worker->local->run->sink;
 	const pj_bytes bytes = pj__text_all(&held->bytes);
-	if (sink->kind == PJ__SINK_FILE)
+	if (sink->kind == PJ__SINK_FILE && !worker->local->ordered)
 		return pj__pwrite_checked(sink->fd, sink->path, bytes.ptr, bytes.len, (off_t)message->write.offset, error);
-	if (sink->kind == PJ__SINK_FOLDER) {
+	if (sink->kind == PJ__SINK_FOLDER && !worker->local->ordered) {
 		int fd;
 		const pj_status status = pj__sink_part_file(sink, held->task, &fd, error);
 		if (status)
@@ -170,9 +179,8 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 	if (worker->setup.job.map_only) {
 		if (worker->part.bytes.failed)
 			return pj__no_memory(error, worker->part.bytes.capacity * 2);
-		message->did.counts.pairs = message->did.counts.part_pairs = worker->part.pairs;
-		message->did.counts.part_bytes = worker->part.bytes.len;
-		return hold_part(worker, task, error);
+		message->did.counts.pairs = worker->part.pairs;
+		return hold_part(worker, task, &message->did.counts, error);
 	}
 	/* A full table was written behind what is published; the leader learns of it when the attempt is. */
 	worker->end = worker->writer->end;
@@ -338,9 +346,8 @@ static pj_status reduce_task(struct worker *worker, pj__message *message, pj_err
 	if (status)
 		return status;
 	*message = (pj__message){.kind = PJ__REDUCED, .task = task};
-	message->did.counts = (pj__counts){.groups = worker->reduce.groups, .part_pairs = worker->part.pairs,
-					   .part_bytes = worker->part.bytes.len};
-	return hold_part(worker, task, error);
+	message->did.counts = (pj__counts){.groups = worker->reduce.groups};
+	return hold_part(worker, task, &message->did.counts, error);
 }
 
 static pj_status merge_task(struct worker *worker, pj__message *message, pj_error *error)
@@ -385,7 +392,7 @@ static pj_status begin(struct worker *worker, pj_error *error)
 	const pj_output *output = &worker->local->run->sink->output;
 	worker->part.columns = output->columns;
 	worker->part.escape = output->escape;
-	worker->part.as_records = worker->local->run->sink->kind == PJ__SINK_FUNCTION;
+	worker->part.as_records = worker->local->ordered || worker->local->run->sink->kind == PJ__SINK_FUNCTION;
 	worker->end = worker->local->ends[worker->slot];
 	worker->setup = *worker->local->setup;
 	const pj_status status = pj__setup_load(&worker->setup, error);

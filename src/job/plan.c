@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "output/order.h"
+
 static const uint64_t kib = 1024, mib = 1024 * 1024;
 enum { PACK_MOST = 4096 /* small files in one task */, RANGES_MOST = 1024, PARTS_MOST = 256 };
 
@@ -111,7 +113,7 @@ static void part_pairs(pj__plan *plan, const pj__setup *setup, bool to_folder)
 	const uint64_t per_range = pj__setup_combines(setup) ? mib : 4 * mib;
 	uint64_t ranges = stream ? 64 : clamp(bytes / per_range, 1, RANGES_MOST);
 	plan->parts = 1;
-	if (to_folder) {
+	if (to_folder && !pj__is_ordered(&setup->options.output)) {
 		plan->parts = (uint32_t)(wanted ? wanted : stream ? 8 : clamp(bytes / (64 * mib), 1, PARTS_MOST));
 		ranges = clamp(ranges / plan->parts, 1, RANGES_MOST);
 	} else if (wanted) {

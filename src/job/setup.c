@@ -82,6 +82,10 @@ static void settle_output(pj__setup *setup)
 	}
 	if (output->columns == PJ_KEY_AND_VALUE)
 		output->columns = job->columns;
+	if (output->order == PJ_BY_KEY)
+		output->order = job->order;
+	if (!output->limit)
+		output->limit = job->limit;
 	output->overwrite |= job->overwrite;
 	output->escape |= job->escape;
 }

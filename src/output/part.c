@@ -41,16 +41,48 @@ void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value)
 	pj__text_byte(&part->bytes, '\n');
 }
 
+const char *pj__part_take(const char *at, const char *end, pj_bytes *ret_key, pj_bytes *ret_value)
+{
+	uint64_t lengths[2];
+	if ((size_t)(end - at) < sizeof lengths)
+		return NULL;
+	memcpy(lengths, at, sizeof lengths);
+	const char *body = at + sizeof lengths;
+	const size_t rest = (size_t)(end - body);
+	if (lengths[0] > rest || lengths[1] > rest - lengths[0])
+		return NULL;
+	*ret_key = (pj_bytes){body, lengths[0]};
+	*ret_value = (pj_bytes){body + lengths[0], lengths[1]};
+	return body + lengths[0] + lengths[1];
+}
+
+static pj_status cut_off(pj_error *error)
+{
+	return pj__fail(error, PJ_ERR_CORRUPT, 0, NULL, "a part is cut off");
+}
+
+pj_status pj__part_copy(pj__part *to, pj_bytes records, pj_error *error)
+{
+	const char *at = records.ptr, *end = at + records.len;
+	pj_bytes key, value;
+	while (at < end) {
+		at = pj__part_take(at, end, &key, &value);
+		if (!at)
+			return cut_off(error);
+		pj__part_add(to, key, value);
+	}
+	return PJ_OK;
+}
+
 pj_status pj__part_deliver(pj_bytes records, const pj_output *output, pj_error *error)
 {
 	const char *at = records.ptr, *end = at + records.len;
+	pj_bytes key, value;
 	while (at < end) {
-		uint64_t lengths[2];
-		memcpy(lengths, at, sizeof lengths);
-		const char *body = at + sizeof lengths;
-		at = body + lengths[0] + lengths[1];
-		const pj_status status = output->pair(output->arg, (pj_bytes){body, lengths[0]},
-						      (pj_bytes){body + lengths[0], lengths[1]});
+		at = pj__part_take(at, end, &key, &value);
+		if (!at)
+			return cut_off(error);
+		const pj_status status = output->pair(output->arg, key, value);
 		if (status)
 			return pj__fail(error, status, 0, NULL, "the output function failed");
 	}

@@ -16,11 +16,17 @@ typedef struct pj__part {
 	uint64_t pairs;
 	pj_columns columns;
 	bool escape;
-	bool as_records; /* for a function: key length, value length, key, value */
+	bool as_records; /* key length, value length, key, value: for a function, and until the results are in order */
 } pj__part;
 
 /* Appends a result. A lack of memory is remembered in part->bytes.failed. */
 void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value);
+
+/* Takes the record at `at`. Returns its end, or NULL if it is not whole before `end`. */
+const char *pj__part_take(const char *at, const char *end, pj_bytes *ret_key, pj_bytes *ret_value);
+
+/* Adds all pairs of a part that was made as records. */
+PJ_MUST_USE pj_status pj__part_copy(pj__part *to, pj_bytes records, pj_error *error);
 
 /* Hands the pairs of a part that was made as records to a function, one by one. */
 PJ_MUST_USE pj_status pj__part_deliver(pj_bytes records, const pj_output *output, pj_error *error);

@@ -39,15 +39,14 @@ enum {
 
 struct fixed {
 	uint64_t magic;
-	uint64_t state_bytes, option_count, path_count, memory_count;
+	uint64_t state_bytes, option_count, path_count, memory_count, limit;
 	uint32_t abi, has;
 	int32_t builtin; /* index in `builtins`, or -1 */
-	int32_t takes, sorter, columns;
+	int32_t takes, sorter, columns, order;
 	uint8_t exact, map_only, overwrite, escape;
-	uint8_t padding[4];
 };
 
-_Static_assert(sizeof(struct fixed) == 72, "no hidden padding: the bytes are compared by the tests");
+_Static_assert(sizeof(struct fixed) == 80, "no hidden padding: the bytes are compared by the tests");
 
 static const pj_aggregate *const builtins[] = {&pj_sum_i64, &pj_min_i64, &pj_max_i64, &pj_sum_f64,
 					       &pj_min_f64, &pj_max_f64, &pj_count};
@@ -93,6 +92,8 @@ static struct fixed fixed_of(const pj_job *job)
 			      .builtin = -1,
 			      .sorter = (int32_t)job->sorter,
 			      .columns = (int32_t)job->output.columns,
+			      .order = (int32_t)job->output.order,
+			      .limit = job->output.limit,
 			      .map_only = job->map_only,
 			      .overwrite = job->output.overwrite,
 			      .escape = job->output.escape,
@@ -323,6 +324,8 @@ static void fill(pj__described *described, const struct fixed *fixed, struct cur
 	job->sorter = (pj_sorter)fixed->sorter;
 	job->map_only = fixed->map_only;
 	job->output.columns = (pj_columns)fixed->columns;
+	job->output.order = (pj_order)fixed->order;
+	job->output.limit = fixed->limit;
 	job->output.overwrite = fixed->overwrite;
 	job->output.escape = fixed->escape;
 	job->options = fixed->option_count ? described->options : NULL;

@@ -1,0 +1,197 @@
+/*
+ * fuzz_run.c: the run format. The first byte says which of three:
+ *
+ *     round trip   the bytes are pairs: the gatherer writes them in blobs, groups read them back; every value of every
+ *                  key must come, in the order of emission, and keys in order
+ *     damage       such blobs, with bytes changed: the same, or PJ_ERR_CORRUPT
+ *     forgery      the bytes are segments, under an index and checksums that fit them: no crash and no endless loop,
+ *                  but PJ_ERR_CORRUPT or pairs that are in the bytes
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "shuffle/combine.h"
+#include "shuffle/groups.h"
+#include "shuffle/writer.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define must(condition)                                                                                                \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			abort();                                                                                       \
+	} while (0)
+
+enum { PAIRS_MOST = 512 };
+
+struct pair {
+	pj_bytes key, value;
+	size_t number;
+};
+
+struct pairs {
+	struct pair at[PAIRS_MOST];
+	size_t count;
+};
+
+/* Takes pairs from the bytes: two lengths, key, value. */
+static void parse(struct pairs *pairs, const uint8_t *at, const uint8_t *end)
+{
+	for (pairs->count = 0; end - at >= 2 && pairs->count < PAIRS_MOST; pairs->count++) {
+		const size_t room = (size_t)(end - at) - 2, key = at[0] < room ? at[0] : room;
+		const size_t value = at[1] < room - key ? at[1] : room - key;
+		const char *body = (const char *)at + 2;
+		pairs->at[pairs->count] = (struct pair){{body, key}, {body + key, value}, pairs->count};
+		at += 2 + key + value;
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+	const int order = pj_bytes_compare(x->key, y->key);
+	return order ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+/* Writes the pairs in blobs of about `hold` bytes. Returns the end of the last; *blobs are how many. */
+static uint64_t write_runs(const struct pairs *pairs, pj__partition *partition, int fd, size_t hold, uint64_t *blobs)
+{
+	pj__task *task = pj__task_holder(sizeof *task);
+	pj__writer *writer;
+	must(task);
+	pj__task_init(task, PJ_NUMBER_I64);
+	must(!pj__gatherer_create(task, NULL, fd, hold, &writer, NULL));
+	writer->partition = partition;
+	for (size_t i = 0; i < pairs->count; i++)
+		pj_emit(&task->face, pairs->at[i].key, pairs->at[i].value);
+	pj__task_flush(task);
+	writer->flush(writer);
+	must(!task->status);
+	const uint64_t end = writer->end;
+	*blobs = writer->runs;
+	writer->destroy(writer);
+	free(task);
+	return end;
+}
+
+/* Reads all groups of a bucket and holds them against the sorted pairs from *next on. */
+static pj_status read_bucket(const pj__run *runs, const pj__segment *segments, size_t count, const struct pairs *sorted,
+			     size_t *next)
+{
+	pj__task *task = pj__task_holder(sizeof *task);
+	pj__groups groups;
+	pj_bytes key, value;
+	bool more = true;
+	must(task);
+	pj__task_init(task, PJ_NUMBER_I64);
+	pj__groups_init(&groups, task);
+	pj_status status = pj__groups_begin(&groups, runs, segments, count, 0, NULL);
+	while (!status) {
+		status = pj__groups_next(&groups, &more, &key, NULL);
+		if (status || !more)
+			break;
+		while (pj_next_value(&groups.values, &value)) {
+			if (!sorted)
+				continue;
+			must(*next < sorted->count && pj_bytes_equal(key, sorted->at[*next].key));
+			must(pj_bytes_equal(value, sorted->at[(*next)++].value));
+		}
+		status = task->status;
+	}
+	pj__groups_fini(&groups);
+	free(task);
+	return status;
+}
+
+/* Opens the blobs that end at `end` and reads every bucket. */
+static pj_status read_runs(int fd, uint64_t end, uint64_t blobs, uint32_t buckets, const struct pairs *sorted,
+			   size_t *next)
+{
+	pj__run *runs = calloc(blobs + 1, sizeof *runs);
+	pj__segment *segments = calloc(blobs + 1, sizeof *segments);
+	must(runs && segments);
+	pj_status status = PJ_OK;
+	for (uint64_t i = blobs; i-- > 0 && !status; end = runs[i].offset)
+		status = pj__run_open(&runs[i], fd, end, buckets, NULL);
+	for (uint32_t bucket = 0; bucket < buckets && !status; bucket++) {
+		for (uint64_t i = 0; i < blobs && !status; i++)
+			status = pj__run_segments(&runs[i], bucket, 1, &segments[i], NULL);
+		if (!status)
+			status = read_bucket(runs, segments, blobs, sorted, next);
+	}
+	free(runs);
+	free(segments);
+	return status;
+}
+
+static void round_trip(const uint8_t *data, size_t size, int fd, bool damage)
+{
+	struct pairs *pairs = malloc(sizeof *pairs);
+	pj__splitter sample[4];
+	pj__partition partition;
+	uint64_t blobs;
+	size_t next = 0;
+	must(pairs);
+	const size_t changes = damage ? (size_t)data[1] * 3 + 3 : 0, used = 2 + (changes < size - 2 ? changes : size - 2);
+	parse(pairs, data + used, data + size);
+	for (size_t i = 0; i < 4; i++)
+		sample[i] = pj__splitter_of(pairs->count ? pairs->at[i * pairs->count / 4].key : (pj_bytes){NULL, 0});
+	must(!pj__partition_init(&partition, 1, 4, sample, 4, NULL));
+	const uint64_t end = write_runs(pairs, &partition, fd, (size_t)data[0] * 16, &blobs);
+	qsort(pairs->at, pairs->count, sizeof *pairs->at, compare);
+	for (size_t i = 2; damage && end && i + 3 <= used; i += 3) {
+		const off_t at = (off_t)((uint64_t)(data[i] | data[i + 1] << 8) % end);
+		must(pwrite(fd, &data[i + 2], 1, at) == 1);
+	}
+	const pj_status status = read_runs(fd, end, blobs, partition.buckets, pairs, &next);
+	must(status == PJ_OK ? next == pairs->count : damage && status == PJ_ERR_CORRUPT);
+	pj__partition_fini(&partition);
+	free(pairs);
+}
+
+/* A segment made of the bytes, under an entry and a checksum that fit them. */
+static void forge(const uint8_t *data, size_t size, int fd)
+{
+	pj__segment segments[2] = {{.bytes = (size - 2) / 2}, {.bytes = (size - 2) - (size - 2) / 2}};
+	const char *bytes = (const char *)data + 2;
+	uint64_t end;
+	pj__run run;
+	size_t next = 0;
+	must(pwrite(fd, bytes, size - 2, 0) == (ssize_t)(size - 2));
+	for (int i = 0; i < 2; i++) {
+		segments[i].offset = i ? segments[0].bytes : 0;
+		segments[i].pairs = data[1] >> (4 * i) & 15;
+		segments[i].checksum = pj__segment_checksum(&segments[i], bytes + segments[i].offset);
+	}
+	must(!pj__run_finish(fd, 0, segments, 2, &end, NULL));
+	const pj_status grouped = read_runs(fd, end, 1, 2, NULL, &next);
+	must(grouped == PJ_OK || grouped == PJ_ERR_CORRUPT);
+	static const pj_aggregate *const aggregates[] = {&pj_sum_i64, &pj_max_f64, &pj_sum_f64};
+	if (pj__run_open(&run, fd, end, 2, NULL) || pj__run_segments(&run, 0, 2, segments, NULL))
+		return;
+	for (size_t a = 0; a < 3; a++) {
+		const pj__run both[2] = {run, run};
+		pj__combined combined;
+		must(!pj__combined_init(&combined, aggregates[a], NULL, 5, NULL));
+		const pj_status status = pj__combined_load(&combined, both, segments, 2, NULL);
+		must(status == PJ_OK || status == PJ_ERR_CORRUPT);
+		for (size_t i = 0; i < combined.count && !status; i++)
+			must(!i || pj_bytes_compare(pj__combined_key(&combined, i - 1), pj__combined_key(&combined, i)) < 0);
+		pj__combined_fini(&combined);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size < 6)
+		return 0;
+	const int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	must(fd >= 0);
+	if (data[0] % 3 == 2)
+		forge(data, size, fd);
+	else
+		round_trip(data, size, fd, data[0] % 3 == 1);
+	close(fd);
+	return 0;
+}
