@@ -90,18 +90,18 @@ lint-setup:
 	$(call compile,build-lint,-Dfuzz=true -Db_lundef=false,tests/unit/sum_vectors.h,CC=clang)
 
 lint-format: lint-setup
-	clang-format --dry-run -Werror $(sources) $(headers)
+	@clang-format --dry-run -Werror $(sources) $(headers)
 
 lint-tidy: lint-setup
-	printf '%s\n' $(sources) | xargs -P "$$(nproc)" -n 4 clang-tidy -p build-lint --quiet
+	@printf '%s\n' $(sources) | xargs -P "$$(nproc)" -n 4 clang-tidy -p build-lint --quiet
 
 lint-cppcheck: lint-setup
-	cppcheck --project=build-lint/compile_commands.json --quiet --enable=warning,performance,portability \
+	@cppcheck --project=build-lint/compile_commands.json --quiet --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=.cppcheck --error-exitcode=1 -j "$$(nproc)"
 
 format:
 	@.ci/need lint
-	clang-format -i $(sources) $(headers)
+	@clang-format -i $(sources) $(headers)
 
 bench: all
 	@$(python) bench/run $(BUILD) $(BENCH_FILES)

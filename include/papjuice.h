@@ -4,6 +4,7 @@
  *     bytes.h     a pointer and a length          status.h    what a failing call tells
  *     task.h      words, lines, emit              reducer.h   aggregates and general reducers
  *     job.h       the five components and pj_run  program.h   a job as program, plug-in or source
+ *     session.h   a pool of workers that stays, for iterations
  *     process.h   pool.h   lock.h   manager.h     multiprocessing for C, useful by itself
  */
 #ifndef PAPJUICE_H
@@ -14,6 +15,7 @@
 #include <papjuice/task.h>
 #include <papjuice/reducer.h>
 #include <papjuice/job.h>
+#include <papjuice/session.h>
 #include <papjuice/program.h>
 #include <papjuice/process.h>
 #include <papjuice/lock.h>

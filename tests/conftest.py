@@ -165,8 +165,23 @@ class Trace:
 
 
 @pytest.fixture
-def trace(tmp_path, monkeypatch):
-    """A working folder of the test's own; after the test nothing of its runs may be left."""
+def time_limit(request):
+    """No test may take for ever, whatever it waits for."""
+    seconds = limit_of(900 if request.node.get_closest_marker("slow") else 90)
+
+    def stop(_signal, _frame):
+        raise TimeoutError(f"the test took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def trace(time_limit, tmp_path, monkeypatch):
+    """A working folder of the test's own, and a time limit; after the test nothing of its runs may be left."""
     temp = tmp_path / "temp"
     temp.mkdir()
     monkeypatch.chdir(tmp_path)

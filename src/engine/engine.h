@@ -22,6 +22,12 @@ PJ_MUST_USE pj_status pj__engine_simple(pj__run_state *run, pj_error *error);
 /* Forked workers. */
 PJ_MUST_USE pj_status pj__engine_local(pj__run_state *run, pj_error *error);
 
+/* Refuses an output that is also an input: it would be replaced while it is read. */
+PJ_MUST_USE pj_status pj__run_refuse_own_input(const pj__run_state *run, pj_error *error);
+
+/* The end of every run: the inputs have not changed, nobody wants it to stop, the output appears. */
+PJ_MUST_USE pj_status pj__run_commit(pj__run_state *run, pj_error *error);
+
 /* PJ_ERR_INTERRUPTED if the run is to stop. */
 PJ_MUST_USE pj_status pj__stopped(const pj__run_state *run, pj_error *error);
 

@@ -276,8 +276,17 @@ static pj_status did_sample(struct leader *leader, unsigned slot, const pj__mess
 		status = pj__partition_init(&partition, plan->parts, plan->ranges, keys, sample.count, error);
 	if (!status) {
 		leader->buckets = partition.buckets;
-		status = pj__leader_post(leader, partition.splitters, partition.ranges - 1,
-					 sizeof *partition.splitters, &leader->splitters, error);
+		/* They stand at the front of the board, where room was left for them. */
+		leader->splitters = (pj__on_board){0, partition.ranges - 1};
+		status = pj__pwrite_checked(leader->local.board, "board", partition.splitters,
+					    (partition.ranges - 1) * sizeof *partition.splitters, 0, error);
+		if (leader->local.stays) {
+			free(leader->kept_splitters);
+			leader->kept_splitters = partition.splitters;
+			leader->kept_count = partition.ranges - 1;
+			leader->kept_job = leader->local.brief.job;
+			partition.splitters = NULL;
+		}
 		pj__partition_fini(&partition);
 	}
 	free(keys);

@@ -59,6 +59,9 @@ struct leader {
 	uint64_t board_end;
 	pj__on_board splitters, runs;
 	uint32_t buckets;
+	pj__splitter *kept_splitters; /* of a standing job, for its next run */
+	size_t kept_count;
+	uint32_t kept_job;
 	pj__published *published;
 	size_t published_count, published_capacity;
 	uint64_t run_count;    /* blobs in all of them */
@@ -74,6 +77,26 @@ struct leader {
 	/* watching */
 	uint64_t measured_ns, told_ns;
 };
+
+/* ---- local.c ---- */
+
+/*
+ * Makes a leader for up to `workers` workers, which run jobs by setups[i] over plans[i]. On failure it must be closed,
+ * too.
+ */
+PJ_MUST_USE pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans,
+				      unsigned workers, pj_error *error);
+void pj__leader_close(struct leader *leader);
+
+/* Begins a run of a job; `params` (NULL: those of the options) go to the workers. */
+PJ_MUST_USE pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t job, const pj_bytes *params,
+				       pj_error *error);
+
+/* Runs it. After a failure the workers must be stopped before the next run. */
+PJ_MUST_USE pj_status pj__leader_phases(struct leader *leader, pj_error *error);
+void pj__leader_stop(struct leader *leader);
+
+/* ---- leader.c ---- */
 
 /* Runs the schedule's tasks in the phase until all are done. */
 PJ_MUST_USE pj_status pj__leader_run(struct leader *leader, pj__phase phase, pj_error *error);

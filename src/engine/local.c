@@ -10,19 +10,6 @@
 #include "engine/leader.h"
 #include "engine/shared.h"
 
-static pj_status start_workers(struct leader *leader, pj_error *error)
-{
-	for (unsigned i = 0; i < leader->local.workers; i++)
-		leader->slots[i] = (struct slot){.useful = leader->slots[i].useful};
-	return pj__dispatcher_create(leader->local.workers, pj__worker_run, &leader->local, &leader->dispatcher, error);
-}
-
-static void stop_workers(struct leader *leader)
-{
-	pj__dispatcher_destroy(leader->dispatcher);
-	leader->dispatcher = NULL;
-}
-
 /* ---------------------------------------------------------------------------------------------- making and ending */
 
 static pj_status make_files(struct leader *leader, pj_error *error)
@@ -44,54 +31,29 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 	return status;
 }
 
-/* No more workers than can have work. */
-static unsigned count_workers(const pj__run_state *run)
-{
-	const unsigned wanted = run->setup->options.workers;
-	const pj__plan *plan = run->plan;
-	const size_t work = plan->task_count > plan->parts ? plan->task_count : plan->parts;
-	if (plan->sources.has_stream || work >= wanted)
-		return wanted;
-	return work ? (unsigned)work : 1;
-}
-
-static pj_status begin(struct leader *leader, pj__run_state *run, pj_error *error)
+pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans, unsigned workers,
+			  pj_error *error)
 {
 	pj__local *local = &leader->local;
-	leader->run = run;
-	leader->result = run->result;
-	leader->spool.sources = NULL;
-	local->run = run;
-	local->setup = (pj__setup *)run->setup;
-	local->workers = count_workers(run);
-	local->board = -1;
-	local->ordered = pj__is_ordered(&run->sink->output);
-	local->files = calloc(local->workers, sizeof *local->files);
-	local->ends = calloc(local->workers, sizeof *local->ends);
-	leader->slots = calloc(local->workers, sizeof *leader->slots);
+	*leader = (struct leader){.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1}};
+	local->files = calloc(workers, sizeof *local->files);
+	local->ends = calloc(workers, sizeof *local->ends);
+	leader->slots = calloc(workers, sizeof *leader->slots);
 	if (!local->files || !local->ends || !leader->slots) {
 		local->workers = 0;
-		return pj__no_memory(error, run->setup->options.workers * sizeof *leader->slots);
+		return pj__no_memory(error, workers * sizeof *leader->slots);
 	}
 	if (getrandom(&local->seed, sizeof local->seed, 0) != sizeof local->seed)
 		return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot get a random number");
-	run->result->workers = local->workers;
-	leader->makes_parts = run->setup->job.map_only;
-	leader->buckets = run->plan->parts;
-	leader->sampling = run->plan->ranges > 1 && !run->setup->job.map_only ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
-	const pj_status status = make_files(leader, error);
-	return status ? status
-		      : pj__spool_init(&leader->spool, &run->plan->sources, run->plan->split_bytes, error);
+	return make_files(leader, error);
 }
 
-static void end(struct leader *leader)
+void pj__leader_close(struct leader *leader)
 {
 	pj__local *local = &leader->local;
-	stop_workers(leader);
-	for (unsigned i = 0; i < local->workers; i++) {
-		leader->result->workers_used += leader->slots[i].useful;
+	pj__leader_stop(leader);
+	for (unsigned i = 0; i < local->workers; i++)
 		pj__close(&local->files[i]);
-	}
 	pj__shared_destroy(local->shared);
 	pj__close(&local->board);
 	if (local->pages)
@@ -104,13 +66,89 @@ static void end(struct leader *leader)
 	free(leader->published);
 	free(leader->parts);
 	free(leader->part_offsets);
-	free(leader);
+	free(leader->kept_splitters);
+}
+
+pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t job, const pj_bytes *params,
+			   pj_error *error)
+{
+	pj__brief *brief = &leader->local.brief;
+	const pj_output *output = &run->sink->output;
+	leader->run = run;
+	leader->result = run->result;
+	run->result->workers = leader->local.workers;
+	leader->makes_parts = run->setup->job.map_only;
+	leader->merge_broken = false;
+	leader->idle_deaths = 0;
+	leader->released = leader->part_count = leader->part_sized = leader->part_next = leader->part_waiting = 0;
+	leader->part_offset = leader->board_end = leader->released_bytes = leader->run_count = 0;
+	leader->published_count = 0;
+	leader->splitters = (pj__on_board){0, 0};
+	leader->buckets = run->plan->parts;
+	for (unsigned i = 0; i < leader->local.workers; i++) {
+		leader->local.ends[i] = 0;
+		leader->slots[i] = (struct slot){.dead = leader->slots[i].dead};
+	}
+	*brief = (pj__brief){.job = job, .parts = run->plan->parts, .kind = run->sink->kind,
+			     .ordered = pj__is_ordered(output), .parks = leader->local.stays, .output = *output,
+			     .params = {UINT64_MAX, 0}};
+	const bool samples = run->plan->ranges > 1 && !run->setup->job.map_only;
+	leader->sampling = samples ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
+	pj_status status = pj__spool_init(&leader->spool, &run->plan->sources, run->plan->split_bytes, error);
+	if (status)
+		return status;
+	if (samples && leader->kept_splitters && leader->kept_job == job) {
+		/* Where they came from does not show: those of the last run will do. */
+		leader->sampling = PJ__SAMPLE_DONE;
+		leader->buckets = run->plan->parts * (uint32_t)(leader->kept_count + 1);
+		status = pj__leader_post(leader, leader->kept_splitters, leader->kept_count,
+					 sizeof *leader->kept_splitters, &leader->splitters, error);
+	} else if (samples) {
+		leader->board_end = (uint64_t)run->plan->ranges * sizeof(pj__splitter); /* room, at the front */
+	}
+	if (!status && params)
+		status = pj__leader_post(leader, params->ptr, params->len, 1, &brief->params, error);
+	return status;
+}
+
+/* ---------------------------------------------------------------------------------------------- starting workers */
+
+static pj_status start_workers(struct leader *leader, pj_error *error)
+{
+	for (unsigned i = 0; i < leader->local.workers; i++)
+		leader->slots[i] = (struct slot){.useful = leader->slots[i].useful};
+	return pj__dispatcher_create(leader->local.workers, pj__worker_run, &leader->local, &leader->dispatcher, error);
+}
+
+void pj__leader_stop(struct leader *leader)
+{
+	pj__dispatcher_destroy(leader->dispatcher);
+	leader->dispatcher = NULL;
+}
+
+/* Workers that stand are told of the new run; else they are forked, knowing it. */
+static pj_status rouse_workers(struct leader *leader, pj_error *error)
+{
+	if (!leader->dispatcher)
+		return start_workers(leader, error);
+	pj__message message = {.kind = PJ__BEGIN};
+	message.brief = leader->local.brief;
+	for (unsigned i = 0; i < leader->local.workers; i++) {
+		if (leader->slots[i].dead)
+			continue;
+		const pj_status status =
+			pj__dispatcher_send(leader->dispatcher, i, &message, pj__message_bytes(&message));
+		if (status == PJ_ERR_BUSY)
+			return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker's queue is full");
+	}
+	return PJ_OK;
 }
 
 /* --------------------------------------------------------------------------------------------------------- phases */
 
 static pj_status map(struct leader *leader, pj_error *error)
 {
+	pj__schedule_fini(&leader->schedule);
 	pj_status status = pj__schedule_init(&leader->schedule, leader->local.workers, leader->run->plan->task_count,
 					     error);
 	leader->spool_ended = pj__spool_ended(&leader->spool);
@@ -149,7 +187,7 @@ static pj_status begin_phase(struct leader *leader, size_t tasks, pj_error *erro
 /* Tries to merge all runs into a dict of `bytes`. *ret_broken: it has failed, and can be tried again. */
 static pj_status try_merge(struct leader *leader, size_t bytes, bool *ret_broken, pj_error *error)
 {
-	stop_workers(leader);
+	pj__leader_stop(leader);
 	pj__shared_destroy(leader->local.shared);
 	leader->local.shared = NULL;
 	leader->merge_broken = false;
@@ -191,7 +229,8 @@ static pj_status reduce(struct leader *leader, pj_error *error)
 {
 	const pj__sink_kind kind = leader->run->sink->kind;
 	/* Into a folder a task is a part file; else there are some tasks for each worker, to share the work evenly. */
-	size_t tasks = kind == PJ__SINK_FOLDER && !leader->local.ordered ? leader->run->plan->parts : 16 * (size_t)leader->local.workers;
+	const bool part_files = kind == PJ__SINK_FOLDER && !leader->local.brief.ordered;
+	size_t tasks = part_files ? leader->run->plan->parts : 16 * (size_t)leader->local.workers;
 	if (tasks > leader->buckets)
 		tasks = leader->buckets;
 	leader->makes_parts = true;
@@ -202,11 +241,11 @@ static pj_status reduce(struct leader *leader, pj_error *error)
 	return status ? status : pj__leader_run(leader, PJ__PHASE_REDUCE, error);
 }
 
-static pj_status run_phases(struct leader *leader, pj_error *error)
+static pj_status map_and_reduce(struct leader *leader, pj_error *error)
 {
 	pj_result *result = leader->result;
 	uint64_t begun = pj__now_ns();
-	pj_status status = start_workers(leader, error);
+	pj_status status = rouse_workers(leader, error);
 	if (!status)
 		status = map(leader, error);
 	pj__leader_measure(leader);
@@ -217,7 +256,7 @@ static pj_status run_phases(struct leader *leader, pj_error *error)
 	}
 	result->partitions = leader->buckets;
 	begun = pj__now_ns();
-	leader->local.reducing = true;
+	leader->local.brief.reducing = true;
 	status = post_runs(leader, error);
 	if (!status && leader->run->setup->options.sorter == PJ_SORTER_SHARED)
 		status = merge(leader, error);
@@ -230,16 +269,39 @@ static pj_status run_phases(struct leader *leader, pj_error *error)
 	return status;
 }
 
+pj_status pj__leader_phases(struct leader *leader, pj_error *error)
+{
+	pj_status status = map_and_reduce(leader, error);
+	if (!status && leader->local.brief.ordered)
+		status = pj__parts_pour(leader, error);
+	for (unsigned i = 0; i < leader->local.workers; i++)
+		leader->result->workers_used += leader->slots[i].useful;
+	return status;
+}
+
+/* No more workers than can have work. */
+static unsigned count_workers(const pj__run_state *run)
+{
+	const unsigned wanted = run->setup->options.workers;
+	const pj__plan *plan = run->plan;
+	const size_t work = plan->task_count > plan->parts ? plan->task_count : plan->parts;
+	if (plan->sources.has_stream || work >= wanted)
+		return wanted;
+	return work ? (unsigned)work : 1;
+}
+
 pj_status pj__engine_local(pj__run_state *run, pj_error *error)
 {
 	struct leader *leader = calloc(1, sizeof *leader);
 	if (!leader)
 		return pj__no_memory(error, sizeof *leader);
-	pj_status status = begin(leader, run, error);
+	pj_status status = pj__leader_open(leader, run->setup, run->plan, count_workers(run), error);
+	leader->local.sink = run->sink;
 	if (!status)
-		status = run_phases(leader, error);
-	if (!status && leader->local.ordered)
-		status = pj__parts_pour(leader, error);
-	end(leader);
+		status = pj__leader_begin(leader, run, 0, NULL, error);
+	if (!status)
+		status = pj__leader_phases(leader, error);
+	pj__leader_close(leader);
+	free(leader);
 	return status;
 }

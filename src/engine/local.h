@@ -6,6 +6,7 @@
  * runs of all. Nothing is mapped shared but one status page for each worker, so a wild pointer reaches nobody else.
  *
  *     leader                                worker
+ *       BEGIN brief -------------------------->    (standing workers) a new run begins; no answer
  *       SAMPLE ------------------------------->    map a little, to learn how keys are spread
  *       <------------------------------ SAMPLED    ... splitters, in the worker's file
  *       MAP task, splits ---------------------->   map a task
@@ -33,7 +34,8 @@
 #include "shuffle/partition.h"
 
 typedef enum pj__message_kind {
-	PJ__SAMPLE = 1,
+	PJ__BEGIN = 1,
+	PJ__SAMPLE,
 	PJ__MAP,
 	PJ__PUBLISH,
 	PJ__MERGE,
@@ -66,6 +68,18 @@ typedef struct pj__published {
 	uint32_t runs;  /* blobs, one behind another, that end there */
 } pj__published;
 
+/* What workers must know of the run at hand; standing workers get a new one for each run. */
+typedef struct pj__brief {
+	uint32_t job;         /* which of the setups and plans */
+	uint32_t parts;       /* partition.h */
+	pj__sink_kind kind;
+	bool ordered;         /* parts are records, parked until all are there (output/order.h) */
+	bool reducing;        /* the map is over */
+	bool parks;           /* workers write no output: every part is parked for the leader */
+	pj_output output;     /* columns, escape, order, limit */
+	pj__on_board params;  /* count: bytes; offset UINT64_MAX: those of the options */
+} pj__brief;
+
 typedef struct pj__message {
 	uint32_t kind;
 	uint32_t flags;            /* see below */
@@ -88,15 +102,17 @@ typedef struct pj__message {
 			uint64_t end;           /* of the runs in the worker's file */
 			pj__on_board sample;    /* SAMPLED: in the worker's file */
 		} did;
+		pj__brief brief;   /* BEGIN */
 		pj_error error;    /* FAILED */
 	};
 } pj__message;
 
-/* How much of a message is sent: only a failure needs all of it. */
+/* How much of a message is sent: few need all of it. */
 static inline size_t pj__message_bytes(const pj__message *message)
 {
-	return message->kind == PJ__FAILED ? sizeof *message
-					   : offsetof(pj__message, did) + sizeof message->did;
+	return message->kind == PJ__FAILED || message->kind == PJ__BEGIN
+		       ? sizeof *message
+		       : offsetof(pj__message, did) + sizeof message->did;
 }
 
 enum {
@@ -114,16 +130,17 @@ enum { PJ__PAGE_BYTES = 4096 };
 
 /* What a worker inherits by being forked. The leader changes it only between forks. */
 typedef struct pj__local {
-	pj__run_state *run;
-	pj__setup *setup;      /* of this process */
+	const pj__setup *setups; /* of the jobs that these workers can run ... */
+	const pj__plan *plans; /* ... and what each is to be run on */
+	const pj__sink *sink;  /* of a single run; NULL: the brief says that workers park everything */
+	pj__brief brief;       /* of the run at hand */
+	bool stays;            /* the workers stand for several runs */
 	unsigned workers;
 	int *files;            /* of each slot: its runs and parked parts */
 	uint64_t *ends;        /* of each slot: bytes of its file that are published */
 	int board;
 	char *pages;           /* PJ__PAGE_BYTES for each slot */
 	uint64_t seed;         /* of hash tables */
-	bool ordered;          /* parts are records, parked until all are there (output/order.h) */
-	bool reducing;         /* workers forked now come after the map */
 	struct pj__shared_dict *shared; /* sorter shared: the dict at hand; else NULL */
 } pj__local;
 

@@ -20,9 +20,9 @@ static const uint64_t hold_most = 256 << 20, stream_bytes = 1 << 20;
 
 static bool in_order(const struct leader *leader)
 {
-	if (leader->local.ordered)
+	if (leader->local.brief.ordered)
 		return false;
-	return leader->run->sink->kind == PJ__SINK_STREAM || leader->run->sink->kind == PJ__SINK_FUNCTION;
+	return leader->local.brief.parks || leader->run->sink->kind == PJ__SINK_STREAM || leader->run->sink->kind == PJ__SINK_FUNCTION;
 }
 
 pj_status pj__parts_grow(struct leader *leader, size_t count, pj_error *error)
@@ -74,7 +74,7 @@ pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, cons
 /* Does a part go to a place of its own? */
 static bool at_any_time(const struct leader *leader)
 {
-	return leader->local.ordered || leader->run->sink->kind == PJ__SINK_FOLDER;
+	return leader->local.brief.ordered || (leader->run->sink->kind == PJ__SINK_FOLDER && !leader->local.brief.parks);
 }
 
 static bool is_ready(const struct leader *leader, size_t index)
@@ -108,30 +108,45 @@ void pj__parts_pump(struct leader *leader)
 	}
 }
 
-/* Takes a parked part from a worker's file, to the stream or the function. */
-static pj_status take_parked(struct leader *leader, unsigned slot, uint64_t offset, uint64_t bytes, pj_error *error)
+/* Writes parked bytes to where the output wants them; `fd` is the part file of a folder. */
+static pj_status pass_on(const struct leader *leader, int fd, pj_bytes bytes, pj_error *error)
 {
-	pj__sink *sink = leader->run->sink;
-	const bool whole = sink->kind == PJ__SINK_FUNCTION; /* pairs are not cut */
+	const pj__sink *sink = leader->run->sink;
+	if (sink->kind == PJ__SINK_FUNCTION)
+		return pj__part_deliver(bytes, &sink->output, error);
+	if (sink->kind != PJ__SINK_FOLDER)
+		return pj__sink_stream(sink, bytes, error);
+	const int failed = pj__write_all(fd, bytes.ptr, bytes.len);
+	return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output") : PJ_OK;
+}
+
+/* Takes a parked part from a worker's file to the output. */
+static pj_status take_parked(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
+{
+	const uint64_t offset = message->write.offset, bytes = message->write.bytes;
+	const bool whole = leader->run->sink->kind == PJ__SINK_FUNCTION; /* pairs are not cut */
 	const size_t room = whole || bytes < stream_bytes ? bytes : stream_bytes;
+	int fd = -1;
 	char *buffer = malloc(room + 1);
-	if (!buffer)
-		return pj__no_memory(error, room);
-	pj_status status = PJ_OK;
+	pj_status status = buffer ? PJ_OK : pj__no_memory(error, room);
+	if (!status && leader->run->sink->kind == PJ__SINK_FOLDER)
+		status = pj__sink_part_file(leader->run->sink, message->task, &fd, error);
 	for (uint64_t done = 0; done < bytes && !status;) {
 		const size_t step = bytes - done < room ? (size_t)(bytes - done) : room;
 		status = pj__pread_exactly(leader->local.files[slot], "parked part", buffer, step,
 					   (off_t)(offset + done), error);
 		if (!status)
-			status = whole ? pj__part_deliver((pj_bytes){buffer, step}, &sink->output, error)
-				       : pj__sink_stream(sink, (pj_bytes){buffer, step}, error);
+			status = pass_on(leader, fd, (pj_bytes){buffer, step}, error);
 		if (!status)
 			status = pj__stopped(leader->run, error);
 		done += step;
 	}
 	free(buffer);
-	/* Only memory is at stake: where it cannot be given back it is kept. */
-	if (bytes)
+	const int failed = pj__close(&fd);
+	if (failed && !status)
+		status = pj__fail(error, PJ_ERR_OUTPUT, failed, leader->run->sink->path, "cannot write the output");
+	/* Only memory is at stake: where it cannot be given back it is kept. Standing workers use it again. */
+	if (bytes && !leader->local.stays)
 		(void)fallocate(leader->local.files[slot], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
 				(off_t)bytes);
 	return status;
@@ -142,7 +157,7 @@ pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__messa
 	if (message->task >= leader->part_count || !leader->parts[message->task].told)
 		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker wrote a part that it was not told to");
 	struct part *part = &leader->parts[message->task];
-	if (leader->local.ordered) {
+	if (leader->local.brief.ordered) {
 		/* It stays parked until all are there. */
 		part->parked = (pj__parked){leader->local.files[slot], message->write.offset, message->write.bytes};
 		leader->local.ends[slot] = message->write.offset + message->write.bytes;
@@ -150,7 +165,7 @@ pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__messa
 	if (in_order(leader)) {
 		leader->local.ends[slot] = message->write.offset + message->write.bytes;
 		const pj_status status =
-			take_parked(leader, slot, message->write.offset, message->write.bytes, error);
+			take_parked(leader, slot, message, error);
 		if (status)
 			return status;
 	}

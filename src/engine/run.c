@@ -38,8 +38,7 @@ void pj__tell_progress(const pj__run_state *run, const char *phase, uint64_t don
 	options->progress(options->progress_arg, &progress);
 }
 
-/* An output that is also an input would be replaced while it is read. */
-static pj_status refuse_own_input(const pj__run_state *run, pj_error *error)
+pj_status pj__run_refuse_own_input(const pj__run_state *run, pj_error *error)
 {
 	if (!run->sink->exists)
 		return PJ_OK;
@@ -55,22 +54,26 @@ static pj_status refuse_own_input(const pj__run_state *run, pj_error *error)
 	return PJ_OK;
 }
 
-static pj_status run_engine(pj__run_state *run, pj_error *error)
+pj_status pj__run_commit(pj__run_state *run, pj_error *error)
 {
-	pj_status status = refuse_own_input(run, error);
-	if (status)
-		return status;
-	status = run->setup->options.sorter == PJ_SORTER_SIMPLE ? pj__engine_simple(run, error)
-								: pj__engine_local(run, error);
 	const uint64_t begun = pj__now_ns();
-	if (!status)
-		status = pj__sources_check(&run->plan->sources, &run->result->inputs_grown, error);
+	pj_status status = pj__sources_check(&run->plan->sources, &run->result->inputs_grown, error);
 	if (!status)
 		status = pj__stopped(run, error);
 	if (!status)
 		status = pj__sink_commit(run->sink, error);
 	run->result->commit_seconds = seconds_since(begun);
 	return status;
+}
+
+static pj_status run_engine(pj__run_state *run, pj_error *error)
+{
+	pj_status status = pj__run_refuse_own_input(run, error);
+	if (status)
+		return status;
+	status = run->setup->options.sorter == PJ_SORTER_SIMPLE ? pj__engine_simple(run, error)
+								: pj__engine_local(run, error);
+	return status ? status : pj__run_commit(run, error);
 }
 
 static pj_status run_planned(pj__run_state *run, pj_error *error)

@@ -74,7 +74,7 @@ static void sample_split(pj__mapping *mapping, pj__split split)
 	}
 }
 
-pj_status pj__sample(const pj__setup *setup, const pj__plan *plan, pj__whereabouts *here, const pj__split *given,
+pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here, const pj__split *given,
 		     pj__splitter **ret_sample, size_t *ret_count, pj_error *error)
 {
 	const pj_aggregate *aggregate = setup->job.reducer.aggregate;
@@ -86,7 +86,7 @@ pj_status pj__sample(const pj__setup *setup, const pj__plan *plan, pj__whereabou
 		return pj__no_memory(error, sizeof *sampler + KEYS_MOST * sizeof *keys);
 	}
 	pj__task_init(&sampler->task, aggregate && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64);
-	sampler->task.params = setup->options.params;
+	sampler->task.params = params;
 	sampler->task.emit = take;
 	sampler->task.face.batch_full = take_batch;
 	sampler->task.face.emit_long = take_long;

@@ -13,7 +13,7 @@
  * Samples the plan's input (`given` NULL), or one split of a stream. *ret_sample is to be freed. User code that fails
  * makes the sample smaller, no more.
  */
-PJ_MUST_USE pj_status pj__sample(const pj__setup *setup, const pj__plan *plan, pj__whereabouts *here,
+PJ_MUST_USE pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
 				 const pj__split *given, pj__splitter **ret_sample, size_t *ret_count, pj_error *error);
 
 #endif

@@ -120,7 +120,7 @@ static pj_status merge_segment(struct worker *worker, size_t index, const pj__se
 			status = pj__run_corrupt(run, segment->offset, "a record is cut off", error);
 			break;
 		}
-		++*worker->task.progress;
+		++*worker->reduce_task.progress;
 		status = pj__setup_combines(&worker->setup)
 				 ? merge_state(worker, key, value, room, error)
 				 : merge_value(worker, key, value, (struct order){index, (*number)++}, room, error);
@@ -135,7 +135,7 @@ pj_status pj__shared_merge(struct worker *worker, uint32_t first, uint32_t count
 	pj__segment *segments = calloc(buckets, sizeof *segments);
 	pj_buffer room = {0};
 	pj_status status = segments ? PJ_OK : pj__no_memory(error, buckets * sizeof *segments);
-	worker->task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
+	worker->reduce_task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
 	for (uint32_t i = first; i < first + count && !status; i++) {
 		uint64_t number = 0;
 		status = pj__run_segments(&worker->runs[i], 0, buckets, segments, error);
@@ -253,7 +253,7 @@ static pj_status choose(struct worker *worker, uint32_t first, uint32_t count, s
 
 pj_status pj__shared_reduce(struct worker *worker, uint32_t first, uint32_t count, pj_error *error)
 {
-	struct ordered ordered = {.values = {next_ordered, &worker->task}};
+	struct ordered ordered = {.values = {next_ordered, &worker->reduce_task}};
 	struct chosen *chosen = NULL;
 	size_t found = 0;
 	pj_status status = choose(worker, first, count, &chosen, &found, error);

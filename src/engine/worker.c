@@ -26,8 +26,8 @@ static const uint64_t publish_ns = 1000000000; /* what a death can cost at most 
 /* Keeps the part that was made, until it is told to be written; counts it. */
 static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *counts, pj_error *error)
 {
-	if (worker->local->ordered) {
-		const pj_status status = pj__part_order(&worker->part, &worker->local->run->sink->output, error);
+	if (worker->brief.ordered) {
+		const pj_status status = pj__part_order(&worker->part, &worker->brief.output, error);
 		if (status)
 			return status;
 	}
@@ -53,11 +53,12 @@ static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *cou
 
 static pj_status write_held(struct worker *worker, const struct held_part *held, pj__message *message, pj_error *error)
 {
-	const pj__sink *sink = worker->local->run->sink;
+	const pj__sink *sink = worker->local->sink;
+	const bool parks = worker->brief.parks || worker->brief.ordered;
 	const pj_bytes bytes = pj__text_all(&held->bytes);
-	if (sink->kind == PJ__SINK_FILE && !worker->local->ordered)
+	if (!parks && sink->kind == PJ__SINK_FILE)
 		return pj__pwrite_checked(sink->fd, sink->path, bytes.ptr, bytes.len, (off_t)message->write.offset, error);
-	if (sink->kind == PJ__SINK_FOLDER && !worker->local->ordered) {
+	if (!parks && sink->kind == PJ__SINK_FOLDER) {
 		int fd;
 		const pj_status status = pj__sink_part_file(sink, held->task, &fd, error);
 		if (status)
@@ -94,13 +95,26 @@ static pj_status write_part(struct worker *worker, pj__message *message, pj_erro
 
 /* -------------------------------------------------------------------------------------------------------- the map */
 
+static pj_bytes params_of(const struct worker *worker)
+{
+	return worker->brief.params.offset == UINT64_MAX ? worker->setup.options.params : pj__text_all(&worker->params);
+}
+
+/* Makes what maps, if it does not stand from the last run. */
 static pj_status begin_mapping(struct worker *worker, pj_error *error)
 {
 	const pj_job *job = &worker->setup.job;
-	pj__task_init(&worker->task, PJ_NUMBER_I64);
-	worker->task.params = worker->setup.options.params;
-	pj_status status = PJ_OK;
 	const int file = worker->local->files[worker->slot];
+	pj_status status = PJ_OK;
+	worker->published_ns = pj__now_ns();
+	worker->pairs_told = 0;
+	worker->task.params = params_of(worker);
+	if (worker->writer)
+		worker->writer->reset(worker->writer);
+	if (worker->can_map)
+		return PJ_OK;
+	pj__task_init(&worker->task, PJ_NUMBER_I64);
+	worker->task.params = params_of(worker);
 	if (job->map_only)
 		pj__emit_to_part(&worker->task, &worker->part);
 	else if (pj__setup_combines(&worker->setup))
@@ -109,11 +123,11 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 	else
 		status = pj__gatherer_create(&worker->task, job->reducer.aggregate, file, HOLD_BYTES, &worker->writer,
 					     error);
-	if (status)
-		return status;
-	worker->published_ns = pj__now_ns();
-	return pj__mapping_init(&worker->mapping, job, &worker->task, &worker->local->run->plan->sources,
-				&pj__page_of(worker->local, worker->slot)->here, error);
+	if (!status)
+		status = pj__mapping_init(&worker->mapping, job, &worker->task, &worker->plan->sources,
+					  &pj__page_of(worker->local, worker->slot)->here, error);
+	worker->can_map = !status;
+	return status;
 }
 
 static pj_status load_partition(struct worker *worker, pj__on_board list, pj_error *error)
@@ -126,7 +140,7 @@ static pj_status load_partition(struct worker *worker, pj__on_board list, pj_err
 	pj_status status = pj__pread_exactly(worker->local->board, "board", splitters, list.count * sizeof *splitters,
 					     (off_t)list.offset, error);
 	if (!status)
-		status = pj__partition_load(&worker->partition, worker->local->run->plan->parts, splitters, list.count,
+		status = pj__partition_load(&worker->partition, worker->brief.parts, splitters, list.count,
 					    error);
 	free(splitters);
 	if (worker->writer)
@@ -157,7 +171,7 @@ static pj_status publish(struct worker *worker, pj__message *message, pj_error *
 
 static pj_status map_task(struct worker *worker, pj__message *message, pj_error *error)
 {
-	const pj__plan *plan = worker->local->run->plan;
+	const pj__plan *plan = worker->plan;
 	const uint64_t task = message->task;
 	const uint32_t flags = message->flags;
 	const pj__split given = message->map.split;
@@ -200,7 +214,7 @@ static pj_status sample(struct worker *worker, pj__message *message, pj_error *e
 	const pj__split split = message->map.split;
 	pj__splitter *keys;
 	size_t count;
-	pj_status status = pj__sample(&worker->setup, worker->local->run->plan,
+	pj_status status = pj__sample(&worker->setup, params_of(worker), worker->plan,
 				      &pj__page_of(worker->local, worker->slot)->here, given ? &split : NULL, &keys,
 				      &count, error);
 	if (status)
@@ -294,17 +308,19 @@ static pj_status reduce_groups(struct worker *worker, const pj__segment *segment
 
 static pj_status begin_reducing(struct worker *worker, pj_error *error)
 {
+	worker->reduce_task.params = params_of(worker);
 	if (worker->reducing)
 		return PJ_OK;
 	worker->reducing = true;
-	if (worker->writer)
-		worker->writer->destroy(worker->writer);
-	worker->writer = NULL;
-	pj__task_init(&worker->task, PJ_NUMBER_I64);
-	worker->task.params = worker->setup.options.params;
-	worker->task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
-	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->task, &worker->part);
-	pj__groups_init(&worker->groups, &worker->task);
+	if (worker->writer && !worker->local->stays) {
+		worker->writer->destroy(worker->writer); /* its memory can be used for the reduce */
+		worker->writer = NULL;
+	}
+	pj__task_init(&worker->reduce_task, PJ_NUMBER_I64);
+	worker->reduce_task.params = params_of(worker);
+	worker->reduce_task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
+	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->reduce_task, &worker->part);
+	pj__groups_init(&worker->groups, &worker->reduce_task);
 	if (!pj__setup_combines(&worker->setup))
 		return PJ_OK;
 	return pj__combined_init(&worker->combined, worker->setup.job.reducer.aggregate, worker->setup.job.reducer.arg,
@@ -341,7 +357,7 @@ static pj_status reduce_task(struct worker *worker, pj__message *message, pj_err
 	if (status)
 		return status;
 	worker->part.pairs = worker->reduce.groups = 0;
-	worker->task.index = task;
+	worker->reduce_task.index = task;
 	status = reduce_buckets(worker, message->reduce.first, message->reduce.count, error);
 	if (status)
 		return status;
@@ -387,16 +403,58 @@ static int tell(const struct worker *worker, const pj__message *message)
 	return pj__channel_send(worker->channel, message, pj__message_bytes(message));
 }
 
-static pj_status begin(struct worker *worker, pj_error *error)
+/* Gives back what belongs to the last run's job. */
+static void forget_job(struct worker *worker)
 {
-	const pj_output *output = &worker->local->run->sink->output;
-	worker->part.columns = output->columns;
-	worker->part.escape = output->escape;
-	worker->part.as_records = worker->local->ordered || worker->local->run->sink->kind == PJ__SINK_FUNCTION;
-	worker->end = worker->local->ends[worker->slot];
-	worker->setup = *worker->local->setup;
-	const pj_status status = pj__setup_load(&worker->setup, error);
-	return status || worker->local->reducing ? status : begin_mapping(worker, error);
+	if (worker->writer)
+		worker->writer->destroy(worker->writer);
+	worker->writer = NULL;
+	if (worker->can_map)
+		pj__mapping_fini(&worker->mapping);
+	if (worker->reducing) {
+		pj__combined_fini(&worker->combined);
+		pj__groups_fini(&worker->groups);
+		pj__reduce_fini(&worker->reduce);
+	}
+	worker->can_map = worker->reducing = worker->has_setup = false;
+}
+
+static pj_status load_params(struct worker *worker, pj_error *error)
+{
+	const pj__on_board params = worker->brief.params;
+	if (params.offset == UINT64_MAX)
+		return PJ_OK;
+	pj__text_reset(&worker->params);
+	if (!pj__text_room(&worker->params, params.count + 1))
+		return pj__no_memory(error, params.count);
+	worker->params.len = params.count;
+	return pj__pread_exactly(worker->local->board, "board", worker->params.data, params.count, (off_t)params.offset,
+				 error);
+}
+
+/* A run begins. What was made for an earlier run of the same job is used again. */
+static pj_status begin(struct worker *worker, const pj__brief *brief, pj_error *error)
+{
+	if (worker->has_setup && worker->brief.job != brief->job)
+		forget_job(worker);
+	worker->brief = *brief;
+	worker->plan = &worker->local->plans[brief->job];
+	worker->part.columns = brief->output.columns;
+	worker->part.escape = brief->output.escape;
+	worker->part.as_records = brief->ordered || brief->kind == PJ__SINK_FUNCTION;
+	pj__text_reset(&worker->part.bytes);
+	worker->held_count = 0;
+	free(worker->runs);
+	worker->runs = NULL;
+	worker->run_count = 0;
+	pj__partition_fini(&worker->partition);
+	pj_status status = load_params(worker, error);
+	if (!status && !worker->has_setup) {
+		worker->setup = worker->local->setups[brief->job];
+		status = pj__setup_load(&worker->setup, error);
+		worker->has_setup = !status;
+	}
+	return status || brief->reducing ? status : begin_mapping(worker, error);
 }
 
 int pj__worker_run(void *arg, unsigned slot, int channel)
@@ -411,7 +469,8 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 	pj__no_memory(&error, sizeof *worker);
 	if (worker) {
 		*worker = (struct worker){.local = arg, .slot = slot, .channel = channel};
-		status = begin(worker, &error);
+		worker->end = worker->local->ends[slot];
+		status = begin(worker, &worker->local->brief, &error);
 	}
 	while (!status) {
 		size_t got = 0;
@@ -419,6 +478,11 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 			return 0; /* the leader is gone, or is done with us */
 		memset(&message, 0, sizeof message);
 		memcpy(&message, worker->buffer, got < sizeof message ? got : sizeof message);
+		if (message.kind == PJ__BEGIN) {
+			worker->end = 0;
+			status = begin(worker, &message.brief, &error);
+			continue;
+		}
 		status = obey(worker, &message, &error);
 		if (!status && tell(worker, &message))
 			return 0;

@@ -21,17 +21,23 @@ struct worker {
 	const pj__local *local;
 	unsigned slot;
 	int channel;
-	pj__setup setup;
+	pj__brief brief;
+	const pj__plan *plan;
+	pj__setup setup;         /* of brief.job, loaded */
+	bool has_setup;
+	pj_text params;
 	uint64_t end;            /* of the worker's file */
-	pj__task task;
+	pj__task task;           /* of the map */
+	pj__task reduce_task;    /* of the merge and the reduce */
 	pj__partition partition;
 	pj__part part;
 	/* the map */
+	bool can_map;            /* what follows is made */
 	pj__mapping mapping;
 	pj__writer *writer;      /* NULL: map-only */
 	uint64_t published_ns, pairs_told;
 	/* the reduce */
-	bool reducing;
+	bool reducing;           /* what follows is made */
 	pj__reduce reduce;
 	pj__combined combined;
 	pj__groups groups;

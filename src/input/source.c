@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/text.h"
 
 static pj_status add(pj__sources *sources, pj__source source, const char *name, pj_error *error)
 {
@@ -148,32 +149,41 @@ static pj_status add_glob(pj__sources *sources, const char *pattern, pj_error *e
 	return status;
 }
 
+/* Reads all of a list of names, with room for a byte more behind it. */
+static pj_status read_list(const char *path, pj_text *text, pj_error *error)
+{
+	enum { STEP_BYTES = 64 << 10 };
+	const bool standard_input = strcmp(path, "-") == 0;
+	int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int failed = fd < 0 ? errno : 0;
+	for (size_t got = STEP_BYTES; !failed && got == STEP_BYTES;) {
+		char *to = pj__text_room(text, STEP_BYTES + 1);
+		failed = to ? pj__read_full(fd, to, STEP_BYTES, &got) : ENOMEM;
+		text->len += failed ? 0 : got;
+	}
+	if (!standard_input)
+		pj__close(&fd); /* read only: nothing can be lost */
+	return failed ? pj__fail(error, pj__status_of_errno(failed, PJ_ERR_INPUT), failed, path,
+				 "cannot read the list of inputs")
+		      : PJ_OK;
+}
+
 /* "@FILE": a name on each line (or, if the file holds a NUL, names ended by NUL); "@-": from standard input. */
 static pj_status add_list(pj__sources *sources, const char *path, pj_error *error)
 {
-	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	if (!file)
-		return pj__fail(error, PJ_ERR_INPUT, errno, path, "cannot read the list of inputs");
-	char *text = NULL;
-	size_t capacity = 0;
-	errno = 0;
-	const ssize_t len = getdelim(&text, &capacity, EOF, file);
-	const int failed = ferror(file) ? (errno ? errno : EIO) : 0;
-	if (file != stdin)
-		fclose(file);
-	pj_status status = PJ_OK;
-	if (failed)
-		status = pj__fail(error, PJ_ERR_INPUT, failed, path, "cannot read the list of inputs");
-	if (len > 0) {
-		const char separator = memchr(text, 0, (size_t)len) ? 0 : '\n';
-		pj_bytes rest = {text, (size_t)len}, name;
+	pj_text text = {0};
+	pj_status status = read_list(path, &text, error);
+	if (!status && text.len) {
+		const char separator = memchr(text.data, 0, text.len) ? 0 : '\n';
+		pj_bytes rest = pj__text_all(&text), name;
+		pj__text_byte(&text, 0); /* in room that there is: the last name is ended, too */
 		while (!status && pj_next_field(&rest, separator, &name)) {
-			text[name.ptr - text + (ptrdiff_t)name.len] = 0; /* getdelim left room for a NUL */
+			text.data[name.ptr - text.data + (ptrdiff_t)name.len] = 0;
 			if (name.len)
 				status = add_path(sources, name.ptr, true, error);
 		}
 	}
-	free(text);
+	pj__text_fini(&text);
 	return status;
 }
 
@@ -195,7 +205,7 @@ pj_status pj__sources_expand(pj__sources *sources, const pj_input *input, pj_err
 		snprintf(name, sizeof name, "memory:%zu", i);
 		status = add(sources,
 			     (pj__source){.kind = PJ__SOURCE_MEMORY, .fd = -1, .size = input->memory[i].len,
-					  .memory = input->memory[i]},
+					  .memory = input->memory[i].len ? input->memory[i] : pj_bytes_of("")},
 			     name, error);
 	}
 	if (input->read && !status)

@@ -4,12 +4,13 @@
 #include "input/spool.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/io.h"
 
-enum { STEP_BYTES = 256 << 10 };
+enum { STEP_BYTES = 256 << 10, WAIT_MS = 100 };
 
 /* Goes on to the next stream, from source `at` on. */
 static pj_status open_next(pj__spool *spool, pj_error *error)
@@ -102,7 +103,9 @@ static pj_status read_some(pj__spool *spool, size_t *got, pj_error *error)
 	while ((n = read(spool->fd, spool->buffer, STEP_BYTES)) < 0 && errno == EINTR)
 		;
 	if (n < 0) {
-		if (errno == EAGAIN) { /* somebody else's descriptor, which does not block: wait for it again */
+		if (errno == EAGAIN) { /* somebody else's descriptor, which does not block: wait for it, a while */
+			struct pollfd waiting = {spool->fd, POLLIN, 0};
+			(void)poll(&waiting, 1, WAIT_MS); /* however it ends, the next read will tell */
 			*got = SIZE_MAX;
 			return PJ_OK;
 		}

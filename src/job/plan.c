@@ -105,7 +105,7 @@ static void settle_streams(pj__sources *sources)
 	}
 }
 
-static void part_pairs(pj__plan *plan, const pj__setup *setup, bool to_folder)
+void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 {
 	const uint64_t bytes = plan->sources.bytes, wanted = setup->options.partitions;
 	const bool stream = plan->sources.has_stream;
@@ -132,7 +132,7 @@ pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, 
 		plan->split_bytes = given			? given
 				    : plan->sources.has_stream ? 16 * mib
 								: clamp(plan->sources.bytes / 16, 256 * kib, 16 * mib);
-		part_pairs(plan, setup, to_folder);
+		pj__plan_part(plan, setup, to_folder);
 		status = plan_tasks(plan, error);
 	}
 	if (status)

@@ -33,6 +33,9 @@ typedef struct pj__plan {
 PJ_MUST_USE pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, pj_error *error);
 void pj__plan_fini(pj__plan *plan);
 
+/* Decides how pairs are parted: again, when the output has changed. */
+void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder);
+
 /* Adds a task of one split. */
 PJ_MUST_USE pj_status pj__plan_add(pj__plan *plan, pj__split split, pj_error *error);
 

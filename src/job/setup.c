@@ -3,6 +3,8 @@
  */
 #include "job/setup.h"
 
+#include <stdlib.h>
+
 #include "base/machine.h"
 
 enum { ATTEMPTS = 4, PARTITIONS_MOST = 65536 };
@@ -26,14 +28,24 @@ static pj_status check_aggregate(const pj_aggregate *aggregate, const char *name
 	return PJ_OK;
 }
 
+/* The fields of a job of another interface lie elsewhere: this comes before anything else of it is looked at. */
+static pj_status check_interface(const pj_job *job, pj_error *error)
+{
+	if (job && job->abi == PJ_ABI)
+		return PJ_OK;
+	if (!job)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no job");
+	return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the job is built for interface %u, this is %u", job->abi, PJ_ABI);
+}
+
 static pj_status check_job(const pj_job *job, pj_error *error)
 {
-	if (job->abi != PJ_ABI)
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the job is built for interface %u, this is %u", job->abi,
-				PJ_ABI);
+	static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
 	const char *name = job->name;
 	if (!name || !*name)
-		return wrong(error, "must have one", name);
+		return wrong(error, "must have a name", NULL);
+	if (name[strspn(name, word)])
+		return wrong(error, "has a name that is no word of letters, digits and _.-", name);
 	if (!job->mapper.text == !job->mapper.line)
 		return wrong(error, "must have one mapper, of text or of lines", name);
 	if (job->reducer.aggregate && job->reducer.general)
@@ -43,26 +55,32 @@ static pj_status check_job(const pj_job *job, pj_error *error)
 	return PJ_OK;
 }
 
-static const char *const *initial_values(const pj_job_option *options, const char **values, size_t room)
+/* Calls the job's `configure`; it need not say why it refuses. */
+static pj_status call_configure(pj_job *job, const char *const *values, pj_error *error)
 {
-	size_t count = 0;
-	for (; options && options[count].name && count < room; count++)
-		values[count] = options[count].initial;
-	return values;
+	pj_error why;
+	pj__fail(&why, PJ_ERR_USAGE, 0, NULL, "the job %s refuses its options", job->name ? job->name : "(without a name)");
+	const pj_status status = job->configure(job, values, &why);
+	why.status = status;
+	if (status && error)
+		*error = why;
+	return status;
 }
 
 static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
 {
-	if (!job->configure)
-		return PJ_OK;
-	const char *initial[64] = {0};
-	if (!values)
-		values = initial_values(job->options, initial, sizeof initial / sizeof *initial);
-	pj_error why;
-	pj__fail(&why, PJ_ERR_USAGE, 0, NULL, "the job %s refuses its options", job->name);
-	const pj_status status = job->configure(job, values, &why);
-	if (status && error)
-		*error = why;
+	if (!job->configure || values)
+		return job->configure ? call_configure(job, values, error) : PJ_OK;
+	size_t count = 0;
+	while (job->options && job->options[count].name)
+		count++;
+	const char **initial = calloc(count + 1, sizeof *initial);
+	if (!initial)
+		return pj__no_memory(error, (count + 1) * sizeof *initial);
+	for (size_t i = 0; i < count; i++)
+		initial[i] = job->options[i].initial;
+	const pj_status status = call_configure(job, initial, error);
+	free(initial);
 	return status;
 }
 
@@ -90,13 +108,38 @@ static void settle_output(pj__setup *setup)
 	output->escape |= job->escape;
 }
 
+/* What is named must be there. */
+static pj_status check_input(const pj_input *input, pj_error *error)
+{
+	bool whole = (input->paths || !input->path_count) && (input->memory || !input->memory_count);
+	for (size_t i = 0; whole && i < input->path_count; i++)
+		whole = input->paths[i] != NULL;
+	for (size_t i = 0; whole && i < input->memory_count; i++)
+		whole = input->memory[i].ptr || !input->memory[i].len;
+	if (!whole)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "an input is a null pointer");
+	return has_input(input) ? PJ_OK : pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no input");
+}
+
+static pj_status check_output(const pj_output *output, pj_error *error)
+{
+	if (output->columns > PJ_VALUE_ONLY)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there are no columns %d", (int)output->columns);
+	if (output->order > PJ_BY_VALUE_DOWN)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no order %d", (int)output->order);
+	return PJ_OK;
+}
+
 pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *options, pj_error *error)
 {
+	pj_status status = check_interface(job, error);
+	if (status)
+		return status;
 	*setup = (pj__setup){.job = *job};
 	if (options)
 		setup->options = *options;
 	pj_options *settled = &setup->options;
-	pj_status status = configure(&setup->job, settled->values, error);
+	status = configure(&setup->job, settled->values, error);
 	if (!status)
 		status = check_job(&setup->job, error);
 	if (status)
@@ -104,8 +147,11 @@ pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *
 	settle_output(setup);
 	if (!has_input(&settled->input))
 		settled->input = setup->job.input;
-	if (!has_input(&settled->input))
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no input");
+	status = check_input(&settled->input, error);
+	if (!status)
+		status = check_output(&settled->output, error);
+	if (status)
+		return status;
 	if (settled->sorter == PJ_SORTER_DEFAULT)
 		settled->sorter = setup->job.sorter ? setup->job.sorter : PJ_SORTER_PLEX;
 	if (settled->sorter > PJ_SORTER_SHARED)
@@ -128,8 +174,17 @@ pj_status pj__setup_load(pj__setup *setup, pj_error *error)
 	const pj_job described = setup->job;
 	if (!described.load)
 		return PJ_OK;
-	const pj_job *real;
-	pj_status status = described.load(described.load_arg, &real, error);
+	const pj_job *real = NULL;
+	pj_error why;
+	pj__fail(&why, PJ_ERR_USER, 0, NULL, "cannot load the job %s", described.name);
+	pj_status status = described.load(described.load_arg, &real, &why);
+	if (!status && !real)
+		status = PJ_ERR_USER;
+	why.status = status;
+	if (status && error)
+		*error = why;
+	if (!status)
+		status = check_interface(real, error);
 	if (status)
 		return status;
 	setup->job = *real;

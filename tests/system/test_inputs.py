@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import counts, good, lines_of, make_text, message, run, start, until
+from conftest import LIMIT, counts, good, lines_of, make_text, message, run, start, until
 
 pytestmark = pytest.mark.usefixtures("trace")
 
@@ -205,11 +205,12 @@ def trickle(fd, text, seed):
 def test_a_pipe(options):
     text = make_text(400_000, seed=4)
     read_end, write_end = os.pipe()
-    writer = threading.Thread(target=trickle, args=(write_end, text, repr(options)))
+    writer = threading.Thread(target=trickle, args=(write_end, text, repr(options)), daemon=True)
     writer.start()
     with open(read_end, "rb") as pipe:
         assert good("wordcount", *options, stdin=pipe) == counts(text)
-    writer.join()
+    writer.join(LIMIT)
+    assert not writer.is_alive()
 
 
 def test_named_pipes_between_files(tmp_path):
@@ -220,12 +221,14 @@ def test_named_pipes_between_files(tmp_path):
     (tmp_path / "c").write_bytes(texts[2])
     os.mkfifo("d")
     for options in (["--sorter", "simple"], ["-w", "3", "--split-size", "5K"], ["--sorter", "shared", "-w", "2"]):
-        writers = [threading.Thread(target=trickle, args=(name, text, 1)) for name, text in (("b", texts[1]), ("d", texts[3]))]
+        writers = [threading.Thread(target=trickle, args=(name, text, 1), daemon=True)
+                   for name, text in (("b", texts[1]), ("d", texts[3]))]
         for writer in writers:
             writer.start()
         assert good("wordcount", "a", "b", "c", "d", *options) == counts(b" ".join(texts))
         for writer in writers:
-            writer.join()
+            writer.join(LIMIT)
+    assert not writer.is_alive()
 
 
 def test_order_of_files_and_pipes(job, tmp_path):
@@ -252,24 +255,19 @@ def test_a_stream_that_pauses():
     assert (program.returncode, out, errors) == (0, b"a\t100\nb\t100\ncd\t1\n", b"")
 
 
-def test_a_descriptor_that_does_not_block():
-    """As a terminal's or another program's may be; everything else that has it sees it unchanged."""
+@pytest.mark.parametrize("options", [["-w", "2"], ["--sorter", "simple"]])
+def test_a_descriptor_that_does_not_block(options):
+    """As a terminal's or another program's may be: "nothing yet" is not the end."""
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
-    for options in (["-w", "2"], ["--sorter", "simple"]):
-        with start("wordcount", *options, stdin=read_end) as program:
-            for _ in range(3):
-                time.sleep(0.05)
-                os.write(write_end, b"a b\n" * 10)
-            if options[0] == "-w":
-                # so that the second run has a pipe, too
-                last = os.dup(write_end)
-                os.close(write_end)
-                out = program.communicate(timeout=20)[0]
-                assert (program.returncode, out) == (0, b"a\t30\nb\t30\n")
-                os.close(last)
-                break
-    os.close(read_end)
+    with start("wordcount", *options, stdin=read_end) as program:
+        os.close(read_end)
+        for _ in range(3):
+            time.sleep(0.05)
+            os.write(write_end, b"a b\n" * 10)
+        os.close(write_end)
+        out, errors = program.communicate(timeout=20)
+    assert (program.returncode, out, errors) == (0, b"a\t30\nb\t30\n", b"")
 
 
 # ---------------------------------------------------------------------------------------------------- what is refused
