@@ -52,7 +52,7 @@ static const pj_aggregate mean = {
 static pj_status split(pj_task *task, pj_bytes line, void *arg)
 {
 	pj_bytes key;
-	if (!pj_next_field(&line, '\t', &key) || !line.ptr)
+	if (!pj_next_field(task, &line, '\t', &key) || !line.ptr)
 		return pj_task_fail(task, PJ_ERR_RECORD, key.ptr, "the line has no tab");
 	pj_emit(task, key, line);
 	return PJ_OK;

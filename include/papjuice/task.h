@@ -72,6 +72,7 @@ struct pj_task {
 	void (*emit_long)(pj_task *task, pj_bytes key, uint64_t value);
 	int (*more_words)(pj_task *task, const char *from);
 	int (*more_lines)(pj_task *task, const char *from);
+	char scratch[64] __attribute__((aligned(16))); /* a short key that was transformed: 32 bytes, and room to read */
 };
 
 /* 32 bytes of ones, then 32 of zeros: loading from (pj_key_mask + 32 - n) keeps the first n of 32 bytes. */
@@ -180,14 +181,8 @@ static inline int pj_next_line(pj_task *task, pj_bytes *rest, pj_bytes *ret_line
 	return 1;
 }
 
-/*
- * Takes the next field from the front of *rest, up to the byte `separator` or the end.
- *
- * Returns 1 and sets *ret_field; *rest is what follows the separator. A line of n separators has n + 1 fields, of which
- * any may be empty. After the last one rest->ptr is NULL, and the call returns 0; an empty *rest with a pointer is one
- * empty field.
- */
-static inline int pj_next_field(pj_bytes *rest, char separator, pj_bytes *ret_field)
+/* The plain form of pj_next_field. */
+static inline int pj_next_field_plain(pj_bytes *rest, char separator, pj_bytes *ret_field)
 {
 	if (!rest->ptr)
 		return 0;
@@ -197,6 +192,155 @@ static inline int pj_next_field(pj_bytes *rest, char separator, pj_bytes *ret_fi
 	*rest = hit ? (pj_bytes){hit + 1, rest->len - len - 1} : (pj_bytes){NULL, 0};
 	return 1;
 }
+
+/*
+ * Takes the next field from the front of *rest, up to the byte `separator` or the end.
+ *
+ * Returns 1 and sets *ret_field; *rest is what follows the separator. A line of n separators has n + 1 fields, of which
+ * any may be empty. After the last one rest->ptr is NULL, and the call returns 0; an empty *rest with a pointer is one
+ * empty field. The field points into the text. Best on the text of the task; right on any bytes.
+ */
+static inline int pj_next_field(pj_task *task, pj_bytes *rest, char separator, pj_bytes *ret_field)
+{
+#if defined(__SSE2__)
+	const char *const from = rest->ptr;
+	if (PJ_LIKELY((uintptr_t)from - (uintptr_t)task->readable < task->readable_len)) {
+		const __m128i wanted = _mm_set1_epi8(separator);
+		const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)from);
+		const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
+		const unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(low, wanted)) |
+				      (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(high, wanted)) << 16;
+		const size_t len = hits ? (size_t)__builtin_ctz(hits) : 32;
+		if (PJ_LIKELY(hits && len < rest->len)) {
+			*ret_field = (pj_bytes){from, len};
+			*rest = (pj_bytes){from + len + 1, rest->len - len - 1};
+			return 1;
+		}
+		if (PJ_LIKELY(rest->len <= 32)) {
+			*ret_field = *rest;
+			*rest = (pj_bytes){NULL, 0};
+			return 1;
+		}
+	}
+#else
+	(void)task;
+#endif
+	return pj_next_field_plain(rest, separator, ret_field);
+}
+
+/* ------------------------------------------------------------------------------------------------- key transforms */
+
+/* 1 if `byte` is one of the 26 letters of that case in ASCII, else 0. */
+static inline int pj_is_upper(unsigned char byte)
+{
+	return (unsigned)(byte - 'A') < 26;
+}
+
+static inline int pj_is_lower(unsigned char byte)
+{
+	return (unsigned)(byte - 'a') < 26;
+}
+
+/* Changes the case of ASCII letters, for pj_lower and pj_upper where they do not do it inline; and as their plain twin. */
+PJ_API pj_bytes pj_change_case(pj_task *task, pj_bytes text, int to_lower);
+
+/* The work of pj_lower and pj_upper: letters from `first` on (26 of them) get bit 5 turned over. */
+static inline pj_bytes pj_turn_case(pj_task *task, pj_bytes text, char first)
+{
+#if defined(__SSE2__)
+	if (PJ_LIKELY(text.len <= 32 && (uintptr_t)text.ptr - (uintptr_t)task->readable < task->readable_len)) {
+		/* A byte minus `first`, shifted so that 0 is the smallest signed number: letters are the 26 smallest. */
+		const __m128i shift = _mm_set1_epi8((char)(-128 - first)), end = _mm_set1_epi8(-128 + 26);
+		const __m128i bit = _mm_set1_epi8(0x20);
+		for (int i = 0; i < 32; i += 16) {
+			const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + i));
+			const __m128i letters = _mm_cmplt_epi8(_mm_add_epi8(bytes, shift), end);
+			_mm_store_si128((__m128i *)(void *)(task->scratch + i),
+					_mm_xor_si128(bytes, _mm_and_si128(letters, bit)));
+		}
+		return (pj_bytes){task->scratch, text.len};
+	}
+#endif
+	return pj_change_case(task, text, first == 'A');
+}
+
+/*
+ * The text with its ASCII capitals made small; every other byte stays as it is, so UTF-8 stays UTF-8.
+ *
+ *     pj_emit_i64(task, pj_lower(task, word), 1);
+ *
+ * The result lives until the next pj_lower or pj_upper of the task, whose own memory it is; `text` itself is left as it
+ * is. Costs little for up to 32 bytes of the task's text. Without memory for a long text the task fails, and the result
+ * is empty.
+ */
+static inline pj_bytes pj_lower(pj_task *task, pj_bytes text)
+{
+	return pj_turn_case(task, text, 'A');
+}
+
+/* The same with small letters made capitals. */
+static inline pj_bytes pj_upper(pj_task *task, pj_bytes text)
+{
+	return pj_turn_case(task, text, 'a');
+}
+
+/* A set of bytes. {0} is empty. */
+typedef struct pj_byte_set {
+	uint64_t bits[4];
+} pj_byte_set;
+
+/* The set of the bytes in `bytes`. */
+static inline pj_byte_set pj_byte_set_of(pj_bytes bytes)
+{
+	pj_byte_set set = {{0, 0, 0, 0}};
+	for (size_t i = 0; i < bytes.len; i++)
+		set.bits[(unsigned char)bytes.ptr[i] / 64] |= (uint64_t)1 << (unsigned char)bytes.ptr[i] % 64;
+	return set;
+}
+
+static inline int pj_byte_set_has(const pj_byte_set *set, unsigned char byte)
+{
+	return (int)(set->bits[byte / 64] >> byte % 64 & 1);
+}
+
+/* The text without the bytes of `set` at its two ends; part of the same memory. */
+static inline pj_bytes pj_strip_set(pj_bytes text, const pj_byte_set *set)
+{
+	while (text.len && pj_byte_set_has(set, (unsigned char)text.ptr[text.len - 1]))
+		text.len--;
+	while (text.len && pj_byte_set_has(set, (unsigned char)*text.ptr)) {
+		text.ptr++;
+		text.len--;
+	}
+	return text;
+}
+
+/* The text without ASCII white space at its two ends; part of the same memory. */
+static inline pj_bytes pj_strip(pj_bytes text)
+{
+	while (text.len && pj_is_space((unsigned char)text.ptr[text.len - 1]))
+		text.len--;
+	while (text.len && pj_is_space((unsigned char)*text.ptr)) {
+		text.ptr++;
+		text.len--;
+	}
+	return text;
+}
+
+/* -------------------------------------------------------------------------------------------------------- numbers */
+
+/*
+ * Reads the whole of `text` as an optional sign and decimal digits. Returns 1 and sets *ret_value; or 0 when it is
+ * anything else, or does not fit. Any thread or process, no locale.
+ */
+PJ_API int pj_parse_i64(pj_bytes text, int64_t *ret_value);
+
+/*
+ * Reads the whole of `text` as a decimal number (an optional sign, digits with at most one point, an exponent) or "nan"
+ * or "inf", and rounds it to the nearest double; what is too large becomes infinite. Returns 1 and sets *ret_value, or 0
+ * when it is anything else. Any thread or process, no locale.
+ */
+PJ_API int pj_parse_f64(pj_bytes text, double *ret_value);
 
 /* ------------------------------------------------------------------------------------------------------------ emit */
 
@@ -218,7 +362,7 @@ static inline void pj_emit_slot(pj_task *task, pj_bytes key, uint64_t value)
 	}
 	pj_slot *const slot = task->next_slot;
 #if defined(__SSE2__)
-	if (PJ_LIKELY((uintptr_t)(key.ptr - task->readable) < task->readable_len)) {
+	if (PJ_LIKELY((uintptr_t)(key.ptr - task->readable) < task->readable_len || key.ptr == task->scratch)) {
 		const char *from = key.ptr;
 		__asm__("" : "+r"(from)); /* or compilers warn of constants, whose ends they see, and which never come here */
 		const unsigned char *const mask = pj_key_mask + 32 - key.len;

@@ -38,6 +38,13 @@ void pj__task_init(pj__task *task, pj_number number)
 	task->file = "";
 }
 
+void pj__task_fini(pj__task *task)
+{
+	free(task->long_scratch);
+	task->long_scratch = NULL;
+	task->long_scratch_bytes = 0;
+}
+
 void pj__task_set_text(pj__task *task, pj_bytes text, const char *file, uint64_t file_offset)
 {
 	pj_task *face = &task->face;
@@ -144,6 +151,46 @@ pj_status pj_task_fail(pj_task *face, pj_status status, const char *at, const ch
 	va_end(args);
 	pj__task_failed(task, status, &error);
 	return status;
+}
+
+/* Room for a transformed key; NULL: none, and the task has failed. */
+static char *scratch_room(pj__task *task, size_t len)
+{
+	if (len <= sizeof task->face.scratch / 2)
+		return task->face.scratch;
+	if (len > task->long_scratch_bytes) {
+		free(task->long_scratch); /* the text does not lie in it: it is too long */
+		task->long_scratch = malloc(len * 2);
+		task->long_scratch_bytes = task->long_scratch ? len * 2 : 0;
+		if (!task->long_scratch) {
+			pj_error error;
+			pj__task_failed(task, pj__no_memory(&error, len * 2), &error);
+		}
+	}
+	return task->long_scratch;
+}
+
+pj_bytes pj_change_case(pj_task *face, pj_bytes text, int to_lower)
+{
+	char *const to = scratch_room((pj__task *)face, text.len);
+	if (!to)
+		return (pj_bytes){NULL, 0};
+	for (size_t i = 0; i < text.len; i++) {
+		const unsigned char byte = (unsigned char)text.ptr[i];
+		const int turn = to_lower ? pj_is_upper(byte) : pj_is_lower(byte);
+		to[i] = (char)(turn ? byte ^ 0x20 : byte);
+	}
+	return (pj_bytes){to, text.len};
+}
+
+int pj_parse_i64(pj_bytes text, int64_t *ret_value)
+{
+	return pj__parse_i64(text, ret_value);
+}
+
+int pj_parse_f64(pj_bytes text, double *ret_value)
+{
+	return pj__parse_f64(text, ret_value);
 }
 
 int pj_next_value(pj_values *values, pj_bytes *ret_value)

@@ -45,6 +45,9 @@ struct pj__task {
 	volatile uint64_t *progress; /* counted up whenever something was done; never NULL */
 	uint64_t no_progress_page;   /* what `progress` points to when nobody watches */
 
+	char *long_scratch; /* a transformed key that is too long for the face */
+	size_t long_scratch_bytes;
+
 	pj_status status; /* the first failure, or PJ_OK */
 	pj_error error;
 };
@@ -54,6 +57,9 @@ void *pj__task_holder(size_t bytes);
 
 /* Makes an empty task whose batch is empty and whose text is none. `number` is what its slots hold. */
 void pj__task_init(pj__task *task, pj_number number);
+
+/* Gives back what the task has got; the task itself is the caller's. */
+void pj__task_fini(pj__task *task);
 
 /* Sets the text that the mapper is about to get: 64 bytes behind it must be readable. */
 void pj__task_set_text(pj__task *task, pj_bytes text, const char *file, uint64_t file_offset);

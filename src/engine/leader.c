@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/grow.h"
 #include "base/io.h"
 #include "base/machine.h"
 
@@ -103,14 +104,10 @@ static pj_status add_published(struct leader *leader, unsigned slot, uint64_t en
 	leader->local.ends[slot] = end;
 	if (!runs)
 		return PJ_OK;
-	if (leader->published_count == leader->published_capacity) {
-		const size_t capacity = leader->published_capacity ? leader->published_capacity * 2 : 64;
-		pj__published *grown = reallocarray(leader->published, capacity, sizeof *grown);
-		if (!grown)
-			return pj__no_memory(error, capacity * sizeof *grown);
-		leader->published = grown;
-		leader->published_capacity = capacity;
-	}
+	const pj_status status = pj__grow(&leader->published, &leader->published_capacity, leader->published_count + 1,
+					  sizeof *leader->published, error);
+	if (status)
+		return status;
 	leader->run_count += runs;
 	leader->published[leader->published_count++] = (pj__published){
 		.order = entry->count ? entry->held[0] : 0, .end = end, .slot = slot, .runs = (uint32_t)runs};

@@ -32,6 +32,7 @@ struct slot {
 /* A part of the output: of a reduce task, or of a map task of a map-only job. */
 struct part {
 	uint64_t bytes;        /* UINT64_MAX: not known yet */
+	uint64_t offset;       /* in a file, when all before it are known */
 	uint32_t slot;         /* that holds it */
 	bool held, told, written;
 	pj__counts counts;     /* of the attempt that made it */
@@ -73,7 +74,6 @@ struct leader {
 	uint64_t part_offset;  /* of part `part_sized` */
 	size_t part_next;      /* the first that is not written */
 	size_t part_waiting;   /* parts that are held and not told to be written */
-	uint64_t *part_offsets;
 	/* watching */
 	uint64_t measured_ns, told_ns;
 };

@@ -65,7 +65,6 @@ void pj__leader_close(struct leader *leader)
 	free(leader->slots);
 	free(leader->published);
 	free(leader->parts);
-	free(leader->part_offsets);
 	free(leader->kept_splitters);
 }
 

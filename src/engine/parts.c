@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "base/io.h"
 #include "engine/leader.h"
 #include "output/part.h"
@@ -27,18 +28,9 @@ static bool in_order(const struct leader *leader)
 
 pj_status pj__parts_grow(struct leader *leader, size_t count, pj_error *error)
 {
-	if (count > leader->part_capacity) {
-		const size_t doubled = leader->part_capacity * 2, capacity = doubled > count ? doubled : count;
-		struct part *parts = reallocarray(leader->parts, capacity, sizeof *parts);
-		if (parts)
-			leader->parts = parts;
-		uint64_t *offsets = reallocarray(leader->part_offsets, capacity, sizeof *offsets);
-		if (offsets)
-			leader->part_offsets = offsets;
-		if (!parts || !offsets)
-			return pj__no_memory(error, capacity * sizeof *parts);
-		leader->part_capacity = capacity;
-	}
+	const pj_status status = pj__grow(&leader->parts, &leader->part_capacity, count, sizeof *leader->parts, error);
+	if (status)
+		return status;
 	for (; leader->part_count < count; leader->part_count++)
 		leader->parts[leader->part_count] = (struct part){.bytes = UINT64_MAX};
 	return PJ_OK;
@@ -64,7 +56,7 @@ pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, cons
 	leader->part_waiting++;
 	leader->slots[slot].held_bytes += bytes;
 	while (leader->part_sized < leader->part_count && leader->parts[leader->part_sized].bytes != UINT64_MAX) {
-		leader->part_offsets[leader->part_sized] = leader->part_offset;
+		leader->parts[leader->part_sized].offset = leader->part_offset;
 		leader->part_offset += leader->parts[leader->part_sized++].bytes;
 	}
 	pj__parts_pump(leader);
@@ -99,7 +91,7 @@ void pj__parts_pump(struct leader *leader)
 		if (!is_ready(leader, i))
 			continue;
 		pj__message message = {.kind = PJ__WRITE, .task = i};
-		message.write.offset = any_time || in_order(leader) ? 0 : leader->part_offsets[i];
+		message.write.offset = any_time || in_order(leader) ? 0 : leader->parts[i].offset;
 		/* A queue that is full is served later; a worker that is gone is heard of. */
 		if (!pj__dispatcher_send(leader->dispatcher, leader->parts[i].slot, &message, pj__message_bytes(&message))) {
 			leader->parts[i].told = true;

@@ -106,6 +106,7 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	pj__mapping_fini(&mapping);
 	*ret_sample = keys;
 	*ret_count = sampler->count;
+	pj__task_fini(&sampler->task);
 	free(sampler);
 	if (status)
 		free(keys);

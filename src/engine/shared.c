@@ -17,6 +17,7 @@
 #include <papjuice/manager.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "run/sort.h"
 
 struct pj__shared_dict {
@@ -183,14 +184,10 @@ static pj_status take_elements(struct ordered *ordered, pj_list list, pj_error *
 	pj_bytes element;
 	ordered->count = ordered->next = 0;
 	while (pj_list_walk(list, &cursor, &element)) {
-		if (ordered->count == ordered->capacity) {
-			const size_t capacity = ordered->capacity ? ordered->capacity * 2 : 64;
-			pj_bytes *grown = reallocarray(ordered->elements, capacity, sizeof *grown);
-			if (!grown)
-				return pj__no_memory(error, capacity * sizeof *grown);
-			ordered->elements = grown;
-			ordered->capacity = capacity;
-		}
+		const pj_status status = pj__grow(&ordered->elements, &ordered->capacity, ordered->count + 1,
+						  sizeof *ordered->elements, error);
+		if (status)
+			return status;
 		ordered->elements[ordered->count++] = element;
 	}
 	qsort(ordered->elements, ordered->count, sizeof *ordered->elements, by_order);
@@ -233,14 +230,10 @@ static pj_status choose(struct worker *worker, uint32_t first, uint32_t count, s
 		const uint32_t bucket = pj__partition_bucket(&worker->partition, item.key);
 		if (bucket - first >= count)
 			continue;
-		if (found == capacity) {
-			capacity = capacity ? capacity * 2 : 256;
-			struct chosen *grown = reallocarray(chosen, capacity, sizeof *grown);
-			if (!grown) {
-				free(chosen);
-				return pj__no_memory(error, capacity * sizeof *grown);
-			}
-			chosen = grown;
+		const pj_status status = pj__grow(&chosen, &capacity, found + 1, sizeof *chosen, error);
+		if (status) {
+			free(chosen);
+			return status;
 		}
 		chosen[found++] = (struct chosen){bucket, item};
 	}

@@ -380,6 +380,7 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	result->peak_bytes = peak_bytes();
 	forget_groups(simple);
 	pj__text_fini(&simple->part.bytes);
+	pj__task_fini(&simple->task);
 	free(simple);
 	return status;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/grow.h"
 #include "base/io.h"
 #include "base/machine.h"
 #include "engine/sample.h"
@@ -31,15 +32,12 @@ static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *cou
 		if (status)
 			return status;
 	}
-	if (worker->held_count == worker->held_capacity) {
-		const size_t capacity = worker->held_capacity ? worker->held_capacity * 2 : 16;
-		struct held_part *grown = reallocarray(worker->held, capacity, sizeof *grown);
-		if (!grown)
-			return pj__no_memory(error, capacity * sizeof *grown);
-		memset(grown + worker->held_capacity, 0, (capacity - worker->held_capacity) * sizeof *grown);
-		worker->held = grown;
-		worker->held_capacity = capacity;
-	}
+	const size_t before = worker->held_capacity;
+	const pj_status grown =
+		pj__grow(&worker->held, &worker->held_capacity, worker->held_count + 1, sizeof *worker->held, error);
+	if (grown)
+		return grown;
+	memset(worker->held + before, 0, (worker->held_capacity - before) * sizeof *worker->held);
 	counts->part_pairs = worker->part.pairs;
 	counts->part_bytes = worker->part.bytes.len;
 	/* The part's memory goes to the list, and that of a part that was written comes back. */
@@ -411,6 +409,7 @@ static void forget_job(struct worker *worker)
 	worker->writer = NULL;
 	if (worker->can_map)
 		pj__mapping_fini(&worker->mapping);
+		pj__task_fini(&worker->task);
 	if (worker->reducing) {
 		pj__combined_fini(&worker->combined);
 		pj__groups_fini(&worker->groups);
@@ -462,13 +461,17 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 	/* Memory that was used stays: touching fresh memory is dearer than anything the allocator could save. */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	(void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	/* What user code prints must not end up among the results. */
+	const pj__local *local = arg;
+	if (local->sink && local->sink->kind == PJ__SINK_STREAM && !local->sink->path)
+		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	struct worker *worker = pj__task_holder(sizeof *worker);
 	pj__message message;
 	pj_status status = PJ_ERR_MEMORY;
 	pj_error error;
 	pj__no_memory(&error, sizeof *worker);
 	if (worker) {
-		*worker = (struct worker){.local = arg, .slot = slot, .channel = channel};
+		*worker = (struct worker){.local = local, .slot = slot, .channel = channel};
 		worker->end = worker->local->ends[slot];
 		status = begin(worker, &worker->local->brief, &error);
 	}

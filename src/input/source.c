@@ -11,19 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/grow.h"
 #include "base/io.h"
 #include "base/text.h"
 
 static pj_status add(pj__sources *sources, pj__source source, const char *name, pj_error *error)
 {
-	if (sources->count == sources->capacity) {
-		const size_t capacity = sources->capacity ? sources->capacity * 2 : 16;
-		pj__source *grown = reallocarray(sources->at, capacity, sizeof *grown);
-		if (!grown)
-			return pj__no_memory(error, capacity * sizeof *grown);
-		sources->at = grown;
-		sources->capacity = capacity;
-	}
+	const pj_status status = pj__grow(&sources->at, &sources->capacity, sources->count + 1, sizeof source, error);
+	if (status)
+		return status;
 	source.name = strdup(name);
 	if (!source.name)
 		return pj__no_memory(error, strlen(name) + 1);
@@ -177,7 +173,7 @@ static pj_status add_list(pj__sources *sources, const char *path, pj_error *erro
 		const char separator = memchr(text.data, 0, text.len) ? 0 : '\n';
 		pj_bytes rest = pj__text_all(&text), name;
 		pj__text_byte(&text, 0); /* in room that there is: the last name is ended, too */
-		while (!status && pj_next_field(&rest, separator, &name)) {
+		while (!status && pj_next_field_plain(&rest, separator, &name)) {
 			text.data[name.ptr - text.data + (ptrdiff_t)name.len] = 0;
 			if (name.len)
 				status = add_path(sources, name.ptr, true, error);

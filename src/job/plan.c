@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "output/order.h"
 
 static const uint64_t kib = 1024, mib = 1024 * 1024;
@@ -17,30 +18,21 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 
 static pj_status add_split(pj__plan *plan, pj__split split, pj_error *error)
 {
-	if (plan->split_count == plan->split_capacity) {
-		const size_t capacity = plan->split_capacity ? plan->split_capacity * 2 : 64;
-		pj__split *grown = reallocarray(plan->splits, capacity, sizeof *grown);
-		if (!grown)
-			return pj__no_memory(error, capacity * sizeof *grown);
-		plan->splits = grown;
-		plan->split_capacity = capacity;
-	}
-	plan->splits[plan->split_count++] = split;
-	return PJ_OK;
+	const pj_status status =
+		pj__grow(&plan->splits, &plan->split_capacity, plan->split_count + 1, sizeof split, error);
+	if (!status)
+		plan->splits[plan->split_count++] = split;
+	return status;
 }
 
 /* Makes a task of the splits added since the last one; none: no task. */
 static pj_status end_task(pj__plan *plan, pj_error *error)
 {
-	if (plan->task_count + 1 >= plan->task_capacity) {
-		const size_t capacity = plan->task_capacity ? plan->task_capacity * 2 : 64;
-		size_t *grown = reallocarray(plan->first, capacity, sizeof *grown);
-		if (!grown)
-			return pj__no_memory(error, capacity * sizeof *grown);
-		plan->first = grown;
-		plan->task_capacity = capacity;
-		plan->first[0] = 0;
-	}
+	const pj_status status =
+		pj__grow(&plan->first, &plan->task_capacity, plan->task_count + 2, sizeof *plan->first, error);
+	if (status)
+		return status;
+	plan->first[0] = 0;
 	if (plan->split_count > plan->first[plan->task_count])
 		plan->first[++plan->task_count] = plan->split_count;
 	return PJ_OK;

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
+
 pj_status pj__schedule_init(pj__schedule *schedule, unsigned slots, size_t tasks, pj_error *error)
 {
 	*schedule = (pj__schedule){.slot_count = slots};
@@ -29,14 +31,10 @@ void pj__schedule_fini(pj__schedule *schedule)
 pj_status pj__schedule_add(pj__schedule *schedule, size_t tasks, pj_error *error)
 {
 	const size_t count = schedule->count + tasks;
-	if (count > schedule->capacity) {
-		const size_t doubled = schedule->capacity * 2, capacity = doubled > count ? doubled : count;
-		pj__task_entry *grown = reallocarray(schedule->tasks, capacity, sizeof *grown);
-		if (!grown)
-			return pj__no_memory(error, capacity * sizeof *grown);
-		schedule->tasks = grown;
-		schedule->capacity = capacity;
-	}
+	const pj_status status =
+		pj__grow(&schedule->tasks, &schedule->capacity, count, sizeof *schedule->tasks, error);
+	if (status)
+		return status;
 	for (size_t i = schedule->count; i < count; i++)
 		schedule->tasks[i] = (pj__task_entry){.state = PJ__TASK_WAITING};
 	schedule->count = count;
@@ -70,14 +68,9 @@ pj_status pj__schedule_hold(pj__schedule *schedule, unsigned slot, pj_error *err
 	pj__slot_entry *entry = &schedule->slots[slot];
 	if (entry->running < 0)
 		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker finished a task that it did not have");
-	if (entry->count == entry->capacity) {
-		const size_t capacity = entry->capacity ? entry->capacity * 2 : 16;
-		uint32_t *grown = reallocarray(entry->held, capacity, sizeof *grown);
-		if (!grown)
-			return pj__no_memory(error, capacity * sizeof *grown);
-		entry->held = grown;
-		entry->capacity = capacity;
-	}
+	const pj_status status = pj__grow(&entry->held, &entry->capacity, entry->count + 1, sizeof *entry->held, error);
+	if (status)
+		return status;
 	entry->held[entry->count++] = (uint32_t)entry->running;
 	schedule->tasks[entry->running].state = PJ__TASK_HELD;
 	entry->running = -1;

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "base/io.h"
 #include "base/number.h"
 
@@ -68,14 +69,10 @@ pj_status pj__part_order(pj__part *part, const pj_output *output, pj_error *erro
 	struct ranked *all = NULL;
 	pj_bytes key, value;
 	while (at < end) {
-		if (count == room) {
-			room = room ? room * 2 : 1024;
-			struct ranked *grown = reallocarray(all, room, sizeof *grown);
-			if (!grown) {
-				free(all);
-				return pj__no_memory(error, room * sizeof *grown);
-			}
-			all = grown;
+		const pj_status status = pj__grow(&all, &room, count + 1, sizeof *all, error);
+		if (status) {
+			free(all);
+			return status;
 		}
 		at = pj__part_take(at, end, &key, &value);
 		all[count++] = rank(key, value, output->order);

@@ -18,7 +18,7 @@
 
 static const char prefix[] = ".papjuice-";
 
-/* Opens and locks a folder. -1: it is gone or owned by somebody. */
+/* Opens and locks a folder. -1 and errno; ENOENT: it is gone or owned by somebody. */
 static int own(int parent_fd, const char *name)
 {
 	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -44,15 +44,21 @@ pj_status pj__private_create(const char *parent, int *ret_fd, char **ret_path, p
 		if (asprintf(&path, "%s/%s%016llx", parent, prefix, (unsigned long long)number) < 0)
 			return pj__no_memory(error, strlen(parent) + 32);
 		const int made = mkdir(path, 0700) == 0, failed = errno;
-		const int fd = made ? own(AT_FDCWD, path) : -1;
+		const int fd = made ? own(AT_FDCWD, path) : -1, lost = errno;
 		if (fd >= 0) {
 			*ret_fd = fd;
 			*ret_path = path;
 			return PJ_OK;
 		}
+		if (made && lost != ENOENT) /* not swept, but not to be opened either: for lack of descriptors, say */
+			(void)rmdir(path);
 		free(path);
+		if (made && lost != ENOENT)
+			return pj__fail(error, pj__status_of_errno(lost, PJ_ERR_OUTPUT), lost, parent,
+					"cannot open a folder in");
 		if (!made && failed != EEXIST)
-			return pj__fail(error, PJ_ERR_OUTPUT, failed, parent, "cannot make a folder in");
+			return pj__fail(error, pj__status_of_errno(failed, PJ_ERR_OUTPUT), failed, parent,
+					"cannot make a folder in");
 	}
 	return pj__fail(error, PJ_ERR_OUTPUT, EEXIST, parent, "cannot make a folder in");
 }

@@ -281,7 +281,10 @@ void pj__sink_close(pj__sink *sink)
 {
 	pj__close(&sink->fd);
 	if (sink->private_fd >= 0) {
-		(void)pj__remove_tree(AT_FDCWD, sink->private_path); /* the next run tries again */
+		/* After a failed open it is empty, and there may be no descriptor left to look into it. */
+		(void)unlinkat(sink->private_fd, inner_name, AT_REMOVEDIR);
+		if (rmdir(sink->private_path) < 0)
+			(void)pj__remove_tree(AT_FDCWD, sink->private_path); /* the next run tries again */
 		pj__close(&sink->private_fd);
 	}
 	free(sink->private_path);

@@ -7,6 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/grow.h"
 #include "base/io.h"
 
 enum { BUFFER_LEAST = 4096, BUFFER_MOST = 1 << 20 };
@@ -44,14 +45,10 @@ pj_status pj__merge_add(pj__merge *merge, const pj__run *run, const pj__segment 
 {
 	if (!segment->bytes)
 		return PJ_OK;
-	if (merge->count == merge->capacity) {
-		const size_t capacity = merge->capacity ? merge->capacity * 2 : 16;
-		pj__cursor *grown = reallocarray(merge->cursors, capacity, sizeof *grown);
-		if (!grown)
-			return pj__no_memory(error, capacity * sizeof *grown);
-		merge->cursors = grown;
-		merge->capacity = capacity;
-	}
+	const pj_status status =
+		pj__grow(&merge->cursors, &merge->capacity, merge->count + 1, sizeof *merge->cursors, error);
+	if (status)
+		return status;
 	merge->cursors[merge->count++] = (pj__cursor){.run = *run, .segment = *segment};
 	return PJ_OK;
 }

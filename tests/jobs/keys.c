@@ -26,7 +26,7 @@ static pj_status emit(pj_task *task, pj_bytes line, void *arg)
 	pj_bytes key;
 	if (!line.len)
 		return PJ_OK;
-	pj_next_field(&line, '\t', &key);
+	pj_next_field(task, &line, '\t', &key);
 	char *const bytes = malloc(key.len / 2 + line.len / 2 + 1);
 	if (!bytes)
 		return PJ_ERR_MEMORY;

@@ -16,7 +16,7 @@ static pj_status split(pj_task *task, pj_bytes line, void *arg)
 	const char *emit = arg;
 	char number[400];
 	pj_bytes key;
-	if (!pj_next_field(&line, '\t', &key) || !line.ptr)
+	if (!pj_next_field(task, &line, '\t', &key) || !line.ptr)
 		return pj_task_fail(task, PJ_ERR_RECORD, key.ptr, "there is no tab");
 	const size_t len = line.len < sizeof number ? line.len : sizeof number - 1;
 	memcpy(number, line.ptr, len);

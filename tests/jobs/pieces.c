@@ -19,7 +19,7 @@ static void fields(pj_task *task, pj_bytes text)
 {
 	pj_bytes line, field;
 	while (pj_next_line(task, &text, &line)) {
-		while (pj_next_field(&line, '|', &field)) {
+		while (pj_next_field(task, &line, '|', &field)) {
 			pj_emit(task, pj_bytes_of("["), pj_bytes_of(""));
 			emit_words(task, field, "field");
 		}
