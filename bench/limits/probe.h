@@ -100,7 +100,7 @@ static inline uint64_t split_u64(uint64_t *items, uint64_t count, uint64_t pivot
 	return below;
 }
 
-/* Sorts numbers that differ; `spare` has room for count + 16, and 8 may be written behind the items. */
+/* Sorts numbers that differ; `spare` has room for count + 16. */
 static inline void sort_u64(uint64_t *items, uint64_t count, int depth, uint64_t *spare)
 {
 	while (count > 48) {

@@ -344,7 +344,8 @@ ALWAYS int64_t put_places(uint32_t *to, uint64_t bits, uint32_t base, __m512i co
 	const int64_t count = __builtin_popcountll(bits);
 	_mm512_storeu_si512(to, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(places))));
 	if (RARELY(count > 16)) {
-		const __m128i second = _mm512_extracti32x4_epi32(places, 1), third = _mm512_extracti32x4_epi32(places, 2);
+		const __m128i second = _mm512_extracti32x4_epi32(places, 1),
+			      third = _mm512_extracti32x4_epi32(places, 2);
 		_mm512_storeu_si512(to + 16, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(second)));
 		_mm512_storeu_si512(to + 32, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(third)));
 	}
@@ -363,7 +364,8 @@ static inline void scan(struct mapping *mapping, uint64_t limit, uint64_t before
 		for (uint64_t at = segment; at < stop; at += 64) {
 			const uint64_t spaces = spaces_of(mapping->text + at), shifted = spaces << 1 | before;
 			before = spaces >> 63;
-			starts += put_places(mapping->starts + starts, ~spaces & shifted, (uint32_t)at, mapping->counting);
+			starts += put_places(mapping->starts + starts, ~spaces & shifted, (uint32_t)at,
+					     mapping->counting);
 			ends += put_places(mapping->ends + ends, spaces & ~shifted, (uint32_t)at, mapping->counting);
 		}
 		if (ends > 0)
@@ -468,7 +470,7 @@ struct reducing {
 	struct waiting ring[RING];
 	uint32_t head, tail; /* of the ring */
 	uint32_t ranges_known;
-	uint64_t offset;     /* of range `ranges_known` */
+	uint64_t offset; /* of range `ranges_known` */
 	int fd;
 };
 
@@ -566,7 +568,7 @@ static uint32_t list_entries(struct reducing *reducing)
 		free(reducing->packed);
 		free(reducing->spare);
 		reducing->order = malloc(reducing->order_capacity * sizeof *reducing->order);
-		reducing->packed = malloc((reducing->order_capacity + 8) * sizeof *reducing->packed);
+		reducing->packed = malloc(reducing->order_capacity * sizeof *reducing->packed);
 		reducing->spare = malloc((reducing->order_capacity + 16) * sizeof *reducing->spare);
 	}
 	uint32_t found = 0;
@@ -657,11 +659,7 @@ static void sort_order(const struct reducing *reducing, uint32_t *order, uint32_
 	memcpy(before, order, count * sizeof *before);
 	for (uint32_t i = 0; i < count; i++)
 		packed[i] = (((packed[i] - least) << shift) & ~index) | i;
-	/* what is written behind these is other entries' space, which is not in use */
-	uint64_t kept[8];
-	memcpy(kept, packed + count, sizeof kept);
 	sort_u64(packed, count, 60, reducing->spare);
-	memcpy(packed + count, kept, sizeof kept);
 	for (uint32_t i = 0; i < count; i++)
 		order[i] = before[packed[i] & index];
 	uint32_t equal = 0; /* pairs of borders, over `before` */
@@ -788,7 +786,8 @@ static int by_prefix(const void *a, const void *b)
 }
 
 /* The words of a piece that were not seen before. */
-static uint64_t sample_piece(const char *piece, int64_t size, uint8_t *seen, prefix *keys, uint64_t count, uint64_t most)
+static uint64_t sample_piece(const char *piece, int64_t size, uint8_t *seen, prefix *keys, uint64_t count,
+			     uint64_t most)
 {
 	int64_t at = 0;
 	while (at < size && !is_space((unsigned char)piece[at]))
@@ -802,8 +801,8 @@ static uint64_t sample_piece(const char *piece, int64_t size, uint8_t *seen, pre
 		const uint64_t len = (uint64_t)(at - start);
 		if (!len || at == size)
 			continue;
-		const uint64_t hash = len > KEY ? hash_long(piece + start, len)
-						: hash_key(load_key(piece + start, (uint32_t)len));
+		const uint64_t hash =
+			len > KEY ? hash_long(piece + start, len) : hash_key(load_key(piece + start, (uint32_t)len));
 		if (seen[hash & 0xfffff] || count == most)
 			continue;
 		char first[16] = {0};

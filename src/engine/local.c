@@ -31,11 +31,22 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 	return status;
 }
 
+/*
+ * The largest combining table of a worker: 128 MiB, beyond which fewer flushes gain nothing (docs/performance.md), but no
+ * more than an eighth of what memory there is for all of them.
+ */
+static size_t choose_table_bytes(unsigned workers)
+{
+	const uint64_t share = pj__memory_available() / 8 / workers, most = 128 << 20, least = 1 << 20;
+	return (size_t)(share > most ? most : share < least ? least : share);
+}
+
 pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans, unsigned workers,
 			  pj_error *error)
 {
 	pj__local *local = &leader->local;
 	*leader = (struct leader){.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1}};
+	local->table_bytes = choose_table_bytes(workers);
 	local->files = calloc(workers, sizeof *local->files);
 	local->ends = calloc(workers, sizeof *local->ends);
 	leader->slots = calloc(workers, sizeof *leader->slots);

@@ -141,6 +141,7 @@ typedef struct pj__local {
 	int board;
 	char *pages;           /* PJ__PAGE_BYTES for each slot */
 	uint64_t seed;         /* of hash tables */
+	size_t table_bytes;    /* the largest combining table of a worker */
 	struct pj__shared_dict *shared; /* sorter shared: the dict at hand; else NULL */
 } pj__local;
 

@@ -19,7 +19,7 @@
 #include "mp/dispatcher.h"
 #include "output/order.h"
 
-enum { TABLE_BYTES = 64 << 20, HOLD_BYTES = 64 << 20, MMAP_THRESHOLD = 1 << 30 };
+enum { HOLD_BYTES = 64 << 20, MMAP_THRESHOLD = 1 << 30 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
 /* ------------------------------------------------------------------------------------------------- parts held */
@@ -116,8 +116,8 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 	if (job->map_only)
 		pj__emit_to_part(&worker->task, &worker->part);
 	else if (pj__setup_combines(&worker->setup))
-		status = pj__combiner_create(&worker->task, job->reducer.aggregate, job->reducer.arg, file, TABLE_BYTES,
-					     worker->local->seed, &worker->writer, error);
+		status = pj__combiner_create(&worker->task, job->reducer.aggregate, job->reducer.arg, file,
+					     worker->local->table_bytes, worker->local->seed, &worker->writer, error);
 	else
 		status = pj__gatherer_create(&worker->task, job->reducer.aggregate, file, HOLD_BYTES, &worker->writer,
 					     error);
@@ -407,9 +407,10 @@ static void forget_job(struct worker *worker)
 	if (worker->writer)
 		worker->writer->destroy(worker->writer);
 	worker->writer = NULL;
-	if (worker->can_map)
+	if (worker->can_map) {
 		pj__mapping_fini(&worker->mapping);
 		pj__task_fini(&worker->task);
+	}
 	if (worker->reducing) {
 		pj__combined_fini(&worker->combined);
 		pj__groups_fini(&worker->groups);

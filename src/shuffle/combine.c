@@ -404,9 +404,12 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 				       .kernel = kernel()};
 	combiner->writer = (pj__writer){.task = task, .fd = fd, .flush = flush, .reset = reset, .destroy = destroy};
 	const size_t state = combiner->narrow ? sizeof(int64_t) : aggregate->state_bytes;
-	const size_t most = table_bytes / (PJ__KEY_BYTES + state) + 1;
+	/* the largest power of two of entries that fits */
+	size_t most = 1024;
+	while (most * 2 <= table_bytes / (PJ__KEY_BYTES + state))
+		most *= 2;
 	const pj_status status =
-		pj__table_init(&combiner->table, state, 4096, most < 1024 ? 1024 : most, seed, error);
+		pj__table_init(&combiner->table, state, most < 4096 ? most : 4096, most, seed, error);
 	if (status) {
 		free(combiner);
 		return status;
@@ -524,11 +527,15 @@ static pj_status add_segment(pj__combined *combined, const pj__run *run, const p
 	const size_t stored_most = partial_sums ? 8 : combined->aggregate->state_bytes;
 	pj__task *task = combined->task;
 	pj_bytes key, stored;
+	uint64_t records = 0;
 	pj__task_set_text(task, (pj_bytes){at, segment->bytes}, "", 0);
 	while (at < end) {
 		const char *next = pj__get_record(at, end, &key, &stored, NULL);
 		if (!next)
 			return pj__run_corrupt(run, segment->offset, "a record is cut off", error);
+		/* The table has room for as many as were told. */
+		if (++records > segment->pairs)
+			return pj__run_corrupt(run, segment->offset, "there are more pairs than said", error);
 		if (stored.len != stored_most && (!partial_sums || stored.len > stored_most))
 			return pj__run_corrupt(run, segment->offset, "a stored state has the wrong size", error);
 		pj_emit_slot(&task->face, key,

@@ -1,0 +1,321 @@
+"""Workers that die, hang or stop, at random moments and at chosen ones: the same bytes, or an error that tells which task,
+where in the input, and why. The job is tests/jobs/faulty.c, a word count that goes wrong at the word "!".
+
+Random moments come from a seed that a failure prints; $PAPJUICE_SEED repeats it.
+"""
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import LIMIT, children_of, counts, good, limit_of, message, parts_of, run, send, start, state_of, survived, until
+
+pytestmark = pytest.mark.usefixtures("trace")
+
+SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))
+TEXT = b"".join(b"some words of line %d of the text\n" % i for i in range(4000)) + b"a ! here\n" + b"the end\n" * 1000
+ALL = ["-w", "3", "--split-size", "10K"]
+
+
+@pytest.fixture
+def text(tmp_path):
+    (tmp_path / "in").write_bytes(TEXT)
+    return counts(TEXT)
+
+
+@pytest.fixture(scope="module")
+def long_text(words, tmp_path_factory):
+    """Enough for a run to be caught in its middle."""
+    path = tmp_path_factory.mktemp("long") / "long.txt"
+    path.write_bytes((words + b"\n") * 8)
+    return path
+
+
+# ------------------------------------------------------------------------------------------------------ random moments
+
+
+class Way:
+    """A kind of run: its arguments, and how its output is read."""
+
+    def __init__(self, name, plug_in, args, output="out", pipe=False):
+        self.name, self.plug_in, self.args, self.output, self.pipe = name, plug_in, args, output, pipe
+
+    def __repr__(self):
+        return self.name
+
+    def command(self, job, source):
+        what = ["run", job(self.plug_in)] if self.plug_in else ["wordcount"]
+        return [*what, *self.args, "-" if self.pipe else source, "-o", self.output, "--overwrite", "-q"]
+
+    def start(self, job, source):
+        if not self.pipe:
+            return start(*self.command(job, source))
+        with subprocess.Popen(["cat", source], stdout=subprocess.PIPE) as cat:
+            return start(*self.command(job, source), stdin=cat.stdout)
+
+    def result(self):
+        if self.output.endswith("/"):
+            return parts_of(self.output)
+        with open(self.output, "rb") as file:
+            return file.read()
+
+
+MORE = ["--attempts", "50", "-w", "3", "--split-size", "400K"]
+WAYS = [
+    Way("combined", None, [*MORE, "-p", "20"]),
+    Way("shared", None, [*MORE, "--sorter", "shared"]),
+    Way("general", "places", [*MORE, "--by", "join"]),
+    Way("no reducer to a folder", "places", [*MORE, "--by", "none", "-p", "5"], output="out/"),
+    Way("map only", "places", [*MORE, "--by", "map"]),
+    Way("map only to a folder", "places", [*MORE, "--by", "map"], output="out/"),
+    Way("shared general", "places", [*MORE, "--sorter", "shared", "--by", "none"]),
+    Way("stream", None, MORE, pipe=True),
+]
+
+
+def measured(way, job, source):
+    """The right result, from a run that nobody disturbs, and how long it takes."""
+    begin = time.monotonic()
+    with way.start(job, source) as program:
+        errors = program.communicate(timeout=limit_of(LIMIT))[1]
+    assert (program.returncode, errors) == (0, b"")
+    return way.result(), time.monotonic() - begin
+
+
+def disturb(program, dice, seconds, signals):
+    """Sends signals to random workers at random moments. Returns how many were sent."""
+    sent, moments = 0, sorted(dice.uniform(0, seconds) for _ in range(dice.randint(1, 4)))
+    begin = time.monotonic()
+    for moment in moments:
+        time.sleep(max(0, begin + moment - time.monotonic()))
+        if workers := children_of(program.pid):
+            sent += send(dice.choice(workers), dice.choice(signals))
+    return sent
+
+
+def disturbed_runs(way, job, source, trials, signals=(signal.SIGKILL,)):
+    expected, seconds = measured(way, job, source)
+    sent = 0
+    for trial in range(trials):
+        dice = random.Random(f"{SEED} {way} {trial}")
+        print(f"PAPJUICE_SEED={SEED}: {way}, trial {trial}")
+        with way.start(job, source) as program:
+            sent += disturb(program, dice, seconds * 1.1, signals)
+            try:
+                errors = program.communicate(timeout=limit_of(LIMIT))[1]
+            except subprocess.TimeoutExpired:
+                program.kill()
+                raise
+        assert program.returncode == 0, errors
+        assert way.result() == expected
+        os.system("rm -rf out")
+    assert sent > trials // 4, "hardly any worker was caught"
+
+
+@pytest.mark.parametrize("way", WAYS, ids=repr)
+def test_killed_workers(way, job, long_text):
+    disturbed_runs(way, job, long_text, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS, ids=repr)
+def test_killed_workers_again_and_again(way, job, long_text):
+    disturbed_runs(way, job, long_text, 200)
+
+
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[3], WAYS[4]], ids=repr)
+def test_stopped_workers(way, job, long_text):
+    """A worker that is stopped makes no progress, whatever it was about: it is given up."""
+    way = Way(way.name, way.plug_in, [*way.args, "--task-timeout", "0.3"], way.output)
+    disturbed_runs(way, job, long_text, 3, (signal.SIGSTOP, signal.SIGKILL))
+
+
+def test_all_workers_killed_at_once(job, long_text):
+    way = WAYS[0]
+    expected, seconds = measured(way, job, long_text)
+    for share in (0.2, 0.5, 0.8):
+        with way.start(job, long_text) as program:
+            time.sleep(seconds * share)
+            for worker in children_of(program.pid):
+                send(worker, signal.SIGKILL)
+            errors = program.communicate(timeout=limit_of(LIMIT))[1]
+        assert program.returncode == 0, errors
+        assert way.result() == expected
+
+
+def test_what_dead_workers_did_is_not_counted(job, long_text, tmp_path):
+    """The statistics of a disturbed run are those of an undisturbed one, but for attempts and failures."""
+    def counters():
+        found = json.loads((tmp_path / "stats").read_text())["counters"]
+        return {name: found[name] for name in ("records", "input_bytes", "map_pairs", "distinct_keys", "output_pairs",
+                                               "output_bytes")}
+
+    way = Way("counted", None, [*MORE, "--stats", "stats"])
+    _, seconds = measured(way, job, long_text)
+    expected, dice = counters(), random.Random(SEED)
+    print(f"PAPJUICE_SEED={SEED}")
+    for _ in range(4):
+        with way.start(job, long_text) as program:
+            disturb(program, dice, seconds, (signal.SIGKILL,))
+            program.communicate(timeout=limit_of(LIMIT))
+        assert program.returncode == 0 and counters() == expected
+
+
+# ------------------------------------------------------------------------------------------- chosen moments, once only
+
+
+def kinds(at):
+    return {"map": ("sum", "general", "map"), "begin": ("sum", "map"), "end": ("general", "map"), "reduce": ("general",)}[at]
+
+
+@pytest.mark.parametrize("sorter", ["plex", "shared"])
+@pytest.mark.parametrize("at", ["map", "begin", "end", "reduce"])
+@pytest.mark.parametrize("how", ["crash", "abort", "kill", "exit=0", "exit=1", "exit=77", "hang", "stop"])
+def test_the_first_attempt_fails(how, at, sorter, job, text):
+    """Whatever it was, the second attempt gives the same bytes, and a note says what happened."""
+    for kind in kinds(at):
+        args = ["run", job("faulty"), "in", "--how", how, "--at", at, "--kind", kind, "--sorter", sorter, *ALL]
+        if how in ("hang", "stop"):
+            args += ["--task-timeout", "0.2"]
+        output = survived(*args, "--once", f"once-{kind}")
+        if kind == "map":
+            assert output == b"".join(word + b"\t1\n" for word in TEXT.split())
+        else:
+            assert output == text
+
+
+def test_the_note_and_the_statistics_of_a_failed_attempt(job, text, tmp_path):
+    done = run("run", job("faulty"), "in", "--how", "crash", "--once", "once", "--stats", "stats", *ALL)
+    assert done.returncode == 0 and done.stdout == text
+    note = done.stderr.decode()
+    # task 0 is that of a sample: whoever meets the word first makes the file
+    assert re.fullmatch(r"papjuice: note: 1 attempt failed and was done again; the first: map task -?\d+: .*SIGSEGV.*\n", note)
+    stats = json.loads((tmp_path / "stats").read_text())
+    assert stats["counters"]["failures"] == 1 and len(stats["failures"]) == 1
+    assert "SIGSEGV" in stats["failures"][0]["reason"] and stats["failures"][0]["phase"] == "map"
+
+
+# ------------------------------------------------------------------------------------------------ chosen moments, always
+
+
+ENDS = {"crash": "signal 11 (SIGSEGV)", "abort": "signal 6 (SIGABRT)", "kill": "signal 9 (SIGKILL)", "exit=0": "exit code 0",
+        "exit=1": "exit code 1", "hang": "no progress for 0.2 s", "stop": "no progress for 0.2 s"}
+
+
+@pytest.mark.parametrize("sorter", ["plex", "shared"])
+@pytest.mark.parametrize("how", sorted(ENDS))
+def test_it_always_fails(how, sorter, job, text, tmp_path):
+    """The error names the task, the place in the input, the attempt and the signal; the old output stays."""
+    (tmp_path / "out").write_bytes(b"old")
+    task, place = TEXT.index(b"!") // 10240, TEXT.index(b"!")
+    for attempts in ("1", "3"):
+        done = run("run", job("faulty"), "in", "--how", how, *ALL, "--sorter", sorter, "--attempts", attempts, "-o", "out",
+                   "--overwrite", "--task-timeout", "0.2")
+        line = message(done, 5)
+        assert ENDS[how] in line
+        assert f"(map task {task}, attempt {attempts})" in line
+        offset = int(re.search(r": in:(\d+): ", line).group(1))
+        assert offset <= place < offset + 256 * 1024, "the piece that was mapped begins before the word"
+        assert (tmp_path / "out").read_bytes() == b"old"
+
+
+def test_four_attempts_are_made(job, text, tmp_path):
+    run("run", job("faulty"), "in", "--how", "crash", *ALL, "-p", "1", "--stats", "stats")
+    stats = json.loads((tmp_path / "stats").read_text())
+    assert stats["exit_code"] == 5 and stats["counters"]["failures"] == 4
+    assert [failure["attempt"] for failure in stats["failures"]] == [1, 2, 3, 4]
+    assert len({failure["task"] for failure in stats["failures"]}) == 1
+
+
+@pytest.mark.parametrize("sorter", ["plex", "shared"])
+@pytest.mark.parametrize("how", ["crash", "exit=0", "hang"])
+def test_the_reducer_always_fails(how, sorter, job, text, tmp_path):
+    for output in ("out", "folder/"):
+        done = run("run", job("faulty"), "in", "--how", how, "--at", "reduce", "--kind", "general", *ALL, "--sorter", sorter,
+                   "--attempts", "2", "-o", output, "--task-timeout", "0.2")
+        line = message(done, 5)
+        assert ENDS[how] in line and re.search(r"\(reduce task \d+, attempt 2\)", line)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "folder").exists()
+
+
+@pytest.mark.parametrize("how", ["crash", "exit=0", "exit=3", "hang"])
+def test_code_that_fails_before_its_first_task(how, job, text):
+    """A `begin` that fails each time is charged to the task at hand, never tried without end."""
+    done = run("run", job("faulty"), "in", "--how", how, "--at", "begin", *ALL, "--task-timeout", "0.2", "--attempts", "2",
+               limit=30)
+    assert re.search(r"\(map task \d+, attempt 2\)", message(done, 5))
+
+
+def test_a_timeout_of_zero_is_never(job, text):
+    assert good("run", job("faulty"), "in", "--how", "sleep=700", "--task-timeout", "0", *ALL) == text
+    done = run("run", job("faulty"), "in", "--how", "sleep=700", "--task-timeout", "0.1", "--attempts", "1", *ALL)
+    assert "no progress" in message(done, 5)
+
+
+# ------------------------------------------------------------------------------------------------------ parts that wait
+
+
+def test_a_worker_that_stops_while_it_holds_parts(job, tmp_path):
+    """It has no task, only parts that it is told to write: it is given up like one that has a task."""
+    text = b"! first\n" + b"word\n" * 60
+    (tmp_path / "in").write_bytes(text)
+    with start("run", job("faulty"), "in", "--kind", "map", "--how", "sleep=400", "--once", "once", "-w", "2", "--split-size", "8",
+               "--task-timeout", "0.8", "-o", "out") as program:
+        until(lambda: (tmp_path / "once").exists())
+        time.sleep(0.2)  # by now the other one has mapped the rest, and waits
+        workers = children_of(program.pid)
+        assert len(workers) == 2
+        for worker in workers:
+            send(worker, signal.SIGSTOP)
+        until(lambda: all(state_of(worker) == "T" for worker in workers))
+        try:
+            errors = program.communicate(timeout=limit_of(15))[1]
+        except subprocess.TimeoutExpired:
+            program.kill()
+            raise
+    assert program.returncode == 0, errors
+    assert (tmp_path / "out").read_bytes() == b"".join(word + b"\t1\n" for word in text.split())
+
+
+@pytest.mark.parametrize("output", ["out", "-"])
+def test_thousands_of_parts_wait_for_the_first(output, job, tmp_path):
+    """All of them can be written at once then; the workers' queues are not that long."""
+    text = b"! first\n" + b"word\n" * 6000
+    (tmp_path / "in").write_bytes(text)
+    done = run("run", job("faulty"), "in", "--kind", "map", "--how", "sleep=1500", "--once", "once", "-w", "2", "--split-size", "5",
+               "-o", output)
+    assert (done.returncode, done.stderr) == (0, b"")
+    result = done.stdout if output == "-" else (tmp_path / "out").read_bytes()
+    assert result == b"".join(word + b"\t1\n" for word in text.split())
+
+
+def test_a_worker_dies_while_parts_are_taken(job, tmp_path):
+    """The reader of standard output is slow, so parts lie parked, and their workers are killed."""
+    text = b"".join(b"line %d\n" % i for i in range(60_000))
+    (tmp_path / "in").write_bytes(text)
+    expected = good("run", job("places"), "in", "--by", "map", "--sorter", "simple")
+    with start("run", job("places"), "in", "--by", "map", "-w", "3", "--split-size", "20K", "-q", "--attempts", "99") as program:
+        got = []
+        reader = threading.Thread(target=lambda: got.extend(iter(lambda: slow_read(program.stdout), b"")), daemon=True)
+        reader.start()
+        for _ in range(8):
+            time.sleep(0.03)
+            for worker in children_of(program.pid):
+                send(worker, signal.SIGKILL)
+        reader.join(limit_of(LIMIT))
+        assert not reader.is_alive()
+        errors = program.stderr.read()
+        program.wait(limit_of(5))
+    assert (program.returncode, errors) == (0, b"")
+    assert b"".join(got) == expected
+
+
+def slow_read(stream):
+    time.sleep(0.01)
+    return stream.read1(30_000)
