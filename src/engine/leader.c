@@ -443,24 +443,30 @@ static pj_status bury(struct leader *leader, const pj__event *event, pj_error *e
 	return why.status;
 }
 
-/* Kills workers that have made no progress for too long. */
+static void give_up(const struct leader *leader, struct slot *slot)
+{
+	const unsigned limit_ms = leader->run->setup->options.timeout_ms;
+	slot->failed = true;
+	pj__fail(&slot->why, PJ_ERR_TIMEOUT, 0, NULL, "a worker made no progress for %u.%u s", limit_ms / 1000,
+		 limit_ms % 1000 / 100);
+	pj__error_hint(&slot->why, "--task-timeout sets how long it may take");
+}
+
+/* Kills workers that have made no progress for too long, be it with a task or with the writing of parts. */
 static void watch(struct leader *leader, uint64_t now)
 {
 	const uint64_t limit_ns = (uint64_t)leader->run->setup->options.timeout_ms * 1000000;
 	for (unsigned i = 0; i < leader->local.workers && limit_ns; i++) {
 		struct slot *slot = &leader->slots[i];
 		const uint64_t progress = pj__page_of(&leader->local, i)->here.progress;
-		if (!slot->busy || slot->failed)
+		if (!slot->busy && !slot->writing)
 			continue;
 		if (progress != slot->progress) {
 			slot->progress = progress;
 			slot->progress_ns = now;
 		} else if (now - slot->progress_ns > limit_ns) {
-			slot->failed = true;
-			pj__fail(&slot->why, PJ_ERR_TIMEOUT, 0, NULL, "a worker made no progress for %u.%u s",
-				 leader->run->setup->options.timeout_ms / 1000,
-				 leader->run->setup->options.timeout_ms % 1000 / 100);
-			pj__error_hint(&slot->why, "--task-timeout sets how long it may take");
+			if (!slot->failed) /* else it has told why it ends, and does not */
+				give_up(leader, slot);
 			pj__dispatcher_kill(leader->dispatcher, i);
 		}
 	}
@@ -482,7 +488,9 @@ static pj_status add_task(void *arg, pj__split split, pj_error *error)
 /* May more of the streams be read now? */
 static bool may_spool(const struct leader *leader)
 {
-	return leader->phase == PJ__PHASE_MAP && !leader->spool_ended && !spool_is_full(leader);
+	/* With nothing left to do, what is spooled is one line that has not ended: only more of it can help. */
+	return leader->phase == PJ__PHASE_MAP && !leader->spool_ended &&
+	       (!spool_is_full(leader) || pj__schedule_finished(&leader->schedule));
 }
 
 static pj_status spool_some(struct leader *leader, pj_error *error)

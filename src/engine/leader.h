@@ -23,6 +23,8 @@ struct slot {
 	bool useful;           /* a task of it was published */
 	pj__counts pending;    /* of what it has not published */
 	uint64_t held_bytes;   /* of parts that are not written */
+	unsigned waiting;      /* parts that it holds and was not told to write */
+	unsigned writing;      /* parts that it was told to write */
 	uint64_t progress;     /* when the leader last looked ... */
 	uint64_t progress_ns;  /* ... it had moved at this time */
 	bool failed;           /* it told why it ends: */
@@ -73,7 +75,6 @@ struct leader {
 	size_t part_sized;     /* parts before this have an offset */
 	uint64_t part_offset;  /* of part `part_sized` */
 	size_t part_next;      /* the first that is not written */
-	size_t part_waiting;   /* parts that are held and not told to be written */
 	/* watching */
 	uint64_t measured_ns, told_ns;
 };

@@ -90,7 +90,7 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	leader->makes_parts = run->setup->job.map_only;
 	leader->merge_broken = false;
 	leader->idle_deaths = 0;
-	leader->released = leader->part_count = leader->part_sized = leader->part_next = leader->part_waiting = 0;
+	leader->released = leader->part_count = leader->part_sized = leader->part_next = 0;
 	leader->part_offset = leader->board_end = leader->released_bytes = leader->run_count = 0;
 	leader->published_count = 0;
 	leader->splitters = (pj__on_board){0, 0};

@@ -14,9 +14,11 @@
 
 #include "base/grow.h"
 #include "base/io.h"
+#include "base/machine.h"
 #include "engine/leader.h"
 #include "output/part.h"
 
+enum { WRITES_MOST = 16 }; /* that a worker is told of at a time */
 static const uint64_t hold_most = 256 << 20, stream_bytes = 1 << 20;
 
 static bool in_order(const struct leader *leader)
@@ -53,7 +55,7 @@ pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, cons
 	part->counts = *counts;
 	part->held = true;
 	part->told = false;
-	leader->part_waiting++;
+	leader->slots[slot].waiting++;
 	leader->slots[slot].held_bytes += bytes;
 	while (leader->part_sized < leader->part_count && leader->parts[leader->part_sized].bytes != UINT64_MAX) {
 		leader->parts[leader->part_sized].offset = leader->part_offset;
@@ -72,11 +74,40 @@ static bool at_any_time(const struct leader *leader)
 static bool is_ready(const struct leader *leader, size_t index)
 {
 	const struct part *part = &leader->parts[index];
-	if (!part->held || part->told || part->written)
+	if (!part->held || part->told || part->written || leader->slots[part->slot].writing >= WRITES_MOST)
 		return false;
 	if (in_order(leader))
 		return index == leader->part_next;
 	return at_any_time(leader) || index < leader->part_sized;
+}
+
+/* How many parts could be told to be written now, were they ready: queues are short, and a task must fit, too. */
+static size_t room_for_writes(const struct leader *leader)
+{
+	size_t room = 0;
+	for (unsigned i = 0; i < leader->local.workers; i++) {
+		const struct slot *slot = &leader->slots[i];
+		const unsigned more = slot->writing < WRITES_MOST ? WRITES_MOST - slot->writing : 0;
+		room += slot->waiting < more ? slot->waiting : more;
+	}
+	return room;
+}
+
+/* Tells a worker to write a part. False: it cannot be told now; if the worker is gone, its death will be heard of. */
+static bool tell_to_write(struct leader *leader, size_t index, uint64_t offset)
+{
+	struct part *part = &leader->parts[index];
+	struct slot *slot = &leader->slots[part->slot];
+	pj__message message = {.kind = PJ__WRITE, .task = index};
+	message.write.offset = offset;
+	if (pj__dispatcher_send(leader->dispatcher, part->slot, &message, pj__message_bytes(&message)))
+		return false;
+	if (!slot->busy && !slot->writing)
+		slot->progress_ns = pj__now_ns();
+	slot->waiting--;
+	slot->writing++;
+	part->told = true;
+	return true;
 }
 
 void pj__parts_pump(struct leader *leader)
@@ -87,17 +118,10 @@ void pj__parts_pump(struct leader *leader)
 	const size_t end = in_order(leader)			 ? leader->part_next + 1
 			   : any_time				 ? leader->part_count
 								 : leader->part_sized;
-	for (size_t i = leader->part_next; i < end && i < leader->part_count && leader->part_waiting; i++) {
-		if (!is_ready(leader, i))
-			continue;
-		pj__message message = {.kind = PJ__WRITE, .task = i};
-		message.write.offset = any_time || in_order(leader) ? 0 : leader->parts[i].offset;
-		/* A queue that is full is served later; a worker that is gone is heard of. */
-		if (!pj__dispatcher_send(leader->dispatcher, leader->parts[i].slot, &message, pj__message_bytes(&message))) {
-			leader->parts[i].told = true;
-			leader->part_waiting--;
-		}
-	}
+	size_t room = room_for_writes(leader);
+	for (size_t i = leader->part_next; i < end && i < leader->part_count && room; i++)
+		if (is_ready(leader, i))
+			room -= tell_to_write(leader, i, any_time || in_order(leader) ? 0 : leader->parts[i].offset);
 }
 
 /* Writes parked bytes to where the output wants them; `fd` is the part file of a folder. */
@@ -164,6 +188,8 @@ pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__messa
 	part->written = true;
 	part->held = false;
 	leader->slots[slot].held_bytes -= part->bytes;
+	leader->slots[slot].writing--;
+	leader->slots[slot].progress_ns = pj__now_ns();
 	pj__parts_pump(leader);
 	return PJ_OK;
 }
@@ -174,10 +200,10 @@ void pj__parts_lost(struct leader *leader, unsigned slot)
 		struct part *part = &leader->parts[i];
 		if (!part->held || part->slot != slot)
 			continue;
-		leader->part_waiting -= !part->told;
 		part->held = part->told = false;
 	}
 	leader->slots[slot].held_bytes = 0;
+	leader->slots[slot].waiting = leader->slots[slot].writing = 0;
 }
 
 bool pj__parts_allow(const struct leader *leader, unsigned slot, int64_t task)

@@ -37,8 +37,8 @@ typedef struct pj__run {
 uint64_t pj__segment_checksum(const pj__segment *segment, const void *data);
 
 /*
- * Writes index and footer behind the data of a blob that begins at `start` of the file and whose segments are set.
- * *ret_end is where the blob ends.
+ * Writes index and footer behind the last segment of a blob that begins at `start` of the file and whose segments are
+ * set, ascending. *ret_end is where the blob ends.
  */
 PJ_MUST_USE pj_status pj__run_finish(int fd, uint64_t start, pj__segment *segments, uint32_t buckets, uint64_t *ret_end,
 				     pj_error *error);

@@ -70,7 +70,8 @@ struct placed {
 	uint32_t entry, bucket;
 };
 
-enum { PLACED_AT_ONCE = 64 };
+/* Entries whose buckets are looked for side by side; bytes between segments, for copies that overshoot. */
+enum { PLACED_AT_ONCE = 64, GAP = 32 };
 
 struct combiner {
 	pj__writer writer; /* first: a pj__writer * is a combiner * */
@@ -325,23 +326,58 @@ static void walk_overflow(struct combiner *combiner, char *blob)
 	}
 }
 
+/*
+ * Writes a record of a short key. Key and partial sum are copied as the whole words they are: what comes behind the
+ * record's end is overwritten by the next one, or falls into the gap.
+ */
+static inline char *put_short(const struct combiner *combiner, char *to, const char *entry)
+{
+	const size_t key_len = (size_t)pj__entry_tag(entry) - 1;
+	char *const body = to + 2;
+	size_t stored = combiner->aggregate->state_bytes;
+	to[0] = (char)key_len;
+	memcpy(body, entry, PJ__KEY_BYTES);
+	if (combiner->narrow) {
+		int64_t sum;
+		memcpy(&sum, entry + PJ__KEY_BYTES, sizeof sum);
+		stored = pj__put_narrow(body + key_len, sum);
+	} else {
+		memcpy(body + key_len, entry + PJ__KEY_BYTES, stored);
+	}
+	to[1] = (char)stored;
+	return body + key_len + stored;
+}
+
 /* Step 2: writes every record to its bucket's place. */
 static void fill_blob(struct combiner *combiner, char *blob)
 {
 	const pj__table *table = &combiner->table;
-	uint64_t position = 0;
+	const bool two_bytes_say_it = combiner->narrow || combiner->aggregate->state_bytes < 0x80;
 	char narrow[8];
-	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++) {
-		combiner->positions[b] = position;
-		position += combiner->segments[b].bytes;
-	}
+	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++)
+		combiner->positions[b] = combiner->segments[b].offset;
 	for (size_t i = 0; i < table->count; i++) {
 		char *entry = pj__entry(table, combiner->placed[i].entry, table->stride);
-		uint64_t *at = &combiner->positions[combiner->placed[i].bucket];
-		*at = (uint64_t)(pj__put_record(blob + *at, pj__entry_key(table, entry),
-						stored_state(combiner, entry, narrow)) - blob);
+		uint64_t *position = &combiner->positions[combiner->placed[i].bucket];
+		char *to = blob + *position;
+		if (PJ_LIKELY(two_bytes_say_it && pj__entry_tag(entry) != PJ__TAG_LONG))
+			to = put_short(combiner, to, entry);
+		else
+			to = pj__put_record(to, pj__entry_key(table, entry), stored_state(combiner, entry, narrow));
+		*position = (uint64_t)(to - blob);
 	}
 	walk_overflow(combiner, blob);
+}
+
+/* Gives each segment its place, with a gap behind it. Returns the bytes of all. */
+static size_t lay_out(const struct combiner *combiner)
+{
+	size_t bytes = 0;
+	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++) {
+		combiner->segments[b].offset = bytes;
+		bytes += combiner->segments[b].bytes + GAP;
+	}
+	return bytes;
 }
 
 static void forget(struct combiner *combiner)
@@ -361,14 +397,12 @@ static void flush(pj__writer *writer)
 	if (!status) {
 		place_entries(combiner);
 		walk_overflow(combiner, NULL);
-		uint64_t bytes = 0;
-		for (uint32_t b = 0; b < writer->partition->buckets; b++)
-			bytes += combiner->segments[b].bytes;
+		const size_t bytes = lay_out(combiner);
 		pj__text_reset(&combiner->blob);
 		char *blob = pj__text_room(&combiner->blob, bytes);
 		if (blob)
 			fill_blob(combiner, blob);
-		status = blob ? pj__writer_put_blob(writer, blob, combiner->segments, &error)
+		status = blob ? pj__writer_put_blob(writer, blob, bytes, combiner->segments, &error)
 			      : pj__no_memory(&error, bytes);
 	}
 	if (status)

@@ -176,6 +176,7 @@ static void flush(pj__writer *writer)
 			pj_bytes key;
 			pj_text_bytes(&gatherer->blob, record_at(records, gatherer->sorted[i].at, &key));
 		}
+		gatherer->segments[b].offset = before;
 		gatherer->segments[b].pairs = stop - start;
 		gatherer->segments[b].bytes = gatherer->blob.len - before;
 	}
@@ -184,7 +185,8 @@ static void flush(pj__writer *writer)
 		no_memory(gatherer, gatherer->records.len);
 	} else {
 		const pj_status status =
-			pj__writer_put_blob(writer, gatherer->blob.data, gatherer->segments, &error);
+			pj__writer_put_blob(writer, gatherer->blob.data, gatherer->blob.len, gatherer->segments,
+					    &error);
 		if (status)
 			pj__task_failed(writer->task, status, &error);
 	}

@@ -6,14 +6,13 @@
 #include "base/io.h"
 #include "base/number.h"
 
-pj_status pj__writer_put_blob(pj__writer *writer, const char *data, pj__segment *segments, pj_error *error)
+pj_status pj__writer_put_blob(pj__writer *writer, const char *data, size_t bytes, pj__segment *segments,
+			      pj_error *error)
 {
 	const uint32_t buckets = writer->partition->buckets;
-	uint64_t bytes = 0, pairs = 0;
+	uint64_t pairs = 0;
 	for (uint32_t i = 0; i < buckets; i++) {
-		segments[i].offset = bytes;
-		segments[i].checksum = pj__segment_checksum(&segments[i], data + bytes);
-		bytes += segments[i].bytes;
+		segments[i].checksum = pj__segment_checksum(&segments[i], data + segments[i].offset);
 		pairs += segments[i].pairs;
 	}
 	pj_status status = pj__pwrite_checked(writer->fd, "stored run", data, bytes, (off_t)writer->end, error);

@@ -42,8 +42,11 @@ PJ_MUST_USE pj_status pj__combiner_create(pj__task *task, const pj_aggregate *ag
 PJ_MUST_USE pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, int fd, size_t hold_bytes,
 					  pj__writer **ret_writer, pj_error *error);
 
-/* Writes a finished blob's data (segments set, checksums not) and closes it. For the two writers. */
-PJ_MUST_USE pj_status pj__writer_put_blob(pj__writer *writer, const char *data, pj__segment *segments,
+/*
+ * Writes a blob's data, `bytes` of it, whose segments are set but for their checksums (between them there may be gaps),
+ * and closes the blob. For the two writers.
+ */
+PJ_MUST_USE pj_status pj__writer_put_blob(pj__writer *writer, const char *data, size_t bytes, pj__segment *segments,
 					  pj_error *error);
 
 /*

@@ -91,6 +91,8 @@ def measured(way, job, source):
 def disturb(program, dice, seconds, signals):
     """Sends signals to random workers at random moments. Returns how many were sent."""
     sent, moments = 0, sorted(dice.uniform(0, seconds) for _ in range(dice.randint(1, 4)))
+    # one child alone may be the one that looks at the plug-in
+    until(lambda: len(children_of(program.pid)) > 1 or program.poll() is not None, step=0.001)
     begin = time.monotonic()
     for moment in moments:
         time.sleep(max(0, begin + moment - time.monotonic()))
@@ -220,7 +222,7 @@ def test_it_always_fails(how, sorter, job, text, tmp_path):
         line = message(done, 5)
         assert ENDS[how] in line
         assert f"(map task {task}, attempt {attempts})" in line
-        offset = int(re.search(r": in:(\d+): ", line).group(1))
+        offset = int(re.search(r": in:(\d+)\b", line).group(1))
         assert offset <= place < offset + 256 * 1024, "the piece that was mapped begins before the word"
         assert (tmp_path / "out").read_bytes() == b"old"
 
@@ -286,9 +288,9 @@ def test_a_worker_that_stops_while_it_holds_parts(job, tmp_path):
 @pytest.mark.parametrize("output", ["out", "-"])
 def test_thousands_of_parts_wait_for_the_first(output, job, tmp_path):
     """All of them can be written at once then; the workers' queues are not that long."""
-    text = b"! first\n" + b"word\n" * 6000
+    text = b"! first\n" + b"word\n" * 30_000
     (tmp_path / "in").write_bytes(text)
-    done = run("run", job("faulty"), "in", "--kind", "map", "--how", "sleep=1500", "--once", "once", "-w", "2", "--split-size", "5",
+    done = run("run", job("faulty"), "in", "--kind", "map", "--how", "sleep=200", "--once", "once", "-w", "2", "--split-size", "5",
                "-o", output)
     assert (done.returncode, done.stderr) == (0, b"")
     result = done.stdout if output == "-" else (tmp_path / "out").read_bytes()
