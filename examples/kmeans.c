@@ -15,11 +15,13 @@
  * worked out from that point alone.
  */
 #include <papjuice.h>
+#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { CLUSTERS_MOST = 128, DIMENSIONS_MOST = 8, LANES = 8, WHOLE_DIGITS = 9, DECIMALS = 6, MILLION = 1000000 };
 
@@ -235,13 +237,14 @@ static double seconds(clockid_t clock)
 }
 
 /* Moves the centers on a pool that stands; *ret_seconds: by the clock on the wall, the pool's beginning and end too. */
-static pj_status iterate(const struct settings *settings, const pj_bytes *text, struct state *state,
+static pj_status iterate(const struct settings *settings, const pj_bytes *made, struct state *state,
 			 double *ret_seconds, pj_error *error)
 {
 	const pj_options options = {
-		.input   = { .paths = &settings->points, .path_count = settings->points != NULL,
-			     .memory = text, .memory_count = settings->points == NULL },
-		.workers = (unsigned)settings->workers,
+		.input       = { .paths = &settings->points, .path_count = settings->points != NULL,
+				 .memory = made, .memory_count = settings->points == NULL },
+		.workers     = (unsigned)settings->workers,
+		.split_bytes = 2 << 20, /* small tasks: the workers of an iteration end together */
 	};
 	const pj_output output = { .pair = take_total, .arg = state };
 	const double begun = seconds(CLOCK_MONOTONIC);
@@ -298,85 +301,71 @@ static void print_number(FILE *file, int64_t number, char behind)
 		(long long)(size % MILLION), behind);
 }
 
-/* Makes points in squares around random places; the same ones each time. */
-static int make_points(const struct settings *settings, FILE *file)
+/* Makes points in squares around random places, the same ones each time. The caller frees the text; NULL: no memory. */
+static char *make_points(const struct settings *settings, size_t *ret_len)
 {
+	static const int64_t reach = 1000 * (int64_t)MILLION, side = 300 * (int64_t)MILLION;
 	int64_t place[CLUSTERS_MOST][DIMENSIONS_MOST];
 	uint64_t random = 1;
+	char *text = NULL;
+	FILE *file = open_memstream(&text, ret_len);
+	if (!file)
+		return NULL;
 	for (size_t i = 0; i < settings->clusters; i++)
 		for (size_t d = 0; d < settings->dimensions; d++)
-			place[i][d] = (int64_t)(next_random(&random) % (2000 * (uint64_t)MILLION)) - 1000 * (int64_t)MILLION;
+			place[i][d] = (int64_t)(next_random(&random) % (uint64_t)(2 * reach)) - reach;
 	for (uint64_t n = 0; n < settings->count; n++) {
 		const int64_t *around = place[next_random(&random) % settings->clusters];
 		for (size_t d = 0; d < settings->dimensions; d++) {
-			const int64_t off = (int64_t)(next_random(&random) % (300 * (uint64_t)MILLION)) - 150 * (int64_t)MILLION;
+			const int64_t off = (int64_t)(next_random(&random) % (uint64_t)side) - side / 2;
 			print_number(file, around[d] + off, d + 1 < settings->dimensions ? ' ' : '\n');
 		}
 	}
-	return ferror(file);
-}
-
-static int copy_file(const char *path, size_t most, FILE *to)
-{
-	FILE *from = fopen(path, "re");
-	char buffer[1 << 16];
-	size_t got, wanted = sizeof buffer;
-	if (!from)
-		return 1;
-	while (most && (got = fread(buffer, 1, most < wanted ? most : wanted, from)) > 0) {
-		fwrite(buffer, 1, got, to);
-		most -= got;
-	}
-	const int failed = ferror(from) || ferror(to);
-	fclose(from);
-	return failed;
-}
-
-/* The text of the points, at most so many bytes of a file. The caller frees it; 0 or an error's exit code. */
-static int load_points(const struct settings *settings, size_t most, pj_bytes *ret_text)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *file = open_memstream(&text, &len);
-	int failed = !file || (settings->points ? copy_file(settings->points, most, file) : make_points(settings, file));
-	if (file && fclose(file))
-		failed = 1;
-	if (failed) {
-		perror(settings->points ? settings->points : "kmeans: no memory for the points");
+	const int failed = ferror(file);
+	if (fclose(file) || failed) {
 		free(text);
-		return settings->points ? 3 : 4;
+		return NULL;
 	}
-	*ret_text = (pj_bytes){ text, len };
-	return 0;
+	return text;
 }
 
-/* The centers begin at the first points, which also tell how many numbers make a point. */
-static int place_centers(const struct settings *settings, pj_bytes text, struct model *model)
+/* How many numbers the line holds; more than can be: it is no point. */
+static size_t count_numbers(const char *at, const char *end)
 {
-	const char *at = text.ptr, *const end = at + text.len;
-	int64_t point[DIMENSIONS_MOST + 1];
-	const char *number = at;
-	size_t dimensions = 0;
-	while (number && dimensions <= DIMENSIONS_MOST && skip_blanks(number, end) < end && *skip_blanks(number, end) != '\n')
-		number = read_number(number, end, &point[dimensions++]);
-	*model = (struct model){ .clusters = settings->clusters, .dimensions = dimensions };
-	if (!number || !dimensions || dimensions > DIMENSIONS_MOST) {
-		fprintf(stderr, "kmeans: the first line is no point of 1 to %d numbers\n", DIMENSIONS_MOST);
-		return 3;
+	int64_t number;
+	size_t count = 0;
+	while (at && count <= DIMENSIONS_MOST && skip_blanks(at, end) < end && *skip_blanks(at, end) != '\n') {
+		at = read_number(at, end, &number);
+		count++;
 	}
+	return at ? count : DIMENSIONS_MOST + 1;
+}
+
+/* The centers begin at the first points, which also tell how many numbers make a point. False: they are no points. */
+static bool place_centers(FILE *file, uint64_t clusters, struct model *model)
+{
+	char *line = NULL;
+	size_t room = 0, placed = 0;
+	ssize_t len;
+	*model = (struct model){ .clusters = clusters };
 	for (size_t d = 0; d < DIMENSIONS_MOST; d++)
 		for (size_t i = 0; i < CLUSTERS_MOST; i++)
 			model->center[d][i] = INFINITY;
-	for (size_t i = 0; i < model->clusters; i++) {
-		at = at < end ? read_point(at, end, dimensions, point) : NULL;
-		if (!at) {
-			fprintf(stderr, "kmeans: line %zu is no point: %zu centers need as many\n", i + 1, (size_t)model->clusters);
-			return 3;
-		}
-		for (size_t d = 0; d < dimensions; d++)
-			model->center[d][i] = (double)point[d];
+	while (placed < clusters && (len = getline(&line, &room, file)) > 0) {
+		int64_t point[DIMENSIONS_MOST];
+		if (line[0] == '\n')
+			continue;
+		if (!placed)
+			model->dimensions = count_numbers(line, line + len);
+		if (!model->dimensions || model->dimensions > DIMENSIONS_MOST ||
+		    !read_point(line, line + len, model->dimensions, point))
+			break;
+		for (size_t d = 0; d < model->dimensions; d++)
+			model->center[d][placed] = (double)point[d];
+		placed++;
 	}
-	return 0;
+	free(line);
+	return placed == clusters;
 }
 
 /* -------------------------------------------------------------------------------------------------------- the program */
@@ -444,44 +433,64 @@ static void print_centers(const struct state *state)
 	}
 }
 
-/* Runs the plain loop from the same beginning. 0: it comes to the same result. */
-static int check(const struct settings *settings, pj_bytes text, struct state *plain, const struct state *state,
-		 double wall)
+/* Runs the plain loop from the same beginning. 0: it comes to the same result; else an exit code. */
+static int check(const struct settings *settings, FILE *file, struct state *plain, const struct state *state, double wall)
 {
+	char *text = NULL;
+	size_t room = 0;
 	double processor;
-	iterate_plainly(settings, text, plain, &processor);
-	if (memcmp(plain, state, sizeof *plain) != 0) {
-		fprintf(stderr, "kmeans: the plain loop comes to other centers\n");
-		return 6;
+	rewind(file);
+	const ssize_t len = getdelim(&text, &room, '\0', file); /* all of it: in a text of points there is no such byte */
+	if (len > 0)
+		iterate_plainly(settings, (pj_bytes){ text, (size_t)len }, plain, &processor);
+	free(text);
+	if (len <= 0 || memcmp(plain, state, sizeof *plain) != 0) {
+		fprintf(stderr, len > 0 ? "kmeans: the plain loop comes to other centers\n" : "kmeans: cannot read again\n");
+		return len > 0 ? 6 : 3;
 	}
-	fprintf(stderr, "check: the same centers from a plain loop, in %.3f s of one processor; with %llu of them: %.3f\n",
-		processor, (unsigned long long)settings->workers, wall / processor * (double)settings->workers);
+	const long online = sysconf(_SC_NPROCESSORS_ONLN);
+	const double used = settings->workers && settings->workers < (uint64_t)online ? (double)settings->workers : (double)online;
+	fprintf(stderr, "check: the same from a plain loop in %.3f s of a processor; the pool took %.3f of that for %.0f\n",
+		processor, wall / processor * used, used);
 	return 0;
+}
+
+static int run(const struct settings *settings, FILE *file, const pj_bytes *made)
+{
+	static struct state state, plain;
+	double wall = 0;
+	pj_error error;
+	if (!place_centers(file, settings->clusters, &state.model)) {
+		fprintf(stderr, "kmeans: the first %llu lines must be points, all of 1 to %d numbers\n",
+			(unsigned long long)settings->clusters, DIMENSIONS_MOST);
+		return 3;
+	}
+	plain = state;
+	if (iterate(settings, made, &state, &wall, &error)) {
+		char line[1024];
+		fprintf(stderr, "kmeans: %s\n", pj_error_format(&error, line, sizeof line));
+		return pj_error_exit_code(&error);
+	}
+	print_centers(&state);
+	fprintf(stderr, "%llu iterations in %.3f s\n", (unsigned long long)settings->iterations, wall);
+	return settings->check ? check(settings, file, &plain, &state, wall) : 0;
 }
 
 int main(int argc, char **argv)
 {
 	const struct settings settings = read_options(argc, argv);
-	enum { FIRST_BYTES = 1 << 20 }; /* hold the first points */
-	pj_bytes text = { NULL, 0 };
-	static struct state state, plain;
-	double wall;
-	pj_error error;
-	int code = load_points(&settings, settings.check ? SIZE_MAX : FIRST_BYTES, &text);
-	if (!code)
-		code = place_centers(&settings, text, &state.model);
-	plain = state;
-	if (!code && iterate(&settings, &text, &state, &wall, &error)) {
-		char line[1024];
-		fprintf(stderr, "kmeans: %s\n", pj_error_format(&error, line, sizeof line));
-		code = pj_error_exit_code(&error);
+	size_t len = 0;
+	char *text = settings.points ? NULL : make_points(&settings, &len);
+	const pj_bytes made = { text, len };
+	FILE *file = settings.points ? fopen(settings.points, "re") : text ? fmemopen(text, len, "r") : NULL;
+	int code = 0;
+	if (!file) {
+		fprintf(stderr, "kmeans: %s: %s\n", settings.points ? settings.points : "the points", strerror(errno));
+		code = settings.points ? 3 : 4;
+	} else {
+		code = run(&settings, file, &made);
+		fclose(file);
 	}
-	if (!code) {
-		print_centers(&state);
-		fprintf(stderr, "%llu iterations in %.3f s\n", (unsigned long long)settings.iterations, wall);
-		if (settings.check)
-			code = check(&settings, text, &plain, &state, wall);
-	}
-	free((char *)text.ptr);
+	free(text);
 	return fflush(stdout) && !code ? 4 : code;
 }

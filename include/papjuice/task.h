@@ -346,7 +346,7 @@ PJ_API int pj_parse_f64(pj_bytes text, double *ret_value);
 
 /*
  * Emits a pair of any key and value. The bytes are copied; both may be empty and hold anything. For a reducer that
- * takes numbers the value is read as decimal text.
+ * takes numbers, and no bytes beside them, the value is read as decimal text.
  */
 PJ_API void pj_emit(pj_task *task, pj_bytes key, pj_bytes value);
 

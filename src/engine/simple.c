@@ -123,7 +123,7 @@ static void take_pair(pj__task *task, pj_bytes key, pj_bytes value)
 		pj_text_bytes(&group->values, value);
 		if (group->values.failed)
 			no_room(simple, group->values.capacity * 2);
-	} else if (aggregate->takes == PJ_TAKES_BYTES) {
+	} else if (aggregate->add_bytes) {
 		aggregate->add_bytes(group->bytes, value, simple->job->reducer.arg);
 	} else if (pj__read_number(task, aggregate->takes, value, &number)) {
 		pj__state_add_number(aggregate, simple->job->reducer.arg, group->bytes, number);

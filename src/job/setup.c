@@ -25,6 +25,11 @@ static pj_status check_aggregate(const pj_aggregate *aggregate, const char *name
 		return wrong(error, "has an aggregate without the `add` that it takes, or without `finish`", name);
 	if (aggregate->exact && !aggregate->merge)
 		return wrong(error, "has an exact aggregate without `merge`", name);
+	if (aggregate->add_bytes && aggregate->takes != PJ_TAKES_BYTES && !aggregate->exact)
+		return wrong(error, "has an aggregate that takes numbers and bytes, but is not exact", name);
+	if (aggregate->usual_bytes && (aggregate->usual_bytes > aggregate->state_bytes || aggregate->init ||
+				       !aggregate->exact || !aggregate->add_bytes))
+		return wrong(error, "has an aggregate with `usual_bytes` that may not have it", name);
 	return PJ_OK;
 }
 

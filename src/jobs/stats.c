@@ -239,6 +239,13 @@ static void write_decimal(__int128_t value, unsigned places, pj_text *text)
 	}
 }
 
+/* The sum of the packed numbers: its 128 bits, signed, and 2^128 for each overflow. */
+static void big_of_sum(const struct stats *stats, pj__big *ret_big)
+{
+	const int64_t sign = (int64_t)stats->sum_high < 0 ? -1 : 0;
+	pj__big_of_units(((int64_t)stats->tally >> OVERFLOW_SHIFT) + sign, sum_of(stats), ret_big);
+}
+
 static double big_mean(const struct stats *stats, const pj__big *sum)
 {
 	return pj__big_quotient(sum, stats->tally & COUNT_MOST);
@@ -258,7 +265,7 @@ static void write_packed(const struct stats *stats, pj_text *text)
 		mean = (double)(int64_t)sum / (double)divisor;
 	} else {
 		pj__big big;
-		pj__big_of_units((int64_t)stats->sum_high >> 63, sum_of(stats), &big);
+		big_of_sum(stats, &big);
 		mean = big_mean(stats, &big);
 	}
 	write_decimal(sum, places, text);
@@ -280,11 +287,7 @@ static void write_big(const struct stats *stats, pj_text *text)
 {
 	pj__big sum, least = stats->big_least, most = stats->big_most, other;
 	const bool has_big = stats->tally & IS_BIG;
-	pj__big_of_units((int64_t)stats->tally >> OVERFLOW_SHIFT, sum_of(stats), &sum);
-	if (((int64_t)stats->sum_high) < 0) {
-		/* the sum's own sign goes on above its 128 bits */
-		pj__big_of_units(((int64_t)stats->tally >> OVERFLOW_SHIFT) - 1, sum_of(stats), &sum);
-	}
+	big_of_sum(stats, &sum);
 	pj__big_add(&sum, &stats->big_sum);
 	if (stats->least) {
 		big_of_packed(stats->least, &other);

@@ -56,10 +56,11 @@ bool pj__state_merge_stored(const pj_aggregate *aggregate, void *arg, void *stat
 		aggregate->add_i64(state, pj__get_narrow(stored), arg);
 		return true;
 	}
-	if (stored.len != aggregate->state_bytes)
+	if (stored.len != aggregate->state_bytes && stored.len != pj__usual_bytes(aggregate))
 		return false;
 	_Alignas(16) char aligned[PJ_STATE_BYTES_MAX]; /* stored states lie anywhere */
 	memcpy(aligned, stored.ptr, stored.len);
+	memset(aligned + stored.len, 0, aggregate->state_bytes - stored.len);
 	aggregate->merge(state, aligned, arg);
 	return true;
 }
@@ -80,7 +81,8 @@ struct combiner {
 	bool narrow;
 	const pj__combine_kernel *kernel;
 	pj__table table;
-	pj_text overflow;      /* records of partial sums that left the table */
+	pj__table whole;       /* states of keys that need more than usual_bytes; made when there is one */
+	pj_text overflow;      /* records of partial sums that left the table, and at last of `whole` */
 	uint64_t overflowed;   /* their number */
 	struct placed *placed;
 	size_t placed_capacity;
@@ -102,12 +104,12 @@ static void failed(struct combiner *combiner, pj_status status, const pj_error *
 
 static void flush(pj__writer *writer);
 
-/* Makes room for a batch. False: there is none, and the task has failed. */
-static bool reserve(struct combiner *combiner, size_t more)
+/* Makes room for a batch in one of the tables. False: there is none, and the task has failed. */
+static bool reserve(struct combiner *combiner, pj__table *table, size_t more)
 {
 	pj_error error;
 	bool full;
-	pj_status status = pj__table_reserve(&combiner->table, more, &full, &error);
+	pj_status status = pj__table_reserve(table, more, &full, &error);
 	if (!status && full) {
 		flush(&combiner->writer);
 		return !combiner->writer.task->status;
@@ -117,14 +119,9 @@ static bool reserve(struct combiner *combiner, size_t more)
 	return !status;
 }
 
-/* The entry's partial sum would overflow: it leaves the table. */
-static void evict_sum(void *arg, char *entry)
+/* Keeps a record that is written with the next blob, beside those of the table. */
+static void keep_record(struct combiner *combiner, pj_bytes key, pj_bytes stored)
 {
-	struct combiner *combiner = arg;
-	char narrow[8];
-	int64_t sum;
-	memcpy(&sum, pj__entry_state(entry), sizeof sum);
-	const pj_bytes key = pj__entry_key(&combiner->table, entry), stored = {narrow, pj__put_narrow(narrow, sum)};
 	char *to = pj__text_room(&combiner->overflow, pj__record_bytes(key.len, stored.len));
 	if (!to) {
 		pj_error error;
@@ -133,6 +130,32 @@ static void evict_sum(void *arg, char *entry)
 	}
 	combiner->overflow.len = (size_t)(pj__put_record(to, key, stored) - combiner->overflow.data);
 	combiner->overflowed++;
+}
+
+/* The entry's partial sum would overflow: it leaves the table. */
+static void evict_sum(void *arg, char *entry)
+{
+	struct combiner *combiner = arg;
+	char narrow[8];
+	int64_t sum;
+	memcpy(&sum, pj__entry_state(entry), sizeof sum);
+	keep_record(combiner, pj__entry_key(&combiner->table, entry), (pj_bytes){narrow, pj__put_narrow(narrow, sum)});
+}
+
+/* All whole states leave their table. */
+static void evict_whole(struct combiner *combiner)
+{
+	pj__table *table = &combiner->whole;
+	for (size_t i = 0, left = table->count; left; i++) {
+		char *entry = pj__entry(table, i, table->stride);
+		if (!pj__entry_tag(entry))
+			continue;
+		keep_record(combiner, pj__entry_key(table, entry),
+			    (pj_bytes){pj__entry_state(entry), combiner->aggregate->state_bytes});
+		left--;
+	}
+	if (table->count)
+		pj__table_clear(table);
 }
 
 static void add_narrow(struct combiner *combiner, char *entry, int64_t value)
@@ -170,7 +193,7 @@ static void batch_full(pj_task *face)
 	const size_t count = pj__task_batch(task);
 	pj__task_empty_batch(task);
 	combiner->writer.pairs += count;
-	if (task->status || !reserve(combiner, count))
+	if (task->status || !reserve(combiner, &combiner->table, count))
 		return;
 	combiner->kernel->look_ahead(&combiner->table, task->slots, count, positions);
 	if (combiner->narrow)
@@ -180,14 +203,14 @@ static void batch_full(pj_task *face)
 }
 
 /* The entry of one key of any length, with its state initialised; NULL: the task has failed. */
-static char *find_one(struct combiner *combiner, pj_bytes key)
+static char *find_in(struct combiner *combiner, pj__table *table, pj_bytes key)
 {
 	bool fresh;
 	combiner->writer.pairs++;
 	++*combiner->writer.task->progress;
-	if (combiner->writer.task->status || !reserve(combiner, 1))
+	if (combiner->writer.task->status || !reserve(combiner, table, 1))
 		return NULL;
-	char *entry = pj__table_find_bytes(&combiner->table, key, &fresh);
+	char *entry = pj__table_find_bytes(table, key, &fresh);
 	if (!entry) {
 		pj_error error;
 		failed(combiner, pj__no_memory(&error, key.len), &error);
@@ -197,9 +220,30 @@ static char *find_one(struct combiner *combiner, pj_bytes key)
 	return entry;
 }
 
+/* The table of whole states, made if it is not there; NULL: the task has failed. */
+static pj__table *whole_states(struct combiner *combiner)
+{
+	pj_error error;
+	const pj__table *usual = &combiner->table;
+	const size_t state = combiner->aggregate->state_bytes;
+	if (!combiner->aggregate->usual_bytes)
+		return &combiner->table;
+	if (!combiner->whole.entries) {
+		const pj_status status = pj__table_init(&combiner->whole, state, 64,
+							usual->most * usual->stride / (PJ__KEY_BYTES + state) / 2,
+							usual->seed, &error);
+		if (status) {
+			failed(combiner, status, &error);
+			return NULL;
+		}
+		combiner->whole.hash = usual->hash;
+	}
+	return &combiner->whole;
+}
+
 static void add_one(struct combiner *combiner, pj_bytes key, uint64_t number)
 {
-	char *entry = find_one(combiner, key);
+	char *entry = find_in(combiner, &combiner->table, key);
 	if (!entry)
 		return;
 	if (combiner->narrow)
@@ -218,8 +262,9 @@ static void take_text(pj__task *task, pj_bytes key, pj_bytes value)
 	struct combiner *combiner = task->taker;
 	const pj_aggregate *aggregate = combiner->aggregate;
 	uint64_t number;
-	if (aggregate->takes == PJ_TAKES_BYTES) {
-		char *entry = find_one(combiner, key);
+	if (aggregate->add_bytes) {
+		pj__table *table = whole_states(combiner);
+		char *entry = table ? find_in(combiner, table, key) : NULL;
 		if (entry)
 			aggregate->add_bytes(pj__entry_state(entry), value, combiner->arg);
 	} else if (pj__read_number(task, aggregate->takes, value, &number)) {
@@ -233,7 +278,7 @@ static void take_text(pj__task *task, pj_bytes key, pj_bytes value)
 static pj_bytes stored_state(const struct combiner *combiner, char *entry, char narrow[8])
 {
 	if (!combiner->narrow)
-		return (pj_bytes){pj__entry_state(entry), combiner->aggregate->state_bytes};
+		return (pj_bytes){pj__entry_state(entry), pj__usual_bytes(combiner->aggregate)};
 	int64_t sum;
 	memcpy(&sum, pj__entry_state(entry), sizeof sum);
 	return (pj_bytes){narrow, pj__put_narrow(narrow, sum)};
@@ -334,7 +379,7 @@ static inline char *put_short(const struct combiner *combiner, char *to, const c
 {
 	const size_t key_len = (size_t)pj__entry_tag(entry) - 1;
 	char *const body = to + 2;
-	size_t stored = combiner->aggregate->state_bytes;
+	size_t stored = pj__usual_bytes(combiner->aggregate);
 	to[0] = (char)key_len;
 	memcpy(body, entry, PJ__KEY_BYTES);
 	if (combiner->narrow) {
@@ -352,7 +397,7 @@ static inline char *put_short(const struct combiner *combiner, char *to, const c
 static void fill_blob(struct combiner *combiner, char *blob)
 {
 	const pj__table *table = &combiner->table;
-	const bool two_bytes_say_it = combiner->narrow || combiner->aggregate->state_bytes < 0x80;
+	const bool two_bytes_say_it = combiner->narrow || pj__usual_bytes(combiner->aggregate) < 0x80;
 	char narrow[8];
 	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++)
 		combiner->positions[b] = combiner->segments[b].offset;
@@ -383,6 +428,8 @@ static size_t lay_out(const struct combiner *combiner)
 static void forget(struct combiner *combiner)
 {
 	pj__table_clear(&combiner->table);
+	if (combiner->whole.count)
+		pj__table_clear(&combiner->whole);
 	pj__text_reset(&combiner->overflow);
 	combiner->overflowed = 0;
 }
@@ -391,6 +438,7 @@ static void flush(pj__writer *writer)
 {
 	struct combiner *combiner = (struct combiner *)writer;
 	pj_error error;
+	evict_whole(combiner);
 	if (writer->task->status || (!combiner->table.count && !combiner->overflowed))
 		return;
 	pj_status status = make_room(combiner, &error);
@@ -420,6 +468,7 @@ static void destroy(pj__writer *writer)
 {
 	struct combiner *combiner = (struct combiner *)writer;
 	pj__table_fini(&combiner->table);
+	pj__table_fini(&combiner->whole);
 	pj__text_fini(&combiner->overflow);
 	pj__text_fini(&combiner->blob);
 	free(combiner->placed);
@@ -437,7 +486,7 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 	*combiner = (struct combiner){.aggregate = aggregate, .arg = arg, .narrow = pj__is_narrow(aggregate),
 				       .kernel = kernel()};
 	combiner->writer = (pj__writer){.task = task, .fd = fd, .flush = flush, .reset = reset, .destroy = destroy};
-	const size_t state = combiner->narrow ? sizeof(int64_t) : aggregate->state_bytes;
+	const size_t state = combiner->narrow ? sizeof(int64_t) : pj__usual_bytes(aggregate);
 	/* the largest power of two of entries that fits */
 	size_t most = 1024;
 	while (most * 2 <= table_bytes / (PJ__KEY_BYTES + state))
@@ -473,16 +522,27 @@ static void give_up_narrow(void *arg, char *entry)
 	((pj__combined *)arg)->overflowed = true;
 }
 
+/* In the value of a slot that says where a stored state lies: it is a whole one, though the usual ones are shorter. */
+#define IS_WHOLE (UINT64_C(1) << 63)
+
 /* A value of the segment: a partial sum, or where the stored state lies. */
 static void merge_value(pj__combined *combined, void *state, uint64_t value)
 {
-	_Alignas(16) char stored[PJ_STATE_BYTES_MAX]; /* stored states lie anywhere */
-	if (pj__is_narrow(combined->aggregate)) {
-		combined->aggregate->add_i64(state, (int64_t)value, combined->arg);
+	const pj_aggregate *aggregate = combined->aggregate;
+	if (pj__is_narrow(aggregate)) {
+		aggregate->add_i64(state, (int64_t)value, combined->arg);
 		return;
 	}
-	memcpy(stored, (const char *)(uintptr_t)value, combined->aggregate->state_bytes);
-	combined->aggregate->merge(state, stored, combined->arg);
+	const char *const from = (const char *)(uintptr_t)(value & ~IS_WHOLE);
+	if (value & IS_WHOLE) {
+		_Alignas(16) char stored[PJ_STATE_BYTES_MAX]; /* stored states lie anywhere */
+		memcpy(stored, from, aggregate->state_bytes);
+		aggregate->merge(state, stored, combined->arg);
+	} else {
+		/* behind usual_bytes there are zeros */
+		memcpy(combined->state, from, pj__usual_bytes(aggregate));
+		aggregate->merge(state, combined->state, combined->arg);
+	}
 }
 
 static void merge_batch(pj_task *face)
@@ -495,7 +555,7 @@ static void merge_batch(pj_task *face)
 	const size_t count = pj__task_batch(task);
 	pj__task_empty_batch(task);
 	loops->look_ahead(combined->table, task->slots, count, positions);
-	if (combined->narrow) {
+	if (combined->narrow && pj__is_narrow(combined->aggregate)) {
 		loops->add_sums(combined->table, task->slots, count, positions, give_up_narrow, combined);
 		return;
 	}
@@ -513,7 +573,7 @@ static void merge_long(pj_task *face, pj_bytes key, uint64_t value)
 	if (!entry) {
 		pj_error error;
 		pj__task_failed(combined->task, pj__no_memory(&error, key.len), &error);
-	} else if (combined->narrow) {
+	} else if (combined->narrow && pj__is_narrow(combined->aggregate)) {
 		int64_t sum;
 		memcpy(&sum, pj__entry_state(entry), sizeof sum);
 		combined->overflowed |= __builtin_add_overflow(sum, (int64_t)value, &sum);
@@ -536,7 +596,8 @@ pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregat
 	combined->task->taker = combined;
 	combined->task->face.batch_full = merge_batch;
 	combined->task->face.emit_long = merge_long;
-	pj_status status = pj__table_init(&combined->narrow_table, sizeof(int64_t), 64, SIZE_MAX / 4096, seed, error);
+	const size_t narrow = pj__is_narrow(aggregate) ? sizeof(int64_t) : pj__usual_bytes(aggregate);
+	pj_status status = pj__table_init(&combined->narrow_table, narrow, 64, SIZE_MAX / 4096, seed, error);
 	if (!status)
 		status = pj__table_init(&combined->wide_table, aggregate->state_bytes, 64, SIZE_MAX / 4096, seed, error);
 	combined->narrow_table.hash = combined->wide_table.hash = combined->kernel->hash;
@@ -558,7 +619,7 @@ static pj_status add_segment(pj__combined *combined, const pj__run *run, const p
 {
 	const char *at = combined->segment, *end = at + segment->bytes;
 	const bool partial_sums = pj__is_narrow(combined->aggregate);
-	const size_t stored_most = partial_sums ? 8 : combined->aggregate->state_bytes;
+	const size_t whole = combined->aggregate->state_bytes, usual = pj__usual_bytes(combined->aggregate);
 	pj__task *task = combined->task;
 	pj_bytes key, stored;
 	uint64_t records = 0;
@@ -570,10 +631,19 @@ static pj_status add_segment(pj__combined *combined, const pj__run *run, const p
 		/* The table has room for as many as were told. */
 		if (++records > segment->pairs)
 			return pj__run_corrupt(run, segment->offset, "there are more pairs than said", error);
-		if (stored.len != stored_most && (!partial_sums || stored.len > stored_most))
+		if (partial_sums ? stored.len > 8 : stored.len != usual && stored.len != whole)
 			return pj__run_corrupt(run, segment->offset, "a stored state has the wrong size", error);
-		pj_emit_slot(&task->face, key,
-			     partial_sums ? (uint64_t)pj__get_narrow(stored) : (uint64_t)(uintptr_t)stored.ptr);
+		uint64_t value = (uint64_t)(uintptr_t)stored.ptr;
+		if (partial_sums) {
+			value = (uint64_t)pj__get_narrow(stored);
+		} else if (stored.len != usual) {
+			value |= IS_WHOLE;
+			if (combined->narrow) {
+				combined->overflowed = true;
+				break;
+			}
+		}
+		pj_emit_slot(&task->face, key, value);
 		at = next;
 	}
 	pj__task_flush(task); /* before the segment's memory is used again */
@@ -618,7 +688,7 @@ static pj_status load_into(pj__combined *combined, bool narrow, const pj__run *r
 	combined->overflowed = false;
 	combined->table = narrow ? &combined->narrow_table : &combined->wide_table;
 	pj_status status = pj__table_reset(combined->table, pairs, error);
-	for (size_t i = 0; i < count && !status; i++) {
+	for (size_t i = 0; i < count && !status && !combined->overflowed; i++) {
 		if (!segments[i].bytes)
 			continue;
 		status = pj__run_read(&runs[i], &segments[i], combined->segment, error);
@@ -644,7 +714,7 @@ pj_status pj__combined_load(pj__combined *combined, const pj__run *runs, const p
 			return pj__no_memory(error, largest);
 		combined->segment_capacity = largest + PJ_TEXT_PADDING;
 	}
-	const bool narrow = pj__is_narrow(combined->aggregate);
+	const bool narrow = pj__is_narrow(combined->aggregate) || combined->aggregate->usual_bytes;
 	pj_status status = load_into(combined, narrow, runs, segments, count, pairs, error);
 	if (!status && combined->overflowed)
 		status = load_into(combined, false, runs, segments, count, pairs, error);
@@ -661,6 +731,8 @@ const void *pj__combined_state(pj__combined *combined, size_t index)
 	char *state = pj__entry_state((char *)(uintptr_t)combined->items[index].at);
 	if (!combined->narrow)
 		return state;
+	if (!pj__is_narrow(combined->aggregate))
+		return memcpy(combined->state, state, pj__usual_bytes(combined->aggregate)); /* the rest is zero */
 	int64_t sum;
 	memcpy(&sum, state, sizeof sum);
 	pj__state_init(combined->aggregate, combined->arg, combined->state);

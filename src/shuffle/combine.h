@@ -2,8 +2,9 @@
  * combine.h: how the states of an exact aggregate are stored in runs, for the combiner that writes them (writer.h) and
  * the reduce that reads them.
  *
- * A record's value is the state as it is; but for pj_sum_i64, whose 128-bit state is rarely needed: there it is a
- * partial sum of 64 bits, zigzag, little endian, without its zero bytes at the end (0 to 8 bytes).
+ * A record's value is the state as it is, or its first `usual_bytes` when the rest is zero; but for pj_sum_i64, whose
+ * 128-bit state is rarely needed: there it is a partial sum of 64 bits, zigzag, little endian, without its zero bytes at
+ * the end (0 to 8 bytes).
  */
 #ifndef PJ_SHUFFLE_COMBINE_H
 #define PJ_SHUFFLE_COMBINE_H
@@ -19,7 +20,8 @@ struct pj__combine_kernel;
  * What a bucket's pairs have come to: keys with their states, in key order.
  *
  * The records of runs go into the table as slots do in the map: a task of our own batches them. Sums of integers are
- * tried in 64 bits, and where one overflows the bucket is loaded again in 128.
+ * tried in 64 bits, and where one overflows the bucket is loaded again in 128. So are states with `usual_bytes`: where a
+ * whole one turns up the bucket is loaded again with whole states.
  */
 typedef struct pj__combined {
 	const pj_aggregate *aggregate;
@@ -32,7 +34,7 @@ typedef struct pj__combined {
 	size_t count, capacity;
 	char *segment;   /* room for the largest segment so far */
 	size_t segment_capacity;
-	_Alignas(16) char state[PJ_STATE_BYTES_MAX]; /* of a narrow sum */
+	_Alignas(16) char state[PJ_STATE_BYTES_MAX]; /* of a narrow entry */
 } pj__combined;
 
 PJ_MUST_USE pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregate, void *arg,
@@ -68,6 +70,12 @@ static inline int64_t pj__get_narrow(pj_bytes from)
 	uint64_t zigzag = 0;
 	memcpy(&zigzag, from.ptr, from.len < 8 ? from.len : 8);
 	return (int64_t)(zigzag >> 1 ^ -(zigzag & 1));
+}
+
+/* The bytes of a state that a table keeps for most keys, as long as the rest of it is zero. */
+static inline size_t pj__usual_bytes(const pj_aggregate *aggregate)
+{
+	return aggregate->usual_bytes ? aggregate->usual_bytes : aggregate->state_bytes;
 }
 
 static inline bool pj__is_narrow(const pj_aggregate *aggregate)
