@@ -426,9 +426,9 @@ static pj_status read_streams(void *arg, char *to, size_t size, size_t *got)
 	return PJ_OK;
 }
 
-/* Runs five components as one job. */
-static pj_status start(pj_input input, pj_mapper maps, pj_sorter sorts, pj_reducer reduces, pj_output output,
-		       pj_result *result, pj_error *error)
+/* Runs five components as one job, in so many worker processes (0: one for each processor). */
+static void start(pj_input input, pj_mapper maps, pj_sorter sorts, pj_reducer reduces, pj_output output,
+		  unsigned workers, pj_result *result)
 {
 	const pj_job job = {
 		.abi     = PJ_ABI,
@@ -439,7 +439,9 @@ static pj_status start(pj_input input, pj_mapper maps, pj_sorter sorts, pj_reduc
 		.reducer = reduces,
 		.output  = output,
 	};
-	return pj_run(&job, NULL, result, error);
+	const pj_options options = {.workers = workers};
+	pj_error error;
+	must(pj_run(&job, &options, result, &error), &error);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- the runs */
@@ -502,9 +504,7 @@ static void by_library(pj_sorter sorts, size_t number, struct text *results)
 	const pj_mapper mappers[] = {{.text = map_words}, {.line = map_words}};
 	const pj_reducer reducers[] = {{.aggregate = &pj_sum_i64}, {.general = sum_values}};
 	const pj_output output = {.pair = output_to_text, .arg = results};
-	pj_error error;
-	must(start(inputs[number & 1], mappers[number >> 1 & 1], sorts, reducers[number >> 2 & 1], output, NULL, &error),
-	     &error);
+	start(inputs[number & 1], mappers[number >> 1 & 1], sorts, reducers[number >> 2 & 1], output, 0, NULL);
 }
 
 static void by_library_simple(pj_pool *pool, size_t number, struct text *results)
@@ -608,6 +608,25 @@ static void show_streams(const char *function, const struct text *texts)
 		show(i ? "" : function, all_of(&texts[i]));
 }
 
+/* Two streams, merged into one dict, one after another and here. */
+static void show_merged(const struct text *pairs)
+{
+	struct merging merging = {.lock = NULL};
+	struct text groups = {0};
+	pj_manager *manager;
+	pj_error error;
+	must(pj_manager_create(64 << 10, &manager, &error), &error);
+	must(pj_manager_dict(manager, &merging.dict, &error), &error);
+	for (size_t i = 0; i < 2; i++) {
+		merging.groups = all_of(&pairs[i]);
+		must(plex_merge_dicts(&merging, &error), &error);
+	}
+	dict_to_groups(merging.dict, &groups);
+	show("plex_merge_dicts", all_of(&groups));
+	forget(&groups, 1);
+	pj_manager_destroy(manager);
+}
+
 /* One run, with what each function makes of it. */
 static void tell_steps(void)
 {
@@ -631,6 +650,7 @@ static void tell_steps(void)
 	show("sort_data", all_of(&groups[0]));
 	plex_sorter(pool, pairs, &groups[1]);
 	show("plex_sorter", all_of(&groups[1]));
+	show_merged(pairs);
 	plex_sort_data(pairs, &groups[2]);
 	show("plex_sort_data", all_of(&groups[2]));
 	simple_reducer(all_of(&groups[3]), &results[0]);
@@ -658,8 +678,9 @@ static void count_lists(pj_dict dict, void *arg)
 	pj_item item;
 	for (uint64_t cursor = 0; pj_dict_walk(dict, &cursor, &item);) {
 		size_t count = 0;
+		pj_error error;
 		if (item.kind == PJ_LIST)
-			must(pj_list_count(item.list, &count, NULL), &(pj_error){.status = PJ_ERR_NOT_FOUND});
+			must(pj_list_count(item.list, &count, &error), &error);
 		*(long *)arg += item.kind == PJ_LIST ? (long)count : count_values(item.value);
 	}
 }
@@ -771,16 +792,13 @@ static pj_status digest_pair(void *arg, pj_bytes key, pj_bytes value)
 }
 
 /* Counts the words of the files. Returns the seconds it took. */
-static double count_files(const char *const *paths, size_t count, pj_sorter sorts, struct digest *digest,
-			  pj_result *result)
+static double count_files(const char *const *paths, size_t count, pj_sorter sorts, unsigned workers,
+			  struct digest *digest, pj_result *result)
 {
 	const pj_input input = {.paths = paths, .path_count = count};
 	const pj_output output = {.pair = digest_pair, .arg = digest};
-	pj_error error;
 	*digest = (struct digest){0xcbf29ce484222325u, 0};
-	must(start(input, (pj_mapper){.text = map_words}, sorts, (pj_reducer){.aggregate = &pj_sum_i64}, output, result,
-		   &error),
-	     &error);
+	start(input, (pj_mapper){.text = map_words}, sorts, (pj_reducer){.aggregate = &pj_sum_i64}, output, workers, result);
 	return result->total_seconds;
 }
 
@@ -806,24 +824,32 @@ static void tell_speed(const char *how, const pj_result *result)
 	       result->workers == 1 ? "process  " : "processes", seconds, megabytes / seconds);
 }
 
+static bool is_same(const struct digest *a, const struct digest *b)
+{
+	return a->hash == b->hash && a->pairs == b->pairs;
+}
+
 /* The words of real text, in one process and in several. Returns 1 if they come to different results. */
 static int tell_of_real_text(char **paths, size_t count)
 {
 	pj_result result;
-	struct digest sequential, parallel;
-	(void)count_files((const char *const *)paths, count, PJ_SORTER_PLEX, &parallel, &result); /* how much is it? */
-	const char **repeated = repeat_paths(paths, count, result.input_bytes, &count);
-	const double one = count_files(repeated, count, PJ_SORTER_SIMPLE, &sequential, &result);
+	struct digest sequential, one_worker, parallel;
+	size_t many;
+	(void)count_files((const char *const *)paths, count, PJ_SORTER_PLEX, 0, &parallel, &result); /* how much is it? */
+	const char **repeated = repeat_paths(paths, count, result.input_bytes, &many);
+	const double reference = count_files(repeated, many, PJ_SORTER_SIMPLE, 1, &sequential, &result);
 	printf("\nReal text: %s%s, %.0f MB, %llu words, %llu different\n", paths[0], count > 1 ? " and so on" : "",
 	       (double)result.input_bytes / 1e6, (unsigned long long)result.map_pairs,
 	       (unsigned long long)sequential.pairs);
 	tell_speed("sequentially (sorter simple)", &result);
-	const double many = count_files(repeated, count, PJ_SORTER_PLEX, &parallel, &result);
-	tell_speed("in processes (sorter plex)", &result);
+	const double one = count_files(repeated, many, PJ_SORTER_PLEX, 1, &one_worker, &result);
+	tell_speed("in a worker (sorter plex)", &result);
+	const double all = count_files(repeated, many, PJ_SORTER_PLEX, 0, &parallel, &result);
+	tell_speed("in workers (sorter plex)", &result);
 	free(repeated);
-	const bool same = sequential.hash == parallel.hash && sequential.pairs == parallel.pairs;
-	printf("  The results are %s; in processes it is %.1f times as fast.\n", same ? "the same" : "DIFFERENT",
-	       one / many);
+	const bool same = is_same(&sequential, &one_worker) && is_same(&sequential, &parallel);
+	printf("  The results are %s. %.1f times as fast as one worker, %.1f times as fast as sequentially.\n",
+	       same ? "the same" : "DIFFERENT", one / all, reference / all);
 	return !same;
 }
 

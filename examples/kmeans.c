@@ -11,8 +11,8 @@
  * that gets the results moves the centers.
  *
  * The centers are the same to the last digit for any number of workers and after any death of a worker: coordinates are
- * whole millionths, and their sums are kept in 128 bits, so totals can be added in any order. The distance of a point is
- * worked out from that point alone.
+ * whole millionths, and their sums are kept in 128 bits, so totals can be added in any order; the nearest center is
+ * worked out for each point alone.
  */
 #include <papjuice.h>
 #include <errno.h>
@@ -46,7 +46,7 @@ struct settings {
 	bool check;
 };
 
-/* ---------------------------------------------------------------------------------------------------- the arithmetic */
+/* ------------------------------------------------------------------------------------------------ the arithmetic */
 
 static bool is_digit(char byte)
 {
@@ -155,7 +155,7 @@ static void move_center(struct model *model, size_t center, const struct total *
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------------------ the job */
+/* -------------------------------------------------------------------------------------------------------- the job */
 
 static pj_status map_points(pj_task *task, pj_bytes text, void *arg)
 {
@@ -209,7 +209,7 @@ static const pj_job job = {
 	.reducer = { .aggregate = &totals_of_centers },
 };
 
-/* ----------------------------------------------------------------------------------------------------- the iterations */
+/* ------------------------------------------------------------------------------------------------- the iterations */
 
 /* Where the centers are, and how many points were nearest to each before they last moved. */
 struct state {
@@ -263,7 +263,8 @@ static pj_status iterate(const struct settings *settings, const pj_bytes *made, 
 	pj_session_close(session);
 	*ret_seconds = seconds(CLOCK_MONOTONIC) - begun;
 	if (failures)
-		fprintf(stderr, "kmeans: note: %llu attempts failed and were done again\n", (unsigned long long)failures);
+		fprintf(stderr, "kmeans: note: attempts failed and were done again: %llu\n",
+			(unsigned long long)failures);
 	return status;
 }
 
@@ -283,7 +284,7 @@ static void iterate_plainly(const struct settings *settings, pj_bytes text, stru
 	*ret_seconds = seconds(CLOCK_PROCESS_CPUTIME_ID) - begun;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- points */
+/* ------------------------------------------------------------------------------------------------------- points */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -368,7 +369,7 @@ static bool place_centers(FILE *file, uint64_t clusters, struct model *model)
 	return placed == clusters;
 }
 
-/* -------------------------------------------------------------------------------------------------------- the program */
+/* ---------------------------------------------------------------------------------------------------- the program */
 
 static const char help[] =
 	"usage: kmeans [OPTION]...\n"
@@ -426,32 +427,45 @@ static struct settings read_options(int argc, char **argv)
 
 static void print_centers(const struct state *state)
 {
-	for (size_t i = 0; i < state->model.clusters; i++) {
+	const struct model *model = &state->model;
+	for (size_t i = 0; i < model->clusters; i++) {
 		printf("%llu\t", (unsigned long long)state->points[i]);
-		for (size_t d = 0; d < state->model.dimensions; d++)
-			print_number(stdout, (int64_t)state->model.center[d][i], d + 1 < state->model.dimensions ? ' ' : '\n');
+		for (size_t d = 0; d < model->dimensions; d++)
+			print_number(stdout, (int64_t)model->center[d][i], d + 1 < model->dimensions ? ' ' : '\n');
 	}
 }
 
+static bool same(const struct state *a, const struct state *b)
+{
+	bool equal = true;
+	for (size_t i = 0; i < a->model.clusters; i++) {
+		equal &= a->points[i] == b->points[i];
+		for (size_t d = 0; d < a->model.dimensions; d++)
+			equal &= a->model.center[d][i] == b->model.center[d][i];
+	}
+	return equal;
+}
+
 /* Runs the plain loop from the same beginning. 0: it comes to the same result; else an exit code. */
-static int check(const struct settings *settings, FILE *file, struct state *plain, const struct state *state, double wall)
+static int check(const struct settings *settings, FILE *file, struct state *plain, const struct state *state,
+		 double wall)
 {
 	char *text = NULL;
 	size_t room = 0;
 	double processor;
 	rewind(file);
-	const ssize_t len = getdelim(&text, &room, '\0', file); /* all of it: in a text of points there is no such byte */
+	const ssize_t len = getdelim(&text, &room, '\0', file); /* all of it: there is no such byte in it */
 	if (len > 0)
 		iterate_plainly(settings, (pj_bytes){ text, (size_t)len }, plain, &processor);
 	free(text);
-	if (len <= 0 || memcmp(plain, state, sizeof *plain) != 0) {
-		fprintf(stderr, len > 0 ? "kmeans: the plain loop comes to other centers\n" : "kmeans: cannot read again\n");
+	if (len <= 0 || !same(plain, state)) {
+		fprintf(stderr, "kmeans: %s\n", len > 0 ? "the plain loop moves them elsewhere" : "cannot read again");
 		return len > 0 ? 6 : 3;
 	}
-	const long online = sysconf(_SC_NPROCESSORS_ONLN);
-	const double used = settings->workers && settings->workers < (uint64_t)online ? (double)settings->workers : (double)online;
-	fprintf(stderr, "check: the same from a plain loop in %.3f s of a processor; the pool took %.3f of that for %.0f\n",
-		processor, wall / processor * used, used);
+	const long workers = (long)settings->workers, online = sysconf(_SC_NPROCESSORS_ONLN);
+	const long used = workers && workers < online ? workers : online;
+	fprintf(stderr, "check: the same from a plain loop, in %.3f s of a processor; shared by %ld: %.3f times that\n",
+		processor, used, wall / processor * (double)used);
 	return 0;
 }
 

@@ -193,6 +193,15 @@ static inline int pj_next_field_plain(pj_bytes *rest, char separator, pj_bytes *
 	return 1;
 }
 
+#if defined(__SSE2__)
+/* The bytes among 16 that are `wanted`, a bit for each. For pj_next_field. */
+static inline uint64_t pj_find_16(const char *at, char wanted)
+{
+	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(wanted)));
+}
+#endif
+
 /*
  * Takes the next field from the front of *rest, up to the byte `separator` or the end.
  *
@@ -204,19 +213,23 @@ static inline int pj_next_field(pj_task *task, pj_bytes *rest, char separator, p
 {
 #if defined(__SSE2__)
 	const char *const from = rest->ptr;
-	if (PJ_LIKELY((uintptr_t)from - (uintptr_t)task->readable < task->readable_len)) {
-		const __m128i wanted = _mm_set1_epi8(separator);
-		const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)from);
-		const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
-		const unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(low, wanted)) |
-				      (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(high, wanted)) << 16;
-		const size_t len = hits ? (size_t)__builtin_ctz(hits) : 32;
+	const uintptr_t at = (uintptr_t)from - (uintptr_t)task->readable;
+	if (PJ_LIKELY(at < task->readable_len)) {
+		uint64_t hits = pj_find_16(from, separator) | pj_find_16(from + 16, separator) << 16;
+		size_t skipped = 0;
+		/* A longer field: another 64 bytes, where they can be read. */
+		if (!hits && rest->len > 32 && at + 64 < task->readable_len) {
+			skipped = 32;
+			hits = pj_find_16(from + 32, separator) | pj_find_16(from + 48, separator) << 16 |
+			       pj_find_16(from + 64, separator) << 32 | pj_find_16(from + 80, separator) << 48;
+		}
+		const size_t len = hits ? skipped + (size_t)__builtin_ctzll(hits) : skipped + skipped + 32;
 		if (PJ_LIKELY(hits && len < rest->len)) {
 			*ret_field = (pj_bytes){from, len};
 			*rest = (pj_bytes){from + len + 1, rest->len - len - 1};
 			return 1;
 		}
-		if (PJ_LIKELY(rest->len <= 32)) {
+		if (PJ_LIKELY(rest->len <= len)) {
 			*ret_field = *rest;
 			*rest = (pj_bytes){NULL, 0};
 			return 1;

@@ -7,6 +7,7 @@
  */
 #include "engine/leader.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #include "base/io.h"
 #include "base/machine.h"
 
-enum { TICK_MS = 100, REFUSALS_MOST = 2 };
+enum { TICK_MS = 100, REFUSALS_MOST = 2, SENDS_MOST = 100 };
 static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000, spool_most = 512 << 20, sample_most = 1 << 20;
 
 static const char *phase_name(pj__phase phase)
@@ -167,9 +168,15 @@ static pj_status send(struct leader *leader, unsigned slot, const pj__message *m
 		to->progress = pj__page_of(&leader->local, slot)->here.progress;
 	}
 	to->busy = true;
-	const pj_status status = pj__dispatcher_send(leader->dispatcher, slot, message, pj__message_bytes(message));
+	pj_status status = PJ_ERR_BUSY;
+	/* Few messages are on their way to a worker, so its queue has room, but the kernel may be short of memory. */
+	for (int tries = 0; status == PJ_ERR_BUSY && tries < SENDS_MOST; tries++) {
+		if (tries)
+			poll(NULL, 0, TICK_MS / 10);
+		status = pj__dispatcher_send(leader->dispatcher, slot, message, pj__message_bytes(message));
+	}
 	if (status == PJ_ERR_BUSY)
-		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker's queue is full");
+		return pj__fail(error, PJ_ERR_RESOURCE, ENOBUFS, NULL, "cannot send to a worker");
 	return PJ_OK; /* if the worker is gone, its death will be told */
 }
 

@@ -1,6 +1,9 @@
 /*
  * run.c: pj_run, the phases that both engines share: settle, plan, open the output, (engine), check, commit.
  */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/machine.h"
 #include "engine/engine.h"
 
@@ -38,14 +41,26 @@ void pj__tell_progress(const pj__run_state *run, const char *phase, uint64_t don
 	options->progress(options->progress_arg, &progress);
 }
 
+/* Is it a file of this folder? */
+static bool lies_within(const pj__source *source, const char *folder)
+{
+	char name[64];
+	snprintf(name, sizeof name, "/proc/self/fd/%d", source->fd);
+	char *path = source->inode ? realpath(source->fd >= 0 ? name : source->name, NULL) : NULL;
+	const size_t len = strlen(folder);
+	const bool within = path && strncmp(path, folder, len) == 0 && path[len] == '/';
+	free(path);
+	return within;
+}
+
 pj_status pj__run_refuse_own_input(const pj__run_state *run, pj_error *error)
 {
 	if (!run->sink->exists)
 		return PJ_OK;
 	for (size_t i = 0; i < run->plan->sources.count; i++) {
 		const pj__source *source = &run->plan->sources.at[i];
-		if (source->kind == PJ__SOURCE_FILE && source->inode == run->sink->inode &&
-		    source->device == run->sink->device) {
+		const bool same = source->inode == run->sink->inode && source->device == run->sink->device;
+		if (same || (run->sink->kind == PJ__SINK_FOLDER && lies_within(source, run->sink->path))) {
 			pj__fail(error, PJ_ERR_EXISTS, 0, run->sink->path, "the output is also an input");
 			pj__error_hint(error, "choose another path with -o");
 			return PJ_ERR_EXISTS;
@@ -81,7 +96,7 @@ static pj_status run_planned(pj__run_state *run, pj_error *error)
 	const pj__setup *setup = run->setup;
 	pj__sink sink;
 	pj__plan plan;
-	pj_status status = pj__sink_open(&sink, &setup->options.output, error);
+	pj_status status = pj__sink_open_until(&sink, &setup->options.output, setup->options.stop, error);
 	if (status)
 		return status;
 	status = pj__plan_init(&plan, setup, sink.kind == PJ__SINK_FOLDER, error);

@@ -100,7 +100,8 @@ pj_status pj_session_run(pj_session *session, size_t index, pj_bytes params, con
 	pj__sink sink;
 	pj__run_state run = {.setup = &session->setups[index], .plan = &session->plans[index], .sink = &sink,
 			     .result = result, .started_ns = pj__now_ns()};
-	pj_status status = pj__sink_open(&sink, output ? output : &run.setup->options.output, error);
+	pj_status status = pj__sink_open_until(&sink, output ? output : &run.setup->options.output,
+					       run.setup->options.stop, error);
 	if (status)
 		return status;
 	result->inputs = run.plan->sources.count;

@@ -20,7 +20,7 @@
 #include "shuffle/writer.h"
 #include "input/spool.h"
 
-enum { WRITE_BYTES = 1 << 20 };
+enum { WRITE_BYTES = 1 << 20, WAIT_MS = 100 };
 
 /* A key: its state, or its values, each behind its length. */
 struct group {
@@ -217,10 +217,10 @@ static pj_status map_all(struct simple *simple, pj_error *error)
 	for (size_t done = 0; !status;) {
 		if (done < plan->task_count)
 			status = map_one(simple, &mapping, done++, error);
-		else if (!pj__spool_ended(&spool))
-			status = pj__spool_step(&spool, add_split, plan, error);
-		else
+		else if (pj__spool_ended(&spool))
 			break;
+		else if (pj__spool_wait(&spool, WAIT_MS))
+			status = pj__spool_step(&spool, add_split, plan, error);
 		if (!status)
 			status = pj__stopped(simple->run, error);
 	}

@@ -164,15 +164,15 @@ void pj__print_error(const char *program, const pj_error *error);
 /* Prints "NAME: note: ..." to standard error. */
 void pj__print_note(const char *program, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-enum { PJ__SIGNALS_HANDLED = 3 };
+enum { PJ__SIGNALS_HANDLED = 3, PJ__SIGNALS_IGNORED = 2 };
 
 struct pj__signals {
-	struct sigaction before[PJ__SIGNALS_HANDLED + 1];
+	struct sigaction before[PJ__SIGNALS_HANDLED + PJ__SIGNALS_IGNORED];
 };
 
 /*
  * From here on the first SIGINT, SIGTERM or SIGHUP sets the word that is returned, a second one ends the process.
- * A signal that was ignored stays so. SIGPIPE is ignored.
+ * A signal that was ignored stays so. SIGPIPE and SIGXFSZ are ignored.
  */
 const volatile sig_atomic_t *pj__signals_catch(struct pj__signals *signals);
 

@@ -15,6 +15,8 @@
 #include "front/front.h"
 
 static const int handled[PJ__SIGNALS_HANDLED] = {SIGINT, SIGTERM, SIGHUP};
+/* What they tell, a failed write tells, too: EPIPE, EFBIG. */
+static const int ignored[PJ__SIGNALS_IGNORED] = {SIGPIPE, SIGXFSZ};
 
 static volatile sig_atomic_t stop_signal;
 static struct timespec first_time;
@@ -65,7 +67,8 @@ static void install(struct pj__signals *signals, void (*handler)(int, siginfo_t 
 			sigaction(handled[i], &action, NULL);
 	}
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	sigaction(SIGPIPE, &ignore, &signals->before[PJ__SIGNALS_HANDLED]);
+	for (size_t i = 0; i < PJ__SIGNALS_IGNORED; i++)
+		sigaction(ignored[i], &ignore, &signals->before[PJ__SIGNALS_HANDLED + i]);
 }
 
 const volatile sig_atomic_t *pj__signals_catch(struct pj__signals *signals)
@@ -85,5 +88,6 @@ void pj__signals_restore(const struct pj__signals *signals)
 {
 	for (size_t i = 0; i < PJ__SIGNALS_HANDLED; i++)
 		sigaction(handled[i], &signals->before[i], NULL);
-	sigaction(SIGPIPE, &signals->before[PJ__SIGNALS_HANDLED], NULL);
+	for (size_t i = 0; i < PJ__SIGNALS_IGNORED; i++)
+		sigaction(ignored[i], &signals->before[PJ__SIGNALS_HANDLED + i], NULL);
 }

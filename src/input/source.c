@@ -31,6 +31,16 @@ static pj_status add(pj__sources *sources, pj__source source, const char *name, 
 	return PJ_OK;
 }
 
+/* Has a file of no size something to read? Those of /proc have. */
+static bool holds_more(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	char byte;
+	const bool more = fd >= 0 && read(fd, &byte, 1) == 1;
+	pj__close(&fd);
+	return more;
+}
+
 static pj_status add_regular(pj__sources *sources, const char *path, int fd, const struct stat *is, pj_error *error)
 {
 	uint64_t base = 0;
@@ -39,6 +49,8 @@ static pj_status add_regular(pj__sources *sources, const char *path, int fd, con
 		base = at > 0 ? (uint64_t)at : 0;
 	}
 	const uint64_t size = (uint64_t)is->st_size > base ? (uint64_t)is->st_size - base : 0;
+	if (fd < 0 && !is->st_size && holds_more(path))
+		return add(sources, (pj__source){.kind = PJ__SOURCE_STREAM, .fd = -1}, path, error);
 	return add(sources,
 		   (pj__source){.kind = PJ__SOURCE_FILE, .fd = fd, .base = base, .size = size, .device = is->st_dev,
 				.inode = is->st_ino, .modified = is->st_mtim},

@@ -27,7 +27,8 @@ static pj_status open_next(pj__spool *spool, pj_error *error)
 		return PJ_OK;
 	spool->fd = source->fd;
 	if (spool->fd < 0) {
-		spool->fd = open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		/* A pipe that nobody has opened to write is waited for outside; inside open() it could not be ended. */
+		spool->fd = open(source->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 		spool->owns_fd = true;
 	}
 	if (spool->fd >= 0)
@@ -74,6 +75,12 @@ void pj__spool_fini(pj__spool *spool)
 		if (spool->sources->at[i].kind == PJ__SOURCE_STREAM)
 			pj__close(&spool->sources->at[i].spool);
 	spool->sources = NULL;
+}
+
+bool pj__spool_wait(const pj__spool *spool, int timeout_ms)
+{
+	struct pollfd ready = {.fd = spool->fd, .events = POLLIN};
+	return spool->fd < 0 || poll(&ready, 1, timeout_ms) > 0;
 }
 
 int pj__spool_descriptor(const pj__spool *spool)

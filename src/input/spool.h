@@ -36,6 +36,9 @@ static inline bool pj__spool_ended(const pj__spool *spool)
 /* The descriptor to wait for before the next step; -1: none, step at once. */
 int pj__spool_descriptor(const pj__spool *spool);
 
+/* Waits for it. False: nothing came in time, or a signal did; a pipe may have no writer yet, so it must not be read. */
+bool pj__spool_wait(const pj__spool *spool, int timeout_ms);
+
 /* Reads some more and hands out what splits are ready. Blocks, at least a while, if nothing can be read yet. */
 PJ_MUST_USE pj_status pj__spool_step(pj__spool *spool, pj__spool_take *take, void *arg, pj_error *error);
 

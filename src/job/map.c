@@ -17,9 +17,17 @@ pj_status pj__mapping_init(pj__mapping *mapping, const pj_job *job, pj__task *ta
 	return pj__reader_init(&mapping->reader, sources, 0, error);
 }
 
+/* The task has no text: where the last one was, other bytes may lie. */
+static void forget_text(pj__task *task)
+{
+	pj__task_set_text(task, (pj_bytes){NULL, 0}, "", 0);
+	task->face.readable_len = 0;
+}
+
 void pj__mapping_fini(pj__mapping *mapping)
 {
 	pj__reader_fini(&mapping->reader);
+	forget_text(mapping->task);
 	mapping->task->progress = &mapping->task->no_progress_page;
 }
 
@@ -72,6 +80,7 @@ pj_status pj__map_task(pj__mapping *mapping, uint64_t index, const pj__split *sp
 	pj_status returned = PJ_OK;
 	mapping->records = mapping->bytes = 0;
 	task->index = index;
+	forget_text(task);
 	if (mapper->begin)
 		returned = mapper->begin(&task->face, mapper->arg);
 	for (size_t i = 0; i < count && !returned && !task->status; i++) {
@@ -81,8 +90,7 @@ pj_status pj__map_task(pj__mapping *mapping, uint64_t index, const pj__split *sp
 	}
 	const pj_place last = {task->file, task->file_offset};
 	if (mapper->end && !returned && !task->status) {
-		pj__task_set_text(task, (pj_bytes){NULL, 0}, "", 0);
-		task->face.readable_len = 0;
+		forget_text(task);
 		returned = mapper->end(&task->face, mapper->arg);
 	}
 	pj__task_flush(task);

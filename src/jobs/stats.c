@@ -246,6 +246,15 @@ static void big_of_sum(const struct stats *stats, pj__big *ret_big)
 	pj__big_of_units(((int64_t)stats->tally >> OVERFLOW_SHIFT) + sign, sum_of(stats), ret_big);
 }
 
+/* A whole number of some size is not written as 1e+03. */
+static void write_double(double value, pj_text *text)
+{
+	if (value > -1e15 && value < 1e15 && (double)(int64_t)value == value)
+		pj_text_i64(text, (int64_t)value);
+	else
+		pj_text_f64(text, value);
+}
+
 static double big_mean(const struct stats *stats, const pj__big *sum)
 {
 	return pj__big_quotient(sum, stats->tally & COUNT_MOST);
@@ -272,7 +281,7 @@ static void write_packed(const struct stats *stats, pj_text *text)
 	put_tab(text);
 	write_decimal(in_units(stats->least) / unit, places, text);
 	put_tab(text);
-	pj_text_f64(text, mean);
+	write_double(mean, text);
 	put_tab(text);
 	write_decimal(in_units(stats->most) / unit, places, text);
 }
@@ -307,11 +316,11 @@ static void write_big(const struct stats *stats, pj_text *text)
 		if (i)
 			put_tab(text);
 		if (!numbers[i])
-			pj_text_f64(text, big_mean(stats, &sum));
+			write_double(big_mean(stats, &sum), text);
 		else if (exact)
 			pj__big_write(numbers[i], (unsigned)places, text);
 		else
-			pj_text_f64(text, pj__big_quotient(numbers[i], 1));
+			write_double(pj__big_quotient(numbers[i], 1), text);
 	}
 }
 
@@ -414,35 +423,58 @@ static inline unsigned find_columns(pj_task *task, pj_bytes line, struct layout 
 	return 0;
 }
 
-static inline __attribute__((always_inline)) pj_status map_rows(pj_task *task, pj_bytes text, struct layout layout)
+static inline pj_status take(pj_task *task, pj_bytes key, pj_bytes value)
 {
-	pj_bytes line, key = {0}, value = {0};
-	while (pj_next_line(task, &text, &line)) {
-		line.len -= line.len && line.ptr[line.len - 1] == '\r';
-		const unsigned found = find_columns(task, line, layout, &key, &value);
-		if (PJ_UNLIKELY(found))
-			return no_column(task, line, layout.key > layout.value ? layout.key : layout.value, found);
-		const int64_t packed = pj__pack_short(value);
-		if (PJ_LIKELY(packed)) {
-			pj_emit_i64(task, key, packed);
-			continue;
-		}
-		const pj_status status = take_slowly(task, key, value);
-		if (status)
-			return status;
-	}
+	const int64_t packed = pj__pack_short(value);
+	if (!PJ_LIKELY(packed))
+		return take_slowly(task, key, value);
+	pj_emit_i64(task, key, packed);
 	return PJ_OK;
 }
 
-static pj_status map_any(pj_task *task, pj_bytes text, void *arg)
+/* A carriage return at the end of a line belongs to the end of the line. */
+static inline pj_bytes without_return(pj_bytes line)
 {
-	return map_rows(task, text, layout_of_arg(arg));
+	line.len -= line.len && line.ptr[line.len - 1] == '\r';
+	return line;
 }
 
-/* Key and number in the first two columns: the loop over columns is unrolled. */
+static pj_status map_row(pj_task *task, pj_bytes line, struct layout layout)
+{
+	pj_bytes key = {0}, value = {0};
+	const unsigned found = find_columns(task, line, layout, &key, &value);
+	if (PJ_UNLIKELY(found))
+		return no_column(task, line, layout.key > layout.value ? layout.key : layout.value, found);
+	return take(task, key, value);
+}
+
+static pj_status map_rows(pj_task *task, pj_bytes text, void *arg)
+{
+	const struct layout layout = layout_of_arg(arg);
+	pj_bytes line;
+	pj_status status = PJ_OK;
+	while (!status && pj_next_line(task, &text, &line))
+		status = map_row(task, without_return(line), layout);
+	return status;
+}
+
+/* Key and number in the first two columns, and most likely no others behind. */
 static pj_status map_pairs(pj_task *task, pj_bytes text, void *arg)
 {
-	return map_rows(task, text, (struct layout){1, 2, layout_of_arg(arg).separator});
+	const struct layout layout = layout_of_arg(arg);
+	pj_bytes line, key;
+	pj_status status = PJ_OK;
+	while (!status && pj_next_line(task, &text, &line)) {
+		pj_bytes rest = line = without_return(line);
+		int64_t packed = 0;
+		if (PJ_LIKELY(pj_next_field(task, &rest, layout.separator, &key) && rest.len))
+			packed = pj__pack_short(rest);
+		if (PJ_LIKELY(packed))
+			pj_emit_i64(task, key, packed);
+		else
+			status = map_row(task, line, layout);
+	}
+	return status;
 }
 
 /* -------------------------------------------------------------------------------------------------------- the options */
@@ -482,7 +514,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 	if (!read_separator(values[2], &layout.separator))
 		return wrong(error, "sep", values[2], "one byte, for example ';' or '\\t'");
 	job->mapper.arg = layout_to_arg(layout);
-	job->mapper.text = layout.key == 1 && layout.value == 2 ? map_pairs : map_any;
+	job->mapper.text = layout.key == 1 && layout.value == 2 ? map_pairs : map_rows;
 	return PJ_OK;
 }
 
@@ -497,7 +529,7 @@ const pj_job pj__job_stats = {
 	.abi = PJ_ABI,
 	.name = "stats",
 	.summary = "count, sum, minimum, mean and maximum of a column of numbers, for each key",
-	.mapper = {.text = map_any},
+	.mapper = {.text = map_rows},
 	.reducer = {.aggregate = &aggregate},
 	.options = options,
 	.configure = configure,

@@ -30,6 +30,7 @@ static void reset_signals(enum pj__child_signals signals)
 		sigaction(SIGINT, &action, NULL);
 		sigaction(SIGTSTP, &action, NULL);
 		sigaction(SIGPIPE, &action, NULL);
+		sigaction(SIGXFSZ, &action, NULL); /* a file that may not grow is an errno */
 	}
 	sigset_t none;
 	sigemptyset(&none);

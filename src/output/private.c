@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -18,20 +19,25 @@
 
 static const char prefix[] = ".papjuice-";
 
-/* Opens and locks a folder. -1 and errno; ENOENT: it is gone or owned by somebody. */
-static int own(int parent_fd, const char *name)
+/* Opens and locks a folder. Returns 0, or an errno: ENOENT: it is gone; EWOULDBLOCK: somebody owns it. */
+static int own(int parent_fd, const char *name, int *ret_fd)
 {
-	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	const int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return -1;
+		return errno;
 	struct stat locked, there;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &locked) == 0 &&
-	    fstatat(parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && locked.st_ino == there.st_ino &&
-	    locked.st_dev == there.st_dev)
-		return fd;
-	close(fd);
-	errno = ENOENT;
-	return -1;
+	int failed;
+	while ((failed = flock(fd, LOCK_EX | LOCK_NB) < 0 ? errno : 0) == EINTR)
+		;
+	if (!failed && (fstat(fd, &locked) < 0 || fstatat(parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) < 0))
+		failed = errno;
+	if (!failed && (locked.st_ino != there.st_ino || locked.st_dev != there.st_dev))
+		failed = ENOENT;
+	if (failed)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return failed;
 }
 
 pj_status pj__private_create(const char *parent, int *ret_fd, char **ret_path, pj_error *error)
@@ -43,22 +49,18 @@ pj_status pj__private_create(const char *parent, int *ret_fd, char **ret_path, p
 			return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot get a random number");
 		if (asprintf(&path, "%s/%s%016llx", parent, prefix, (unsigned long long)number) < 0)
 			return pj__no_memory(error, strlen(parent) + 32);
-		const int made = mkdir(path, 0700) == 0, failed = errno;
-		const int fd = made ? own(AT_FDCWD, path) : -1, lost = errno;
-		if (fd >= 0) {
-			*ret_fd = fd;
+		const bool made = mkdir(path, 0700) == 0;
+		const int failed = made ? own(AT_FDCWD, path, ret_fd) : errno;
+		if (!failed) {
 			*ret_path = path;
 			return PJ_OK;
 		}
-		if (made && lost != ENOENT) /* not swept, but not to be opened either: for lack of descriptors, say */
-			(void)rmdir(path);
+		if (made)
+			(void)rmdir(path); /* if it is not swept, but cannot be opened: for lack of descriptors, say */
 		free(path);
-		if (made && lost != ENOENT)
-			return pj__fail(error, pj__status_of_errno(lost, PJ_ERR_OUTPUT), lost, parent,
-					"cannot open a folder in");
-		if (!made && failed != EEXIST)
+		if (made ? failed != ENOENT && failed != EWOULDBLOCK : failed != EEXIST)
 			return pj__fail(error, pj__status_of_errno(failed, PJ_ERR_OUTPUT), failed, parent,
-					"cannot make a folder in");
+					made ? "cannot open a folder in" : "cannot make a folder in");
 	}
 	return pj__fail(error, PJ_ERR_OUTPUT, EEXIST, parent, "cannot make a folder in");
 }
@@ -88,17 +90,20 @@ int pj__remove_tree(int parent_fd, const char *name)
 	return failed;
 }
 
+static bool is_private_name(const char *name)
+{
+	const size_t len = sizeof prefix - 1;
+	return strncmp(name, prefix, len) == 0 && strspn(name + len, "0123456789abcdef") == 16 && !name[len + 16];
+}
+
 void pj__private_sweep(const char *parent)
 {
 	DIR *folder = opendir(parent);
 	if (!folder)
 		return;
 	for (struct dirent *entry; (entry = readdir(folder));) {
-		if (strncmp(entry->d_name, prefix, sizeof prefix - 1) != 0 ||
-		    strlen(entry->d_name) != sizeof prefix - 1 + 16)
-			continue;
-		const int fd = own(dirfd(folder), entry->d_name);
-		if (fd < 0)
+		int fd;
+		if (!is_private_name(entry->d_name) || own(dirfd(folder), entry->d_name, &fd))
 			continue;
 		(void)pj__remove_tree(dirfd(folder), entry->d_name); /* another user's: not ours to judge */
 		close(fd);

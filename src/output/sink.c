@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "base/io.h"
 #include "output/private.h"
 
+enum { WAIT_MS = 100, TRIES_MOST = 100 };
 static const char inner_name[] = "output";
 
 const char *pj__sink_name(const pj__sink *sink)
@@ -43,6 +45,15 @@ static pj_status cannot_replace(const char *path, const char *why, pj_error *err
 	return PJ_ERR_EXISTS;
 }
 
+/* Is it a part file, or _SUCCESS? */
+static bool is_of_a_run(int folder, const char *name)
+{
+	struct stat is;
+	const bool named = strcmp(name, "_SUCCESS") == 0 ||
+			   (strncmp(name, "part-", 5) == 0 && name[5] && !name[5 + strspn(name + 5, "0123456789")]);
+	return named && fstatat(folder, name, &is, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(is.st_mode);
+}
+
 /* A folder may be replaced if it holds nothing but what a run has put there. */
 static pj_status check_folder(const char *path, pj_error *error)
 {
@@ -52,9 +63,7 @@ static pj_status check_folder(const char *path, pj_error *error)
 	bool foreign = false;
 	for (struct dirent *entry; (entry = readdir(folder)) && !foreign;) {
 		const char *name = entry->d_name;
-		foreign = strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "_SUCCESS") != 0 &&
-			  (strncmp(name, "part-", 5) != 0 || name[5] == 0 ||
-			   name[5 + strspn(name + 5, "0123456789")] != 0);
+		foreign = strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_of_a_run(dirfd(folder), name);
 	}
 	closedir(folder);
 	return foreign ? cannot_replace(path, "the folder holds more than part files and _SUCCESS", error) : PJ_OK;
@@ -91,6 +100,14 @@ static pj_status resolve(pj__sink *sink, const char *given, pj_error *error)
 	return sink->parent ? PJ_OK : pj__no_memory(error, strlen(real));
 }
 
+/* Devices, pipes and sockets are written as they are, by whatever name: /dev/null, /dev/stdout, >(command). */
+static bool is_stream(const char *path)
+{
+	struct stat is;
+	return stat(path, &is) == 0 &&
+	       (S_ISCHR(is.st_mode) || S_ISFIFO(is.st_mode) || S_ISBLK(is.st_mode) || S_ISSOCK(is.st_mode));
+}
+
 /* Looks at what stands at the path. */
 static pj_status check_existing(pj__sink *sink, pj_error *error)
 {
@@ -101,10 +118,6 @@ static pj_status check_existing(pj__sink *sink, pj_error *error)
 		return pj__fail(error, PJ_ERR_OUTPUT, errno, sink->path, "cannot write the output");
 	}
 	const bool folder = sink->kind == PJ__SINK_FOLDER;
-	if (!folder && (S_ISCHR(is.st_mode) || S_ISFIFO(is.st_mode) || S_ISBLK(is.st_mode) || S_ISSOCK(is.st_mode))) {
-		sink->kind = PJ__SINK_STREAM;
-		return PJ_OK;
-	}
 	if (!sink->output.overwrite)
 		return exists(sink->path, error);
 	if (!folder && S_ISDIR(is.st_mode))
@@ -150,21 +163,59 @@ static pj_status open_folder(pj__sink *sink, pj_error *error)
 	return status;
 }
 
+static pj_status stopped(const pj__sink *sink, pj_error *error)
+{
+	const int signal = sink->stop ? *sink->stop : 0;
+	if (!signal)
+		return PJ_OK;
+	pj__fail(error, PJ_ERR_INTERRUPTED, 0, NULL, "the run was stopped");
+	if (error)
+		error->signal = signal;
+	return PJ_ERR_INTERRUPTED;
+}
+
+/* Opens the stream at the path. A pipe that nobody reads yet is tried again; to wait inside open() could not be ended. */
+static pj_status open_path(pj__sink *sink, pj_error *error)
+{
+	for (;;) {
+		sink->fd = open(sink->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		const int failed = sink->fd < 0 ? errno : 0;
+		struct stat is;
+		if (failed != ENXIO || stat(sink->path, &is) < 0 || !S_ISFIFO(is.st_mode))
+			return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output") : PJ_OK;
+		const pj_status status = stopped(sink, error);
+		if (status)
+			return status;
+		poll(NULL, 0, WAIT_MS / 5);
+	}
+}
+
 static pj_status open_stream(pj__sink *sink, pj_error *error)
 {
-	if (!sink->path) {
+	struct stat is;
+	if (sink->path) {
+		const pj_status status = open_path(sink, error);
+		if (status)
+			return status;
+	} else {
 		/* A closed standard output is found out now, not when the work is done. */
 		sink->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	} else {
-		sink->fd = open(sink->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	}
-	return sink->fd >= 0 ? PJ_OK
-			     : pj__fail(error, PJ_ERR_OUTPUT, errno, pj__sink_name(sink), "cannot write the output");
+	if (sink->fd < 0 || fstat(sink->fd, &is) < 0)
+		return pj__fail(error, PJ_ERR_OUTPUT, errno, pj__sink_name(sink), "cannot write the output");
+	sink->waits = S_ISFIFO(is.st_mode) || S_ISSOCK(is.st_mode) || isatty(sink->fd);
+	return PJ_OK;
 }
 
 pj_status pj__sink_open(pj__sink *sink, const pj_output *output, pj_error *error)
 {
-	*sink = (pj__sink){.output = *output, .fd = -1, .private_fd = -1};
+	return pj__sink_open_until(sink, output, NULL, error);
+}
+
+pj_status pj__sink_open_until(pj__sink *sink, const pj_output *output, const volatile sig_atomic_t *stop,
+			      pj_error *error)
+{
+	*sink = (pj__sink){.output = *output, .fd = -1, .private_fd = -1, .stop = stop};
 	const char *path = output->path;
 	pj_status status = PJ_OK;
 	if (output->pair) {
@@ -175,12 +226,16 @@ pj_status pj__sink_open(pj__sink *sink, const pj_output *output, pj_error *error
 		sink->kind = PJ__SINK_STREAM;
 	} else if (!*path) {
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the path of the output is empty");
+	} else if (is_stream(path)) {
+		sink->kind = PJ__SINK_STREAM;
+		sink->path = strdup(path);
+		status = sink->path ? PJ_OK : pj__no_memory(error, strlen(path));
 	} else {
 		sink->kind = path[strlen(path) - 1] == '/' ? PJ__SINK_FOLDER : PJ__SINK_FILE;
 		status = resolve(sink, path, error);
 		if (!status)
 			status = check_existing(sink, error);
-		if (!status && sink->kind != PJ__SINK_STREAM)
+		if (!status)
 			pj__private_sweep(sink->parent);
 	}
 	if (!status)
@@ -204,8 +259,32 @@ pj_status pj__sink_part_file(const pj__sink *sink, uint64_t part, int *ret_fd, p
 	return PJ_OK;
 }
 
+/*
+ * Writes to a pipe, a socket or a terminal. When poll() says that there is room, so much fits without waiting as a pipe
+ * takes in one piece; thus the wait is always in poll(), which a signal ends, and never in write().
+ */
+static pj_status write_waiting(const pj__sink *sink, pj_bytes bytes, pj_error *error)
+{
+	for (size_t done = 0; done < bytes.len;) {
+		const pj_status status = stopped(sink, error);
+		if (status)
+			return status;
+		struct pollfd room = {.fd = sink->fd, .events = POLLOUT};
+		if (poll(&room, 1, WAIT_MS) <= 0)
+			continue; /* a signal, or nothing yet */
+		const size_t rest = bytes.len - done;
+		const ssize_t wrote = write(sink->fd, bytes.ptr + done, rest < PIPE_BUF ? rest : PIPE_BUF);
+		if (wrote < 0 && errno != EINTR && errno != EAGAIN)
+			return pj__fail(error, PJ_ERR_OUTPUT, errno, pj__sink_name(sink), "cannot write the output");
+		done += wrote > 0 ? (size_t)wrote : 0;
+	}
+	return PJ_OK;
+}
+
 pj_status pj__sink_stream(const pj__sink *sink, pj_bytes bytes, pj_error *error)
 {
+	if (sink->waits)
+		return write_waiting(sink, bytes, error);
 	const int failed = pj__write_all(sink->fd, bytes.ptr, bytes.len);
 	if (!failed)
 		return PJ_OK;
@@ -227,9 +306,21 @@ static int name_file(const pj__sink *sink, int folder, const char *path)
 	return linkat(AT_FDCWD, self, folder, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 }
 
+/*
+ * What a file system tells when a file is closed must be known before the file has a name: closing another descriptor
+ * of it brings the same to light. Returns 0 or an errno.
+ */
+static int close_once(const pj__sink *sink)
+{
+	int again = fcntl(sink->fd, F_DUPFD_CLOEXEC, 3);
+	return again < 0 ? errno : pj__close(&again);
+}
+
 static pj_status commit_file(pj__sink *sink, pj_error *error)
 {
-	int failed = 0;
+	int failed = close_once(sink);
+	if (failed)
+		return commit_failed(sink, failed, error);
 	if (sink->exists && fchmod(sink->fd, sink->mode) < 0)
 		return commit_failed(sink, errno, error);
 	if (sink->unnamed && !sink->exists) {
@@ -245,9 +336,6 @@ static pj_status commit_file(pj__sink *sink, pj_error *error)
 					 sink->exists ? 0 : RENAME_NOREPLACE) < 0)
 			failed = errno;
 	}
-	if (failed)
-		return commit_failed(sink, failed, error);
-	failed = pj__close(&sink->fd);
 	return failed ? commit_failed(sink, failed, error) : PJ_OK;
 }
 
@@ -255,22 +343,34 @@ static pj_status commit_folder(pj__sink *sink, pj_error *error)
 {
 	char name[64];
 	snprintf(name, sizeof name, "%s/_SUCCESS", inner_name);
-	int done = openat(sink->private_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+	int done = openat(sink->private_fd, name, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
 	const int failed = done < 0 ? errno : pj__close(&done);
 	if (failed)
 		return commit_failed(sink, failed, error);
 	if (renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path,
 		      sink->exists ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
-		return commit_failed(sink, errno, error);
+		return commit_failed(sink, sink->exists && errno == ENOENT ? EEXIST : errno, error);
 	return PJ_OK; /* what was exchanged goes with the private folder */
+}
+
+/* Gives the output its name. What another run has made or removed there meanwhile is looked at again. */
+static pj_status commit_name(pj__sink *sink, pj_error *error)
+{
+	for (int tries = 0;; tries++) {
+		pj_status status = sink->kind == PJ__SINK_FILE ? commit_file(sink, error) : commit_folder(sink, error);
+		if (status != PJ_ERR_EXISTS || !sink->output.overwrite || tries == TRIES_MOST)
+			return status;
+		sink->exists = false;
+		status = check_existing(sink, error);
+		if (status)
+			return status;
+	}
 }
 
 pj_status pj__sink_commit(pj__sink *sink, pj_error *error)
 {
-	if (sink->kind == PJ__SINK_FILE)
-		return commit_file(sink, error);
-	if (sink->kind == PJ__SINK_FOLDER)
-		return commit_folder(sink, error);
+	if (sink->kind == PJ__SINK_FILE || sink->kind == PJ__SINK_FOLDER)
+		return commit_name(sink, error);
 	const int failed = pj__close(&sink->fd); /* of the duplicate: standard output itself stays open */
 	if (failed)
 		return pj__fail(error, PJ_ERR_OUTPUT, failed, pj__sink_name(sink), "cannot write the output");

@@ -34,6 +34,8 @@ typedef struct pj__sink {
 	int private_fd;        /* the private folder, locked; -1: none */
 	char *private_path;
 	bool unnamed;          /* FILE: fd has no name yet */
+	bool waits;            /* STREAM: writing may have to wait, for as long as the reader likes */
+	const volatile sig_atomic_t *stop; /* becomes a signal's number when nothing is to be waited for; NULL: never */
 	bool exists;           /* something stands at `path`, and is to be replaced */
 	mode_t mode;           /* of the file that is replaced */
 	dev_t device;          /* of the file at `path`, if it exists */
@@ -49,10 +51,14 @@ const char *pj__sink_name(const pj__sink *sink);
  */
 PJ_MUST_USE pj_status pj__sink_open(pj__sink *sink, const pj_output *output, pj_error *error);
 
+/* The same; a pipe's reader is waited for, here and when a stream is written, until *stop. */
+PJ_MUST_USE pj_status pj__sink_open_until(pj__sink *sink, const pj_output *output, const volatile sig_atomic_t *stop,
+					  pj_error *error);
+
 /* FOLDER: makes (or empties) the file of a part and opens it for writing. */
 PJ_MUST_USE pj_status pj__sink_part_file(const pj__sink *sink, uint64_t part, int *ret_fd, pj_error *error);
 
-/* STREAM: writes bytes. */
+/* STREAM: writes bytes. PJ_ERR_INTERRUPTED: *stop came first. */
 PJ_MUST_USE pj_status pj__sink_stream(const pj__sink *sink, pj_bytes bytes, pj_error *error);
 
 /* Makes the output appear. Afterwards only close is left to do. */

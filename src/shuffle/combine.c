@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/isa.h"
+#include "shuffle/long_keys.h"
 #include "shuffle/writer.h"
 
 static const pj__combine_kernel *kernel(void)
@@ -81,6 +82,7 @@ struct combiner {
 	bool narrow;
 	const pj__combine_kernel *kernel;
 	pj__table table;
+	pj__long_keys longer;  /* pairs that are on their way to the table */
 	pj__table whole;       /* states of keys that need more than usual_bytes; made when there is one */
 	pj_text overflow;      /* records of partial sums that left the table, and at last of `whole` */
 	uint64_t overflowed;   /* their number */
@@ -169,20 +171,27 @@ static void add_narrow(struct combiner *combiner, char *entry, int64_t value)
 	memcpy(pj__entry_state(entry), &sum, sizeof sum);
 }
 
-static void take_states(struct combiner *combiner, const pj_slot *slots, size_t count, const size_t *positions)
+/* values[i] into states[i]. */
+static void add_values(const struct combiner *combiner, void *const *states, const uint64_t *values, size_t count)
 {
 	const pj_aggregate *aggregate = combiner->aggregate;
-	void *states[PJ__BATCH];
-	combiner->kernel->find_states(&combiner->table, slots, count, positions, states, aggregate->init, combiner->arg);
 	if (aggregate->takes == PJ_TAKES_I64 && aggregate->add_many_i64) {
-		int64_t values[PJ__BATCH];
-		for (size_t i = 0; i < count; i++)
-			values[i] = (int64_t)slots[i].value;
-		aggregate->add_many_i64(states, values, count, combiner->arg);
+		aggregate->add_many_i64(states, (const int64_t *)values, count, combiner->arg);
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
-		pj__state_add_number(aggregate, combiner->arg, states[i], slots[i].value);
+		pj__state_add_number(aggregate, combiner->arg, states[i], values[i]);
+}
+
+static void take_states(struct combiner *combiner, const pj_slot *slots, size_t count, const size_t *positions)
+{
+	void *states[PJ__BATCH];
+	uint64_t values[PJ__BATCH];
+	combiner->kernel->find_states(&combiner->table, slots, count, positions, states, combiner->aggregate->init,
+				      combiner->arg);
+	for (size_t i = 0; i < count; i++)
+		values[i] = slots[i].value;
+	add_values(combiner, states, values, count);
 }
 
 static void batch_full(pj_task *face)
@@ -252,9 +261,46 @@ static void add_one(struct combiner *combiner, pj_bytes key, uint64_t number)
 		pj__state_add_number(combiner->aggregate, combiner->arg, pj__entry_state(entry), number);
 }
 
+/* Adds the pairs with long keys that were gathered. */
+static void add_longer(struct combiner *combiner)
+{
+	pj__long_keys *longer = &combiner->longer;
+	const size_t count = longer->count;
+	const pj_aggregate *aggregate = combiner->aggregate;
+	char *entries[PJ__LONG_AT_ONCE];
+	bool fresh[PJ__LONG_AT_ONCE];
+	void *states[PJ__LONG_AT_ONCE];
+	pj__long_keys_clear(longer); /* what is in it stays as it is until the end */
+	++*combiner->writer.task->progress;
+	if (!count || combiner->writer.task->status || !reserve(combiner, &combiner->table, count))
+		return;
+	if (!pj__table_find_long(&combiner->table, longer->key, longer->hash, count, entries, fresh)) {
+		pj_error error;
+		failed(combiner, pj__no_memory(&error, PJ__LONG_BYTES), &error);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		states[i] = pj__entry_state(entries[i]);
+		if (combiner->narrow)
+			add_narrow(combiner, entries[i], (int64_t)longer->value[i]);
+		else if (fresh[i] && aggregate->init)
+			aggregate->init(states[i], combiner->arg);
+	}
+	if (!combiner->narrow)
+		add_values(combiner, states, longer->value, count);
+}
+
 static void take_long(pj_task *face, pj_bytes key, uint64_t value)
 {
-	add_one(combiner_of(face), key, value);
+	struct combiner *combiner = combiner_of(face);
+	if (PJ_UNLIKELY(key.len > PJ__LONG_KEY_MOST)) {
+		add_one(combiner, key, value);
+		return;
+	}
+	if (!pj__long_keys_fit(&combiner->longer, key.len))
+		add_longer(combiner);
+	combiner->writer.pairs++;
+	pj__long_keys_add(&combiner->longer, &combiner->table, key, value);
 }
 
 static void take_text(pj__task *task, pj_bytes key, pj_bytes value)
@@ -427,6 +473,7 @@ static size_t lay_out(const struct combiner *combiner)
 
 static void forget(struct combiner *combiner)
 {
+	pj__long_keys_clear(&combiner->longer);
 	pj__table_clear(&combiner->table);
 	if (combiner->whole.count)
 		pj__table_clear(&combiner->whole);
@@ -438,6 +485,7 @@ static void flush(pj__writer *writer)
 {
 	struct combiner *combiner = (struct combiner *)writer;
 	pj_error error;
+	add_longer(combiner);
 	evict_whole(combiner);
 	if (writer->task->status || (!combiner->table.count && !combiner->overflowed))
 		return;

@@ -33,16 +33,10 @@ static size_t power_of_two(size_t least)
 	return power;
 }
 
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-	const __uint128_t product = (__uint128_t)a * b;
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 uint64_t pj__plain_hash(uint64_t seed, pj__key key)
 {
-	const uint64_t first = fold(key.word[0] ^ seed, key.word[1] ^ 0xa0761d6478bd642fu);
-	return fold(first ^ key.word[2], seed ^ 0xe7037ed1a0b428dbu);
+	const uint64_t first = pj__fold(key.word[0] ^ seed, key.word[1] ^ 0xa0761d6478bd642fu);
+	return pj__fold(first ^ key.word[2], seed ^ 0xe7037ed1a0b428dbu);
 }
 
 static void set_size(pj__table *table, size_t entries)
@@ -101,18 +95,18 @@ pj_status pj__table_reset(pj__table *table, size_t expected, pj_error *error)
 	return PJ_OK;
 }
 
-static uint64_t long_hash(const pj__table *table, pj_bytes key)
+uint64_t pj__long_hash(const pj__table *table, pj_bytes key)
 {
-	return XXH3_64bits_withSeed(key.ptr, key.len, table->seed);
+	char copy[PJ__STEPS_BYTES];
+	return key.len <= sizeof copy ? pj__hash_and_copy(table->seed, key, copy)
+				      : XXH3_64bits_withSeed(key.ptr, key.len, table->seed);
 }
 
 static uint64_t entry_hash(const pj__table *table, const char *entry)
 {
-	if (pj__entry_tag(entry) == PJ__TAG_LONG)
-		return long_hash(table, pj__entry_key(table, entry));
 	pj__key key;
 	memcpy(&key, entry, sizeof key);
-	return table->hash(table->seed, key);
+	return pj__entry_tag(entry) == PJ__TAG_LONG ? key.word[0] : table->hash(table->seed, key);
 }
 
 static pj_status grow(pj__table *table, size_t entries, pj_error *error)
@@ -151,41 +145,92 @@ pj_status pj__table_reserve(pj__table *table, size_t more, bool *ret_full, pj_er
 	return PJ_OK;
 }
 
-/* The words of a long key's entry, but for its place in the heap. */
-static pj__key long_key(pj_bytes bytes)
+/* True if two long keys hold the same bytes. */
+static inline bool same_bytes(const char *a, const char *b, size_t len)
 {
-	pj__key key = {{0, 0, (uint64_t)PJ__TAG_LONG << 56 | bytes.len}};
-	memcpy(&key.word[0], bytes.ptr, sizeof key.word[0]);
-	return key;
+	uint64_t x[2], y[2], unlike = 0;
+	if (PJ_UNLIKELY(len > PJ__STEPS_BYTES))
+		return memcmp(a, b, len) == 0;
+	for (size_t i = 0; i < PJ__STEPS; i++) {
+		const size_t at = pj__step_at(i, len);
+		memcpy(x, a + at, sizeof x);
+		memcpy(y, b + at, sizeof y);
+		unlike |= (x[0] ^ y[0]) | (x[1] ^ y[1]);
+	}
+	return unlike == 0;
 }
 
-char *pj__table_find_bytes(pj__table *table, pj_bytes bytes, bool *fresh)
+/*
+ * The first entry on the way of a long key that is free, or has its hash and length: most likely it is its own. From
+ * `index` on, which is set to the one behind.
+ */
+static inline char *next_candidate(const pj__table *table, pj_bytes bytes, uint64_t hash, size_t *index, pj__key *ret_there)
 {
-	if (bytes.len <= PJ_SLOT_KEY_BYTES) {
-		const pj__key key = pj__key_of_bytes(bytes);
-		return pj__table_find(table, key, table->hash(table->seed, key), table->stride, fresh);
-	}
-	pj__key key = long_key(bytes);
-	for (size_t index = long_hash(table, bytes) & table->mask;; index = (index + 1) & table->mask) {
-		char *entry = pj__entry(table, index, table->stride);
-		pj__key there;
-		memcpy(&there, entry, sizeof there);
-		if (there.word[2] == key.word[2] && there.word[0] == key.word[0] &&
-		    memcmp(table->heap.data + there.word[1], bytes.ptr, bytes.len) == 0) {
-			*fresh = false;
+	const uint64_t last = (uint64_t)PJ__TAG_LONG << 56 | bytes.len;
+	for (;;) {
+		char *entry = pj__entry(table, *index, table->stride);
+		*index = (*index + 1) & table->mask;
+		memcpy(ret_there, entry, sizeof *ret_there);
+		if ((ret_there->word[0] == hash && ret_there->word[2] == last) || !(ret_there->word[2] >> 56))
 			return entry;
-		}
-		if (there.word[2] >> 56)
+	}
+}
+
+static char *find_long(pj__table *table, pj_bytes bytes, uint64_t hash, bool *fresh)
+{
+	size_t index = hash & table->mask;
+	for (;;) {
+		pj__key there;
+		char *entry = next_candidate(table, bytes, hash, &index, &there);
+		*fresh = !(there.word[2] >> 56);
+		if (!*fresh) {
+			if (same_bytes(table->heap.data + there.word[1], bytes.ptr, bytes.len))
+				return entry;
 			continue;
-		key.word[1] = table->heap.len;
+		}
+		const pj__key key = {{hash, table->heap.len, (uint64_t)PJ__TAG_LONG << 56 | bytes.len}};
 		pj_text_bytes(&table->heap, bytes);
 		if (table->heap.failed)
 			return NULL;
 		memcpy(entry, &key, sizeof key);
 		table->count++;
-		*fresh = true;
 		return entry;
 	}
+}
+
+bool pj__table_find_long(pj__table *table, const pj_bytes *keys, const uint64_t *hashes, size_t count, char **entries,
+			 bool *fresh)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t index = hashes[i] & table->mask;
+		pj__key there;
+		entries[i] = next_candidate(table, keys[i], hashes[i], &index, &there);
+		fresh[i] = !(there.word[2] >> 56);
+		if (fresh[i])
+			continue;
+		const char *const stored = table->heap.data + there.word[1];
+		__builtin_prefetch(stored);
+		__builtin_prefetch(stored + 63);
+	}
+	for (size_t i = 0; i < count; i++) {
+		pj__key there;
+		memcpy(&there, entries[i], sizeof there);
+		if (PJ_LIKELY(!fresh[i] && same_bytes(table->heap.data + there.word[1], keys[i].ptr, keys[i].len)))
+			continue;
+		/* A new key, which an earlier one of these may have brought by now, or one with another's hash. */
+		entries[i] = find_long(table, keys[i], hashes[i], &fresh[i]);
+		if (!entries[i])
+			return false;
+	}
+	return true;
+}
+
+char *pj__table_find_bytes(pj__table *table, pj_bytes bytes, bool *fresh)
+{
+	if (bytes.len > PJ_SLOT_KEY_BYTES)
+		return find_long(table, bytes, pj__long_hash(table, bytes), fresh);
+	const pj__key key = pj__key_of_bytes(bytes);
+	return pj__table_find(table, key, table->hash(table->seed, key), table->stride, fresh);
 }
 
 pj_bytes pj__entry_key(const pj__table *table, const char *entry)

@@ -10,7 +10,7 @@
  *     long key                       0       8       16     22 23 24
  *                                   +-------+-------+-------+--+----------------+
  *                                   | key's | where | length|t | state ...      |      t: 255
- *                                   | first 8|  in the heap |  |                |
+ *                                   | hash  |  in the heap  |  |                |
  *                                   +-------+-------+-------+--+----------------+
  *
  * The first 24 bytes of an entry are those of a pj_slot but for the tag, so that a batch of slots is looked up by
@@ -129,6 +129,62 @@ static inline char *pj__table_find(pj__table *table, pj__key key, uint64_t hash,
 
 /* The same for a key of any length; NULL: no memory for a long key. */
 char *pj__table_find_bytes(pj__table *table, pj_bytes key, bool *fresh);
+
+/*
+ * Keys of 24 to 96 bytes are hashed, copied and compared in six steps of 16 bytes, whatever their length: a step that
+ * would go beyond the end is made to end there, so the last bytes may be taken several times. No branch depends on the
+ * length, which the processor could not foresee.
+ */
+enum { PJ__STEP = 16, PJ__STEPS = 6, PJ__STEPS_BYTES = PJ__STEP * PJ__STEPS };
+
+static inline size_t pj__step_at(size_t step, size_t len)
+{
+	const size_t at = step * PJ__STEP;
+	return at + PJ__STEP <= len ? at : len - PJ__STEP;
+}
+
+/* The product of two words, folded to the mix of its halves. After Wang Yi's wyhash (public domain). */
+static inline uint64_t pj__fold(uint64_t a, uint64_t b)
+{
+	const __uint128_t product = (__uint128_t)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* The hash of a key of 24 to 96 bytes, which is copied to `copy` on the way. Constants: the fraction of pi. */
+static inline uint64_t pj__hash_and_copy(uint64_t seed, pj_bytes key, char *copy)
+{
+	static const uint64_t pi[2 * PJ__STEPS] = {0x243f6a8885a308d3u, 0x13198a2e03707344u, 0xa4093822299f31d0u,
+						   0x082efa98ec4e6c89u, 0x452821e638d01377u, 0xbe5466cf34e90c6cu,
+						   0xc0ac29b7c97c50ddu, 0x3f84d5b5b5470917u, 0x9216d5d98979fb1bu,
+						   0xd1310ba698dfb5acu, 0x2ffd72dbd01adfb7u, 0xb8e1afed6a267e96u};
+	uint64_t mix = key.len;
+	for (size_t i = 0; i < PJ__STEPS; i++) {
+		const size_t at = pj__step_at(i, key.len);
+		uint64_t word[2];
+		memcpy(word, key.ptr + at, sizeof word);
+		memcpy(copy + at, word, sizeof word);
+		mix += pj__fold(word[0] ^ (pi[2 * i] + seed), word[1] ^ (pi[2 * i + 1] - seed));
+	}
+	return pj__fold(mix ^ pi[0], seed ^ pi[1]);
+}
+
+/* The hash of any long key. */
+uint64_t pj__long_hash(const pj__table *table, pj_bytes key);
+
+static inline void pj__table_prefetch(const pj__table *table, uint64_t hash)
+{
+	__builtin_prefetch(table->entries + (hash & table->mask) * table->stride, 1);
+}
+
+/*
+ * Finds the entries of long keys, `count` of them, whose hashes are at hand; new ones get one, and fresh[i] is set. There
+ * must be room for all. False: no memory for a key.
+ *
+ * Side by side: first the entries, whose memory was asked for by pj__table_prefetch some time ago, and the keys in the
+ * heap are asked for; then the keys are compared.
+ */
+bool pj__table_find_long(pj__table *table, const pj_bytes *keys, const uint64_t *hashes, size_t count, char **entries,
+			 bool *fresh);
 
 /* The key of an entry; the bytes live until the table changes. */
 pj_bytes pj__entry_key(const pj__table *table, const char *entry);

@@ -133,7 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 5)
 		return 0;
-	const size_t split_bytes = (size_t)(data[0] | data[1] << 8) + 1, piece_bytes = (size_t)(data[2] | data[3] << 8) + 1;
+	const size_t split_bytes = (size_t)(data[0] | data[1] << 8) + 1,
+		     piece_bytes = (size_t)(data[2] | data[3] << 8) + 1;
 	const pj_bytes text = {(const char *)data + 5, size - 5};
 	if (text.len / split_bytes > 2000 || pj__refuse_compressed("", text.ptr, text.len, NULL))
 		return 0;

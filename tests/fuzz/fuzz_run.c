@@ -133,7 +133,8 @@ static void round_trip(const uint8_t *data, size_t size, int fd, bool damage)
 	uint64_t blobs;
 	size_t next = 0;
 	must(pairs);
-	const size_t changes = damage ? (size_t)data[1] * 3 + 3 : 0, used = 2 + (changes < size - 2 ? changes : size - 2);
+	const size_t changes = damage ? (size_t)data[1] * 3 + 3 : 0,
+		     used = 2 + (changes < size - 2 ? changes : size - 2);
 	parse(pairs, data + used, data + size);
 	for (size_t i = 0; i < 4; i++)
 		sample[i] = pj__splitter_of(pairs->count ? pairs->at[i * pairs->count / 4].key : (pj_bytes){NULL, 0});
@@ -177,7 +178,8 @@ static void forge(const uint8_t *data, size_t size, int fd)
 		const pj_status status = pj__combined_load(&combined, both, segments, 2, NULL);
 		must(status == PJ_OK || status == PJ_ERR_CORRUPT);
 		for (size_t i = 0; i < combined.count && !status; i++)
-			must(!i || pj_bytes_compare(pj__combined_key(&combined, i - 1), pj__combined_key(&combined, i)) < 0);
+			must(!i ||
+			     pj_bytes_compare(pj__combined_key(&combined, i - 1), pj__combined_key(&combined, i)) < 0);
 		pj__combined_fini(&combined);
 	}
 }

@@ -32,7 +32,8 @@ ROOMS = {
 # Rooms outside of src/ that see the public headers only, and the public headers, which see each other only.
 PUBLIC_ONLY = ("include", "cli", "examples")
 
-FUNCTION_LINES, FILE_LINES, COLUMNS = 70, 1000, 120
+FUNCTION_LINES, FILE_LINES = 70, 1000
+COLUMNS = {".c": 120, ".h": 120, ".build": 120, ".py": 140}
 
 # In every C file of the product.
 BANNED_CALLS = {
@@ -165,6 +166,22 @@ def rooms_use_only_what_they_may(tree):
             problem = include_problem(tree, room, bracket, name)
             if problem:
                 yield Problem(f"{path}:{number}", problem)
+
+
+def rooms_are_those_of_the_document(tree):
+    """The table of docs/architecture.md says of each room what is checked here."""
+    path, above = "docs/architecture.md", []
+    documented = {}
+    for line in tree.text(path).splitlines() if path in tree.files else []:
+        row = re.match(r"\| `src/(\w+)` \|.*\| ([^|]*) \|$", line)
+        if row:
+            room, words = row.group(1), row.group(2)
+            documented[room] = list(above) if words == "all above" else [w for w in words.split(", ") if w in ROOMS]
+            above.append(room)
+    for room in [room for room in documented if sorted(documented[room]) != sorted(ROOMS.get(room, ["?"]))]:
+        yield Problem(path, f"the room '{room}' may use {documented[room]} there, and {ROOMS.get(room)} here")
+    for room in ROOMS.keys() - documented.keys() if documented else []:
+        yield Problem(path, f"the room '{room}' is missing there")
 
 
 def includes_run_in_no_circle(tree):
@@ -349,7 +366,7 @@ def text_is_clean(tree):
             place, columns = f"{path}:{number}", len(line.expandtabs(8))
             if line != line.rstrip():
                 yield Problem(place, "blanks at the end of the line")
-            if columns > COLUMNS and path.endswith((".c", ".h", ".py", ".build")):
+            if columns > COLUMNS.get(pathlib.PurePath(path).suffix, columns):
                 yield Problem(place, f"{columns} columns")
             if UNFINISHED.search(line):
                 yield Problem(place, "is marked as unfinished")
@@ -368,6 +385,7 @@ def files_say_what_they_are_for(tree):
 
 RULES = [
     rooms_use_only_what_they_may,
+    rooms_are_those_of_the_document,
     includes_run_in_no_circle,
     outliers_only_shrink,
     public_functions_are_documented,

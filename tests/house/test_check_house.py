@@ -67,6 +67,9 @@ def c_file(name, code):
     return f"/*\n * {name}: for the test.\n */\n{code}"
 
 
+DOCUMENT = "".join(f"| `src/{room}` | what lives there | {', '.join(uses) or 'libc'} |\n"
+                   for room, uses in check_house.ROOMS.items())
+
 BAD = {
     # what the rule is expected to say: the rule, the files that differ from the good tree, a part of the problem
     "up": ("rooms_use_only_what_they_may", {"src/base/up.c": c_file("up.c", '#include "mp/pool.h"\n'),
@@ -88,6 +91,12 @@ BAD = {
     "no-public": ("rooms_use_only_what_they_may", {"src/base/in.c": c_file("in.c", "#include <papjuice/no.h>\n")},
                   "no public header"),
     "new-room": ("rooms_use_only_what_they_may", {"src/cellar/x.c": c_file("x.c", "")}, "does not stand in the table"),
+    "document": ("rooms_are_those_of_the_document", {"docs/architecture.md": DOCUMENT.replace("base, mp |", "base |")},
+                 "the room 'program' may use"),
+    "no-room": ("rooms_are_those_of_the_document", {"docs/architecture.md": DOCUMENT + "| `src/new` | x | base |\n"},
+                "the room 'new' may use"),
+    "lost-room": ("rooms_are_those_of_the_document", {"docs/architecture.md": DOCUMENT.replace("src/jobs", "jobs")},
+                  "the room 'jobs' is missing"),
     "circle": ("includes_run_in_no_circle",
                {f"src/base/{a}.h": c_file(f"{a}.h", f'#include "base/{b}.h"\n') for a, b in ("ab", "bc", "ca")},
                "includes itself"),
@@ -126,6 +135,7 @@ BAD = {
 
 
 def make_tree(folder, files):
+    files = {"docs/architecture.md": DOCUMENT, **files}
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)

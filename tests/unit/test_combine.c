@@ -48,10 +48,10 @@ static void begin(struct emitting *emitting, const pj_aggregate *aggregate, size
 	assert_non_null(emitting->task);
 	assert_good(pj__partition_init(&emitting->partition, parts, 7, sample, 64, &error), error);
 	pj__task_init(emitting->task, PJ_NUMBER_I64);
-	assert_good(aggregate && aggregate->exact
-			    ? pj__combiner_create(emitting->task, aggregate, NULL, emitting->fd, memory, 1234,
-						  &emitting->writer, &error)
-			    : pj__gatherer_create(emitting->task, aggregate, emitting->fd, memory, &emitting->writer, &error),
+	assert_good(aggregate && aggregate->exact ? pj__combiner_create(emitting->task, aggregate, NULL, emitting->fd,
+									memory, 1234, &emitting->writer, &error)
+						  : pj__gatherer_create(emitting->task, aggregate, emitting->fd, memory,
+									&emitting->writer, &error),
 		    error);
 	emitting->writer->partition = &emitting->partition;
 }
@@ -221,9 +221,14 @@ static pj_status count_finish(const void *state, pj_text *text, void *arg)
 	return PJ_OK;
 }
 
-static const pj_aggregate count_bytes = {.name = "count bytes", .takes = PJ_TAKES_BYTES, .exact = true,
-					 .state_bytes = 7, .init = count_init, .add_bytes = count_add,
-					 .merge = count_merge, .finish = count_finish};
+static const pj_aggregate count_bytes = {.name = "count bytes",
+					 .takes = PJ_TAKES_BYTES,
+					 .exact = true,
+					 .state_bytes = 7,
+					 .init = count_init,
+					 .add_bytes = count_add,
+					 .merge = count_merge,
+					 .finish = count_finish};
 
 /* Values: small ones; or so large that sums of 64 bits overflow, back and forth. */
 static int64_t make_value(uint64_t *random, bool huge)
@@ -238,7 +243,7 @@ static void every_aggregate_comes_to_the_same(void **state)
 {
 	(void)state;
 	static const pj_aggregate *const aggregates[] = {&pj_sum_i64, &pj_min_i64, &pj_max_i64, &pj_sum_f64,
-							 &pj_min_f64, &pj_max_f64, &pj_count,	&count_bytes};
+							 &pj_min_f64, &pj_max_f64, &pj_count,   &count_bytes};
 	uint64_t random = 1;
 	for (size_t a = 0; a < sizeof aggregates / sizeof *aggregates; a++) {
 		for (int huge = 0; huge < 2; huge++) {
@@ -246,8 +251,8 @@ static void every_aggregate_comes_to_the_same(void **state)
 			struct reference *reference = reference_create(aggregates[a]);
 			begin(&emitting, aggregates[a], 1 << 20, 1 + (uint32_t)a % 3);
 			for (int i = 0; i < 6000; i++) {
-				emit_number(&emitting, reference, random_below(&random, KEYS), make_value(&random, huge),
-					    (int)random_below(&random, 8));
+				emit_number(&emitting, reference, random_below(&random, KEYS),
+					    make_value(&random, huge), (int)random_below(&random, 8));
 				if (i % 1500 == 1499)
 					flush(&emitting);
 			}
@@ -331,7 +336,8 @@ static void gathered_values_stay_in_order(void **state)
 			numbers[i] = calloc(200, sizeof **numbers);
 		const size_t pairs = m ? 5000 : 300;
 		for (size_t i = 0; i < pairs; i++) {
-			const size_t key = random_below(&random, 2) ? random_below(&random, KEYS) : random_below(&random, 30);
+			const size_t key =
+				random_below(&random, 2) ? random_below(&random, KEYS) : random_below(&random, 30);
 			const pj_bytes name = make_key(bytes, key);
 			if (i % 3)
 				pj_emit_i64(&emitting.task->face, name, (int64_t)i);
@@ -460,7 +466,8 @@ static void failures_stop_the_task(void **state)
 		/* what comes now is dropped */
 		for (int i = 0; i < 1000; i++) {
 			pj_emit_i64(&emitting.task->face, pj_bytes_of("k"), 1);
-			pj_emit(&emitting.task->face, pj_bytes_of("a key that is too long for a slot"), pj_bytes_of("1"));
+			pj_emit(&emitting.task->face, pj_bytes_of("a key that is too long for a slot"),
+				pj_bytes_of("1"));
 		}
 		pj__task_flush(emitting.task);
 		emitting.writer->flush(emitting.writer);
@@ -481,7 +488,8 @@ static void stored_states_of_a_wrong_size(void **state)
 				continue;
 			const int fd = open_memory_file();
 			char data[64];
-			const char *stop = pj__put_record(data, pj_bytes_of("k"), (pj_bytes){"xxxxxxxxxxxxxxxx", wrong});
+			const char *stop =
+				pj__put_record(data, pj_bytes_of("k"), (pj_bytes){"xxxxxxxxxxxxxxxx", wrong});
 			pj__segment segment = {.bytes = (uint64_t)(stop - data), .pairs = 1};
 			segment.checksum = pj__segment_checksum(&segment, data);
 			const pj__run run = {.fd = fd, .bytes = segment.bytes, .index = segment.bytes, .buckets = 1};

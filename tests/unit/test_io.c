@@ -72,7 +72,10 @@ static pid_t start_peer(int fd, bool writes)
 	}
 	char *expected = malloc(BYTES);
 	fill(expected, BYTES);
-	_exit(memcmp(bytes, expected, BYTES) ? 2 : 0);
+	const int differs = memcmp(bytes, expected, BYTES);
+	free(bytes);
+	free(expected);
+	_exit(differs ? 2 : 0);
 }
 
 static void signals_and_short_counts_do_not_matter(void **state)
@@ -213,12 +216,9 @@ int main(void)
 {
 	alarm(60);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_written_is_read),
-		cmocka_unit_test(signals_and_short_counts_do_not_matter),
-		cmocka_unit_test(failures_are_told),
-		cmocka_unit_test(descriptors_run_out),
-		cmocka_unit_test(shared_memory_is_shared),
-		cmocka_unit_test(too_much_shared_memory_is_refused),
+		cmocka_unit_test(what_is_written_is_read), cmocka_unit_test(signals_and_short_counts_do_not_matter),
+		cmocka_unit_test(failures_are_told),       cmocka_unit_test(descriptors_run_out),
+		cmocka_unit_test(shared_memory_is_shared), cmocka_unit_test(too_much_shared_memory_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,10 +54,10 @@ static pj_status join(pj_task *task, pj_bytes key, pj_values *values, void *arg)
 	return PJ_OK;
 }
 
-static const pj_job wordcount = {.abi = PJ_ABI, .name = "wordcount", .mapper = {.text = count_words},
-				 .reducer = {.aggregate = &pj_sum_i64}};
-static const pj_job places = {.abi = PJ_ABI, .name = "places", .mapper = {.line = place_words},
-			      .reducer = {.general = join}};
+static const pj_job wordcount = {
+	.abi = PJ_ABI, .name = "wordcount", .mapper = {.text = count_words}, .reducer = {.aggregate = &pj_sum_i64}};
+static const pj_job places = {
+	.abi = PJ_ABI, .name = "places", .mapper = {.line = place_words}, .reducer = {.general = join}};
 
 /* ------------------------------------------------------------------------------------------------ inputs and outputs */
 
@@ -101,7 +101,8 @@ static pj_bytes make_lines(size_t count)
 		pj_text_i64(&text, (int64_t)i);
 		for (size_t words = random_below(&random, 6); words > 0; words--) {
 			char word[64];
-			const char *form = random_below(&random, 5) ? " w" : " a word, and one_that_is_longer_than_any_slot";
+			const char *form =
+				random_below(&random, 5) ? " w" : " a word, and one_that_is_longer_than_any_slot";
 			const int len = sprintf(word, "%s%zu", form, random_below(&random, 97));
 			pj_text_bytes(&text, (pj_bytes){word, (size_t)len});
 		}
@@ -158,8 +159,8 @@ static void all_ways_come_to_the_same(void **state)
 			options.partitions = i % 2 ? i : 0;
 			options.input = (pj_input){.memory = halves, .memory_count = 3};
 			if (i % 4 == 3) /* the second half is a stream */
-				options.input = (pj_input){.memory = halves, .memory_count = 2, .read = read_stream,
-							   .arg = &stream};
+				options.input = (pj_input){
+					.memory = halves, .memory_count = 2, .read = read_stream, .arg = &stream};
 			pj_text results = run(jobs[j], options, &result);
 			assert_int_equal(result.input_bytes, 2 * text.len);
 			assert_int_equal(result.records, 3000);
@@ -176,7 +177,8 @@ static void counts_are_right(void **state)
 	(void)state;
 	const pj_bytes text = pj_bytes_of("to be or not to be\nthat is\n\nthe question");
 	for (int s = 0; s < SORTERS; s++) {
-		const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[s], .workers = 2};
+		const pj_options options = {
+			.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[s], .workers = 2};
 		pj_result result;
 		pj_text results = run(&wordcount, options, &result);
 		assert_results(&results, pj_bytes_of("be=2;is=1;not=1;or=1;question=1;that=1;the=1;to=2;"));
@@ -197,9 +199,9 @@ static void empty_inputs_have_no_results(void **state)
 	const pj_bytes empty = {NULL, 0};
 	for (int s = 0; s < SORTERS; s++) {
 		struct stream nothing = {.step = 1};
-		const pj_options options = {.sorter = sorters[s],
-					    .input = {.memory = &empty, .memory_count = 1, .read = read_stream,
-						      .arg = &nothing}};
+		const pj_options options = {
+			.sorter = sorters[s],
+			.input = {.memory = &empty, .memory_count = 1, .read = read_stream, .arg = &nothing}};
 		pj_result result;
 		pj_text results = run(&wordcount, options, &result);
 		assert_results(&results, (pj_bytes){NULL, 0});
@@ -277,15 +279,20 @@ static void tasks_begin_and_end(void **state)
 {
 	(void)state;
 	const pj_bytes text = pj_bytes_of("x\ny\nx\n\n\nz\nx");
-	const pj_job job = {.abi = PJ_ABI, .name = "lines",
+	const pj_job job = {.abi = PJ_ABI,
+			    .name = "lines",
 			    .mapper = {.line = emit_line, .begin = begin_task, .end = end_task},
 			    .reducer = {.general = join}};
 	for (int s = 0; s < SORTERS; s++) {
-		const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[s],
-					    .split_bytes = 6, .workers = 2, .params = pj_bytes_of("params")};
+		const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+					    .sorter = sorters[s],
+					    .split_bytes = 6,
+					    .workers = 2,
+					    .params = pj_bytes_of("params")};
 		pj_result result;
 		pj_text results = run(&job, options, &result);
-		assert_results(&results, pj_bytes_of("begin=params,params,;end=0.5,0.5,;exact=1,1,;x=1,1,1,;y=1,;z=1,;"));
+		assert_results(&results,
+			       pj_bytes_of("begin=params,params,;end=0.5,0.5,;exact=1,1,;x=1,1,1,;y=1,;z=1,;"));
 		assert_int_equal(result.map_tasks, 2);
 	}
 }
@@ -303,8 +310,8 @@ static void numbers_are_converted(void **state)
 {
 	(void)state;
 	const pj_bytes text = pj_bytes_of("1\n-5\n1000000\n");
-	const pj_job job = {.abi = PJ_ABI, .name = "sum", .mapper = {.line = emit_numbers},
-			    .reducer = {.aggregate = &pj_sum_f64}};
+	const pj_job job = {
+		.abi = PJ_ABI, .name = "sum", .mapper = {.line = emit_numbers}, .reducer = {.aggregate = &pj_sum_f64}};
 	for (int s = 0; s < SORTERS; s++) {
 		const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[s]};
 		pj_text results = run(&job, options, NULL);
@@ -348,15 +355,21 @@ static void trouble_is_told(void **state)
 	const pj_bytes text = pj_bytes_of("good\ngood\nbad\ngood\n");
 	for (enum trouble trouble = RETURNS; trouble <= HANGS; trouble++) {
 		for (int s = 0; s < SORTERS; s++) {
-			if (sorters[s] == PJ_SORTER_SIMPLE && (trouble == CRASHES || trouble == EXITS || trouble == HANGS))
+			if (sorters[s] == PJ_SORTER_SIMPLE &&
+			    (trouble == CRASHES || trouble == EXITS || trouble == HANGS))
 				continue; /* it would be this process that dies */
 			pj_text results = {0};
-			const pj_job job = {.abi = PJ_ABI, .name = "trouble",
+			const pj_job job = {.abi = PJ_ABI,
+					    .name = "trouble",
 					    .mapper = {.line = make_trouble, .arg = &trouble},
 					    .reducer = {.aggregate = &pj_sum_i64}};
-			const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[s],
-						    .output = {.pair = take_pair, .arg = &results}, .workers = 2,
-						    .split_bytes = 5, .attempts = 2, .timeout_ms = 60};
+			const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+						    .sorter = sorters[s],
+						    .output = {.pair = take_pair, .arg = &results},
+						    .workers = 2,
+						    .split_bytes = 5,
+						    .attempts = 2,
+						    .timeout_ms = 60};
 			pj_result result;
 			pj_error error;
 			assert_fails(pj_run(&job, &options, &result, &error), expected[trouble], error);
@@ -386,15 +399,18 @@ static void inputs_may_fail(void **state)
 		for (size_t fail_at = 0; fail_at <= text.len; fail_at += text.len / 2) {
 			struct stream stream = {text, 4000, fail_at, PJ_ERR_INPUT};
 			pj_text results = {0};
-			const pj_options options = {.input = {.read = read_stream, .arg = &stream}, .sorter = sorters[s],
-						    .output = {.pair = take_pair, .arg = &results}, .split_bytes = 3000};
+			const pj_options options = {.input = {.read = read_stream, .arg = &stream},
+						    .sorter = sorters[s],
+						    .output = {.pair = take_pair, .arg = &results},
+						    .split_bytes = 3000};
 			pj_error error;
 			assert_fails(pj_run(&wordcount, &options, NULL, &error), PJ_ERR_INPUT, error);
 			assert_string_equal(error.file, "function");
 			pj__text_fini(&results);
 		}
 		const char *paths[] = {"/no/such/file"};
-		const pj_options missing = {.input = {.paths = paths, .path_count = 1}, .sorter = sorters[s],
+		const pj_options missing = {.input = {.paths = paths, .path_count = 1},
+					    .sorter = sorters[s],
 					    .output = {.pair = take_pair}};
 		pj_error error;
 		assert_fails(pj_run(&wordcount, &missing, NULL, &error), PJ_ERR_INPUT, error);
@@ -416,7 +432,8 @@ static void outputs_may_fail(void **state)
 	const pj_bytes text = make_lines(500);
 	for (int s = 0; s < SORTERS; s++) {
 		int pairs = 0;
-		const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[s],
+		const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+					    .sorter = sorters[s],
 					    .output = {.pair = refuse_third, .arg = &pairs}};
 		pj_error error;
 		assert_fails(pj_run(&wordcount, &options, NULL, &error), PJ_ERR_OUTPUT, error);
@@ -445,13 +462,15 @@ static void runs_can_be_stopped(void **state)
 {
 	(void)state;
 	const pj_bytes text = make_lines(1000); /* twenty seconds */
-	const pj_job job = {.abi = PJ_ABI, .name = "slow", .mapper = {.line = sleep_a_little},
-			    .reducer = {.aggregate = &pj_count}};
+	const pj_job job = {
+		.abi = PJ_ABI, .name = "slow", .mapper = {.line = sleep_a_little}, .reducer = {.aggregate = &pj_count}};
 	for (int s = 0; s < SORTERS; s++) {
 		volatile sig_atomic_t stop = 0;
 		pj_text results = {0};
-		const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[s],
-					    .output = {.pair = take_pair, .arg = &results}, .split_bytes = 100,
+		const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+					    .sorter = sorters[s],
+					    .output = {.pair = take_pair, .arg = &results},
+					    .split_bytes = 100,
 					    .stop = &stop};
 		pthread_t thread;
 		pj_result result;
@@ -488,7 +507,10 @@ static void descriptors_are_given_back(void **state)
 	for (int i = 0; i < 50; i++) {
 		struct stream stream = {text, 500, 0, i % 5 == 4 ? PJ_ERR_INPUT : PJ_OK};
 		pj_text results = {0};
-		pj_options options = {.sorter = sorters[i % SORTERS], .workers = 2, .split_bytes = 1000, .attempts = 1,
+		pj_options options = {.sorter = sorters[i % SORTERS],
+				      .workers = 2,
+				      .split_bytes = 1000,
+				      .attempts = 1,
 				      .output = {.pair = take_pair, .arg = &results}};
 		options.input = i % 2 ? (pj_input){.memory = &text, .memory_count = 1}
 				      : (pj_input){.read = read_stream, .arg = &stream};
@@ -520,8 +542,10 @@ static void children_of_the_host_are_left_alone(void **state)
 	const pj_bytes text = make_lines(1500);
 	const pid_t before = start_child(7, 0), during = start_child(8, 20), after = start_child(9, 300);
 	for (int i = 0; i < 12; i++) {
-		const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[i % SORTERS],
-					    .workers = 2, .split_bytes = 4000};
+		const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+					    .sorter = sorters[i % SORTERS],
+					    .workers = 2,
+					    .split_bytes = 4000};
 		pj_text results = run(&wordcount, options, NULL);
 		pj__text_fini(&results);
 	}
@@ -561,8 +585,10 @@ static void handlers_of_the_host_stay(void **state)
 	pj_text expected = {0};
 	for (int i = 0; i < 9; i++) {
 		struct stream stream = {text, 3000, 0, PJ_OK};
-		pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[i % SORTERS],
-				      .workers = 2, .split_bytes = 4000};
+		pj_options options = {.input = {.memory = &text, .memory_count = 1},
+				      .sorter = sorters[i % SORTERS],
+				      .workers = 2,
+				      .split_bytes = 4000};
 		if (i % 2)
 			options.input = (pj_input){.read = read_stream, .arg = &stream};
 		pj_text results = run(&wordcount, options, NULL);
@@ -594,8 +620,10 @@ static void a_host_that_ignores_its_children(void **state)
 	struct sigaction before;
 	assert_int_equal(sigaction(SIGCHLD, &ignoring, &before), 0);
 	for (int s = 1; s < SORTERS; s++) {
-		const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[s],
-					    .workers = 2, .split_bytes = 2000};
+		const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+					    .sorter = sorters[s],
+					    .workers = 2,
+					    .split_bytes = 2000};
 		pj_result result;
 		pj_text results = run(&wordcount, options, &result);
 		assert_int_equal(result.records, 1000);
@@ -619,8 +647,10 @@ static void *run_often(void *arg)
 	thread->good = true;
 	for (size_t i = 0; i < thread->runs; i++) {
 		pj_text results = {0};
-		const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .sorter = sorters[i % SORTERS],
-					    .output = {.pair = take_pair, .arg = &results}, .workers = 2,
+		const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+					    .sorter = sorters[i % SORTERS],
+					    .output = {.pair = take_pair, .arg = &results},
+					    .workers = 2,
 					    .split_bytes = 1000};
 		thread->good &= pj_run(&wordcount, &options, NULL, NULL) == PJ_OK;
 		if (i == 0) {
@@ -665,11 +695,14 @@ static void progress_is_told(void **state)
 {
 	(void)state;
 	const pj_bytes text = make_lines(50);
-	const pj_job job = {.abi = PJ_ABI, .name = "slow", .mapper = {.line = sleep_a_little},
-			    .reducer = {.aggregate = &pj_count}};
+	const pj_job job = {
+		.abi = PJ_ABI, .name = "slow", .mapper = {.line = sleep_a_little}, .reducer = {.aggregate = &pj_count}};
 	pj_progress last = {.phase = ""};
-	const pj_options options = {.input = {.memory = &text, .memory_count = 1}, .workers = 4, .split_bytes = 100,
-				    .progress = tell, .progress_arg = &last};
+	const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+				    .workers = 4,
+				    .split_bytes = 100,
+				    .progress = tell,
+				    .progress_arg = &last};
 	pj_text results = run(&job, options, NULL);
 	assert_true(last.phase[0]);
 	assert_true(last.seconds > 0.05 && last.workers == 4);

@@ -189,10 +189,10 @@ static void hostile_segments(void **state)
 		const char *bytes;
 		size_t len, pairs;
 	} hostile[] = {
-		{"\1\1ab", 4, 2},                 /* fewer pairs than said */
-		{"\1\1ab\1\1cd", 8, 1},           /* more */
-		{"\1\1ab", 4, 0},                 /* any at all */
-		{"\1\5ab", 4, 1},                 /* cut off */
+		{"\1\1ab", 4, 2},       /* fewer pairs than said */
+		{"\1\1ab\1\1cd", 8, 1}, /* more */
+		{"\1\1ab", 4, 0},       /* any at all */
+		{"\1\5ab", 4, 1},       /* cut off */
 		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 13, 1},
 		{"\xff\xff\xff\xff\xff\xff\xff\xff\x7f\1x", 11, 1},
 		{"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", 22, 1},

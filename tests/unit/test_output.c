@@ -104,8 +104,8 @@ static void records_come_back(void **state)
 	}
 	const uint64_t hostile[][2] = {{UINT64_MAX, 1}, {1, UINT64_MAX}, {1, 0}, {0, 1}, {UINT64_MAX, UINT64_MAX}};
 	for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++)
-		assert_fails(pj__part_deliver((pj_bytes){(const char *)hostile[i], 16}, &output, &error), PJ_ERR_CORRUPT,
-			     error);
+		assert_fails(pj__part_deliver((pj_bytes){(const char *)hostile[i], 16}, &output, &error),
+			     PJ_ERR_CORRUPT, error);
 	pj__text_fini(&part.bytes);
 }
 
@@ -421,7 +421,7 @@ static void abandoned_folders_are_removed(void **state)
 	assert_int_equal(mkdir(".papjuice-0123456789abcdef/output", 0700), 0);
 	write_file(".papjuice-0123456789abcdef/output/part-00000", "half");
 	assert_int_equal(symlink("/", ".papjuice-0123456789abcdef/root"), 0); /* not followed */
-	assert_int_equal(mkdir(".papjuice-of-somebody", 0700), 0);	      /* not one of ours */
+	assert_int_equal(mkdir(".papjuice-of-somebody", 0700), 0);            /* not one of ours */
 	write_file(".papjuice-fedcba9876543210", "a file of that name");
 	assert_int_equal(symlink(".papjuice-of-somebody", ".papjuice-aaaaaaaaaaaaaaaa"), 0);
 	assert_good(pj__private_create(".", &fd, &path, &error), error);
@@ -481,10 +481,21 @@ static pj_status expect(void *arg, pj_bytes key, pj_bytes value)
 static void the_largest_come_first(void **state)
 {
 	(void)state;
-	static const char *const pairs[] = {"a 5",  "b 9223372036854775807", "c -1", "d", "e 1e30", "f 5.5", "g 5",
+	static const char *const pairs[] = {"a 5",   "b 9223372036854775807", "c -1",  "d",   "e 1e30", "f 5.5", "g 5",
 					    "h nan", "i 9223372036854775806", "j inf", "k x", "l -inf", "m 0"};
-	static const char *const sorted[] = {"j inf", "e 1e30", "b 9223372036854775807", "i 9223372036854775806",
-					     "f 5.5", "a 5",	"g 5", "m 0", "c -1", "l -inf", "d ", "h nan", "k x"};
+	static const char *const sorted[] = {"j inf",
+					     "e 1e30",
+					     "b 9223372036854775807",
+					     "i 9223372036854775806",
+					     "f 5.5",
+					     "a 5",
+					     "g 5",
+					     "m 0",
+					     "c -1",
+					     "l -inf",
+					     "d ",
+					     "h nan",
+					     "k x"};
 	enum { COUNT = sizeof pairs / sizeof *pairs };
 	for (uint64_t limit = 0; limit <= COUNT + 1; limit++) {
 		const int file = open_memory_file();
@@ -546,7 +557,9 @@ static void long_results_by_value(void **state)
 		end += part.bytes.len;
 		pj__text_fini(&part.bytes);
 	}
-	pj__sink sink = {.kind = PJ__SINK_FILE, .fd = out, .private_fd = -1,
+	pj__sink sink = {.kind = PJ__SINK_FILE,
+			 .fd = out,
+			 .private_fd = -1,
 			 .output = {.order = PJ_BY_VALUE_DOWN, .columns = PJ_KEY_ONLY}};
 	assert_good(pj__pour_ordered(&sink, parked, PARTS, NULL, NULL, &written, &bytes, &error), error);
 	assert_int_equal(written, 2 * PARTS);

@@ -34,7 +34,8 @@ static const pj_options some_input = {.input = {.memory = &some_text, .memory_co
 
 static pj_job good_job(void)
 {
-	return (pj_job){.abi = PJ_ABI, .name = "good", .mapper = {.text = map_text}, .reducer = {.aggregate = &pj_count}};
+	return (pj_job){
+		.abi = PJ_ABI, .name = "good", .mapper = {.text = map_text}, .reducer = {.aggregate = &pj_count}};
 }
 
 /* Refused as wrong usage, with `word` in the message. */
@@ -199,7 +200,8 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 static void options_of_the_job_settle_it(void **state)
 {
 	(void)state;
-	static const pj_job_option table[] = {{.name = "name", .value = "N", .initial = "initial"}, {.name = "flag"}, {NULL}};
+	static const pj_job_option table[] = {
+		{.name = "name", .value = "N", .initial = "initial"}, {.name = "flag"}, {NULL}};
 	pj_job job = good_job();
 	pj__setup setup;
 	pj_error error;
@@ -369,7 +371,8 @@ static void every_byte_is_in_one_split(void **state)
 		options.input.memory_count = random_below(&random, SOURCES + 1);
 		options.split_bytes = times % 20 ? 1 + random_below(&random, 120) : times % 40 ? 0 : UINT64_MAX;
 		for (size_t i = 0; i < options.input.memory_count; i++)
-			memory[i] = (pj_bytes){bytes, random_below(&random, 3) ? random_below(&random, sizeof bytes) : 0};
+			memory[i] =
+				(pj_bytes){bytes, random_below(&random, 3) ? random_below(&random, sizeof bytes) : 0};
 		if (!options.input.memory_count)
 			continue;
 		pj__setup setup;
@@ -413,7 +416,8 @@ static void workers_do_not_matter(void **state)
 	pj__plan first;
 	pj_error error;
 	for (unsigned workers = 1; workers <= 512; workers *= 8) {
-		const pj_options options = {.input = {.memory = &large, .memory_count = 1}, .workers = workers,
+		const pj_options options = {.input = {.memory = &large, .memory_count = 1},
+					    .workers = workers,
 					    .sorter = workers % 3 ? PJ_SORTER_SIMPLE : PJ_SORTER_SHARED};
 		pj__setup setup;
 		pj__plan plan;
@@ -427,7 +431,10 @@ static void workers_do_not_matter(void **state)
 		assert_int_equal(plan.task_count, first.task_count);
 		assert_int_equal(plan.parts, first.parts);
 		assert_int_equal(plan.ranges, first.ranges);
-		assert_memory_equal(plan.splits, first.splits, plan.split_count * sizeof *plan.splits);
+		for (size_t i = 0; i < plan.split_count; i++) {
+			assert_int_equal(plan.splits[i].start, first.splits[i].start);
+			assert_int_equal(plan.splits[i].end, first.splits[i].end);
+		}
 		pj__plan_fini(&plan);
 	}
 	assert_int_equal(first.task_count, 16);
@@ -457,8 +464,8 @@ static void streams_come_in_their_place(void **state)
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	const char *paths[] = {"/proc/self/exe", fifo, "/proc/self/exe"};
 	const pj_job job = good_job();
-	const pj_options options = {.input = {.paths = paths, .path_count = 3, .memory = &some_text, .memory_count = 1,
-					      .read = no_bytes}};
+	const pj_options options = {
+		.input = {.paths = paths, .path_count = 3, .memory = &some_text, .memory_count = 1, .read = no_bytes}};
 	assert_good(pj__setup_init(&setup, &job, &options, &error), error);
 	assert_good(pj__plan_init(&plan, &setup, false, &error), error);
 	assert_int_equal(plan.sources.count, 5);

@@ -64,7 +64,12 @@ static void fill(uint64_t *random, char *text, size_t len)
 	static const char spaces[] = " \t\n\v\f\r";
 	static const char near[] = {8, 14, 31, 33, 0, (char)0x85, (char)0xa0, (char)0xff, (char)0x89, (char)0xa0};
 	const size_t kind = random_below(random, 6);
-	const size_t one_in = kind == 0 ? 1 : kind == 1 ? 2 : kind == 2 ? 6 : kind == 3 ? 40 : kind == 4 ? 3000 : 100000;
+	const size_t one_in = kind == 0   ? 1
+			      : kind == 1 ? 2
+			      : kind == 2 ? 6
+			      : kind == 3 ? 40
+			      : kind == 4 ? 3000
+					  : 100000;
 	for (size_t i = 0; i < len; i++) {
 		if (random_below(random, one_in) == 0)
 			text[i] = spaces[random_below(random, sizeof spaces - 1)];
@@ -282,6 +287,32 @@ static void other_bytes_are_read_by_the_plain_loops(void **state)
 	assert_memory_equal(word.ptr, "two", 3);
 }
 
+/* Fields of lines, of the whole text and of other bytes; of every length around what is read at a time. */
+static void fields_are_those_of_the_plain_loop(void **state)
+{
+	(void)state;
+	uint64_t random = 6;
+	for (int times = 0; times < 4000; times++) {
+		const size_t len = random_below(&random, times % 8 ? 100 : 6000),
+			     one_in = 1 + random_below(&random, 70);
+		char *text = set_text(len, random_below(&random, 64));
+		for (size_t i = 0; i < len; i++)
+			text[i] = random_below(&random, one_in) ? (char)random_bits(&random) : ',';
+		pj_bytes whole = begin();
+		const size_t from = random_below(&random, len + 1);
+		pj_bytes rest = {whole.ptr + from, random_below(&random, len - from + 1)}, field = rest;
+		pj_bytes plain_rest = rest, plain;
+		if (times % 5 == 4) /* bytes that are not the task's */
+			pj__task_set_text(reading->task, (pj_bytes){"other", 5}, "", 0);
+		while (pj_next_field_plain(&plain_rest, ',', &plain)) {
+			assert_true(pj_next_field(&reading->task->face, &rest, ',', &field));
+			assert_same_bytes(field, plain);
+			assert_same_bytes(rest, plain_rest);
+		}
+		assert_false(pj_next_field(&reading->task->face, &rest, ',', &field));
+	}
+}
+
 static void newlines_are_counted(void **state)
 {
 	(void)state;
@@ -326,6 +357,7 @@ int main(void)
 		cmocka_unit_test(lines_inside_lines),
 		cmocka_unit_test(words_inside_fields),
 		cmocka_unit_test(other_bytes_are_read_by_the_plain_loops),
+		cmocka_unit_test(fields_are_those_of_the_plain_loop),
 		cmocka_unit_test(newlines_are_counted),
 		cmocka_unit_test(without_an_index),
 	};

@@ -80,7 +80,8 @@ static void publish(struct model *model, unsigned slot, int64_t one)
 	else
 		pj__schedule_publish(&model->schedule, slot);
 	for (size_t t = 0; t < model->count; t++) {
-		if (model->tasks[t].state != PJ__TASK_HELD || model->tasks[t].slot != slot || (one >= 0 && (size_t)one != t))
+		if (model->tasks[t].state != PJ__TASK_HELD || model->tasks[t].slot != slot ||
+		    (one >= 0 && (size_t)one != t))
 			continue;
 		model->tasks[t].state = PJ__TASK_DONE;
 		model->done++;

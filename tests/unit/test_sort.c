@@ -193,12 +193,9 @@ int main(void)
 {
 	alarm(60);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(few_letters),
-		cmocka_unit_test(common_prefixes),
-		cmocka_unit_test(zero_bytes_at_the_end),
-		cmocka_unit_test(all_equal),
-		cmocka_unit_test(ordered_keys),
-		cmocka_unit_test(a_staircase_of_prefixes),
+		cmocka_unit_test(few_letters),           cmocka_unit_test(common_prefixes),
+		cmocka_unit_test(zero_bytes_at_the_end), cmocka_unit_test(all_equal),
+		cmocka_unit_test(ordered_keys),          cmocka_unit_test(a_staircase_of_prefixes),
 		cmocka_unit_test(random_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

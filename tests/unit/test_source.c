@@ -33,9 +33,9 @@ static void write_file(const char *path, const char *text)
 }
 
 /* Files and folders in the working folder, removed one by one at the end. */
-static const char *const made[] = {"d/.hidden", "d/_done", "d/a",	"d/b/inner", "d/b",   "d/c",
-				   "d/_skip/x", "d/_skip", "d/link", "d",	     "a*b",   "x1",
-				   "x2",	"x3",	   "list",	"-",	     "@at",   "empty", "fifo"};
+static const char *const made[] = {"d/.hidden", "d/_done", "d/a", "d/b/inner", "d/b", "d/c", "d/_skip/x",
+				   "d/_skip",   "d/link",  "d",   "a*b",       "x1",  "x2",  "x3",
+				   "list",      "-",       "@at", "empty",     "fifo"};
 
 static void make_files(void)
 {
@@ -293,10 +293,8 @@ static void changes_are_noticed(void **state)
 		uint64_t grown;
 	} changes[] = {
 		{"before\n", false, PJ_ERR_CHANGED, 0}, /* written again */
-		{"before\nand more\n", false, PJ_OK, 1},
-		{"bef", false, PJ_ERR_CHANGED, 0},
-		{"", false, PJ_ERR_CHANGED, 0},
-		{"before\n", true, PJ_ERR_CHANGED, 0},
+		{"before\nand more\n", false, PJ_OK, 1}, {"bef", false, PJ_ERR_CHANGED, 0},
+		{"", false, PJ_ERR_CHANGED, 0},          {"before\n", true, PJ_ERR_CHANGED, 0},
 		{NULL, false, PJ_ERR_CHANGED, 0},
 	};
 	const struct timespec old[2] = {{1000, 0}, {1000, 0}};
@@ -332,14 +330,10 @@ int main(void)
 {
 	alarm(60);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(paths_in_their_order),
-		cmocka_unit_test(sizes_and_kinds),
-		cmocka_unit_test(lists_of_names),
-		cmocka_unit_test(names_of_any_bytes),
-		cmocka_unit_test(a_long_list),
-		cmocka_unit_test(what_cannot_be_read),
-		cmocka_unit_test(standard_input),
-		cmocka_unit_test(without_permission),
+		cmocka_unit_test(paths_in_their_order), cmocka_unit_test(sizes_and_kinds),
+		cmocka_unit_test(lists_of_names),       cmocka_unit_test(names_of_any_bytes),
+		cmocka_unit_test(a_long_list),          cmocka_unit_test(what_cannot_be_read),
+		cmocka_unit_test(standard_input),       cmocka_unit_test(without_permission),
 		cmocka_unit_test(changes_are_noticed),
 	};
 	return cmocka_run_group_tests(tests, enter_folder, leave_folder);

@@ -190,7 +190,8 @@ static void buckets_are_as_the_header_says(void **state)
 	uint64_t random = 8;
 	char bytes[80];
 	for (int times = 0; times < 60; times++) {
-		const uint32_t parts = (uint32_t)random_below(&random, 20) + 1, ranges = (uint32_t)random_below(&random, 40);
+		const uint32_t parts = (uint32_t)random_below(&random, 20) + 1,
+			       ranges = (uint32_t)random_below(&random, 40);
 		const size_t sampled = times % 5 ? random_below(&random, 300) : 0;
 		pj__partition partition = make_partition(parts, ranges, &random, sampled, 1 + times * 3), copy;
 		pj_error error;
@@ -221,7 +222,8 @@ static void ranges_are_in_key_order(void **state)
 	char first[80], second[80];
 	assert_in_range(partition.ranges, 16, 64);
 	for (int times = 0; times < 20000; times++) {
-		const pj_bytes a = make_key(first, random_below(&random, 5000)), b = make_key(second, random_below(&random, 5000));
+		const pj_bytes a = make_key(first, random_below(&random, 5000)),
+			       b = make_key(second, random_below(&random, 5000));
 		if (pj_bytes_compare(a, b) <= 0)
 			assert_true(pj__partition_bucket(&partition, a) <= pj__partition_bucket(&partition, b));
 	}
@@ -239,7 +241,8 @@ static void shares_are_even(void **state)
 	size_t shares[RANGES] = {0};
 	char bytes[24];
 	for (size_t i = 0; i < KEYS / 10; i++)
-		sample[i] = pj__splitter_of((pj_bytes){bytes, (size_t)sprintf(bytes, "%zu", random_below(&random, KEYS))});
+		sample[i] =
+			pj__splitter_of((pj_bytes){bytes, (size_t)sprintf(bytes, "%zu", random_below(&random, KEYS))});
 	assert_good(pj__partition_init(&partition, 1, RANGES, sample, KEYS / 10, &error), error);
 	assert_int_equal(partition.ranges, RANGES);
 	for (size_t i = 0; i < KEYS; i++)

@@ -255,12 +255,9 @@ int main(void)
 {
 	alarm(60);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pairs_stay_in_order),
-		cmocka_unit_test(slots_are_filled_exactly),
-		cmocka_unit_test(places_are_those_of_the_text),
-		cmocka_unit_test(the_first_failure_is_kept),
-		cmocka_unit_test(values_are_read_as_numbers),
-		cmocka_unit_test(texts_grow_and_remember),
+		cmocka_unit_test(pairs_stay_in_order),          cmocka_unit_test(slots_are_filled_exactly),
+		cmocka_unit_test(places_are_those_of_the_text), cmocka_unit_test(the_first_failure_is_kept),
+		cmocka_unit_test(values_are_read_as_numbers),   cmocka_unit_test(texts_grow_and_remember),
 	};
 	return cmocka_run_group_tests(tests, NULL, forget_log);
 }
