@@ -115,7 +115,7 @@ static double now(void)
 	return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* ------------------------------------------------------------------------------------------ the steps, one after another */
+/* ------------------------------------------------------------------------------------- the steps, one after another */
 
 /* A step of the work, from text to text. */
 typedef void step(pj_bytes in, struct text *out);
@@ -147,7 +147,7 @@ static int compare_lines(const void *a, const void *b)
 	return order ? order : (x->number > y->number) - (x->number < y->number);
 }
 
-/* Pairs become groups, and groups of the same word become one: the lists of equal keys are joined, keys put in order. */
+/* Pairs become groups, and groups of the same word become one: their lists are joined; keys are put in order. */
 static void simple_sorter(pj_bytes in, struct text *out)
 {
 	struct text lines = {0};
@@ -184,7 +184,7 @@ static void simple_reducer(pj_bytes in, struct text *out)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------ one loop for all steps */
+/* ------------------------------------------------------------------------------------------- one loop for all steps */
 
 /* A step for each text, one after another, in this process. */
 static void map_data(step *function, const pj_bytes *in, size_t count, struct text *out)
@@ -193,7 +193,7 @@ static void map_data(step *function, const pj_bytes *in, size_t count, struct te
 		function(in[i], &out[i]);
 }
 
-/* What runs in a worker of the pool. `arg` points to the step; it is older than the pool, so it means the same there. */
+/* What runs in a worker of the pool. `arg` points to the step; it is older than the pool, so it is the same there. */
 static pj_status work(pj_bytes item, pj_result *result, void *arg)
 {
 	step *const *function = arg;
@@ -204,7 +204,7 @@ static pj_status work(pj_bytes item, pj_result *result, void *arg)
 	return status;
 }
 
-/* A step for each text, all at once, in the processes of a pool. Mapping, sorting and reducing all come through here. */
+/* A step for each text, all at once, in the processes of a pool. Mapping, sorting, reducing: all come through here. */
 static void map_pool(pj_pool *pool, step *const *function, const pj_bytes *in, size_t count, struct text *out)
 {
 	pj_results *results;
@@ -234,7 +234,7 @@ static void sort_data(const struct text *pairs, struct text *groups)
 	forget(&joined, 1);
 }
 
-/* Sorting in a pool: the pairs of each stream are grouped in a process of their own, then the groups are merged here. */
+/* Sorting in a pool: the pairs of each stream are grouped in a process of their own, then merged here. */
 static void plex_sorter(pj_pool *pool, const struct text *pairs, struct text *groups)
 {
 	struct text grouped[STREAMS] = {{0}}, joined = {0};
@@ -390,7 +390,7 @@ static void plex_sort_data(const struct text *pairs, struct text *groups)
 	forget(grouped, STREAMS);
 }
 
-/* ----------------------------------------------------------------------------------------- the five components as a job */
+/* ------------------------------------------------------------------------------------- the five components as a job */
 
 static pj_status map_words(pj_task *task, pj_bytes text, void *arg)
 {
@@ -444,7 +444,7 @@ static void start(pj_input input, pj_mapper maps, pj_sorter sorts, pj_reducer re
 	must(pj_run(&job, &options, result, &error), &error);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- the runs */
+/* --------------------------------------------------------------------------------------------------------- the runs */
 
 /* By hand, `number` says nothing; of the library's runs, every other one has another input, mapper and reducer. */
 typedef void way(pj_pool *pool, size_t number, struct text *results);
@@ -578,7 +578,7 @@ static size_t run_all(size_t runs, bool quiet)
 	return wrong;
 }
 
-/* --------------------------------------------------------------------------------------------------- step by step */
+/* ----------------------------------------------------------------------------------------------------- step by step */
 
 /* A text of lines as one: "Java 1, Hadoop 1". */
 static void show(const char *function, pj_bytes text)
@@ -671,7 +671,7 @@ static void tell_steps(void)
 	pj_pool_destroy(pool);
 }
 
-/* ---------------------------------------------------------------------------------------------- what a lock is for */
+/* ----------------------------------------------------------------------------------------------- what a lock is for */
 
 static void count_lists(pj_dict dict, void *arg)
 {
@@ -720,7 +720,7 @@ static int tell_of_the_lock(void)
 	return locked != all || kept == all || appended != all;
 }
 
-/* ------------------------------------------------------------------------------------ a pool does not share memory */
+/* ------------------------------------------------------------------------------------- a pool does not share memory */
 
 struct counters {
 	long in_memory;
@@ -770,7 +770,7 @@ static int tell_of_the_pool(void)
 	return counters.in_memory != 0 || shared != all;
 }
 
-/* ------------------------------------------------------------------------------------------------------- real text */
+/* -------------------------------------------------------------------------------------------------------- real text */
 
 /* What a run comes to, so that two can be compared without being kept. */
 struct digest {
@@ -798,7 +798,8 @@ static double count_files(const char *const *paths, size_t count, pj_sorter sort
 	const pj_input input = {.paths = paths, .path_count = count};
 	const pj_output output = {.pair = digest_pair, .arg = digest};
 	*digest = (struct digest){0xcbf29ce484222325u, 0};
-	start(input, (pj_mapper){.text = map_words}, sorts, (pj_reducer){.aggregate = &pj_sum_i64}, output, workers, result);
+	start(input, (pj_mapper){.text = map_words}, sorts, (pj_reducer){.aggregate = &pj_sum_i64}, output, workers,
+	      result);
 	return result->total_seconds;
 }
 
@@ -835,7 +836,8 @@ static int tell_of_real_text(char **paths, size_t count)
 	pj_result result;
 	struct digest sequential, one_worker, parallel;
 	size_t many;
-	(void)count_files((const char *const *)paths, count, PJ_SORTER_PLEX, 0, &parallel, &result); /* how much is it? */
+	/* how much is it? */
+	(void)count_files((const char *const *)paths, count, PJ_SORTER_PLEX, 0, &parallel, &result);
 	const char **repeated = repeat_paths(paths, count, result.input_bytes, &many);
 	const double reference = count_files(repeated, many, PJ_SORTER_SIMPLE, 1, &sequential, &result);
 	printf("\nReal text: %s%s, %.0f MB, %llu words, %llu different\n", paths[0], count > 1 ? " and so on" : "",
@@ -853,7 +855,7 @@ static int tell_of_real_text(char **paths, size_t count)
 	return !same;
 }
 
-/* --------------------------------------------------------------------------------------------------------- the story */
+/* -------------------------------------------------------------------------------------------------------- the story */
 
 static int usage(void)
 {

@@ -194,11 +194,24 @@ static inline int pj_next_field_plain(pj_bytes *rest, char separator, pj_bytes *
 }
 
 #if defined(__SSE2__)
-/* The bytes among 16 that are `wanted`, a bit for each. For pj_next_field. */
+/* The bytes among 16 that are `wanted`, a bit for each. For the functions below. */
 static inline uint64_t pj_find_16(const char *at, char wanted)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
 	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(wanted)));
+}
+
+static inline uint64_t pj_find_64(const char *at, char wanted)
+{
+	return pj_find_16(at, wanted) | pj_find_16(at + 16, wanted) << 16 | pj_find_16(at + 32, wanted) << 32 |
+	       pj_find_16(at + 48, wanted) << 48;
+}
+
+/* The number of the first bit that is set, 128 if none is. */
+static inline size_t pj_first_bit(uint64_t low, uint64_t high)
+{
+	const size_t in_high = high ? 64 + (size_t)__builtin_ctzll(high) : 128;
+	return low ? (size_t)__builtin_ctzll(low) : in_high;
 }
 #endif
 
@@ -239,6 +252,54 @@ static inline int pj_next_field(pj_task *task, pj_bytes *rest, char separator, p
 	(void)task;
 #endif
 	return pj_next_field_plain(rest, separator, ret_field);
+}
+
+/* The plain form of pj_next_pair. */
+static inline int pj_next_pair_plain(pj_bytes *rest, char separator, pj_bytes *ret_key, pj_bytes *ret_value)
+{
+	pj_bytes line;
+	if (!pj_next_line_plain(rest, &line))
+		return 0;
+	pj_next_field_plain(&line, separator, ret_key);
+	*ret_value = line;
+	return 1;
+}
+
+/*
+ * Takes the next line from the front of *rest and cuts it at the first `separator`, which is not '\n': pj_next_line and
+ * pj_next_field in one, and faster than the two.
+ *
+ * Returns 1 and sets *ret_key to what is before the separator and *ret_value to all that is behind it; in a line without
+ * one the key is the line, and ret_value->ptr is NULL. 0 when *rest is empty. Both point into the text and live until
+ * the mapper returns.
+ */
+static inline int pj_next_pair(pj_task *task, pj_bytes *rest, char separator, pj_bytes *ret_key, pj_bytes *ret_value)
+{
+#if defined(__SSE2__)
+	const char *const from = rest->ptr;
+	const uintptr_t at = (uintptr_t)from - (uintptr_t)task->readable;
+	if (PJ_LIKELY(at < task->readable_len)) {
+		size_t len = 128, key_len = 128;
+		const uint64_t ends = pj_find_16(from, '\n') | pj_find_16(from + 16, '\n') << 16;
+		if (PJ_LIKELY(ends)) {
+			const uint64_t cuts = pj_find_16(from, separator) | pj_find_16(from + 16, separator) << 16;
+			len = (size_t)__builtin_ctzll(ends);
+			key_len = (size_t)__builtin_ctzll(cuts | (uint64_t)1 << 63);
+		} else if (at + 96 < task->readable_len) { /* 128 bytes can be read */
+			len = pj_first_bit(pj_find_64(from, '\n'), pj_find_64(from + 64, '\n'));
+			key_len = pj_first_bit(pj_find_64(from, separator), pj_find_64(from + 64, separator));
+		}
+		if (PJ_LIKELY(key_len < len && len < rest->len && len < 128)) {
+			*ret_key = (pj_bytes){from, key_len};
+			*ret_value = (pj_bytes){from + key_len + 1, len - key_len - 1};
+			*rest = (pj_bytes){from + len + 1, rest->len - len - 1};
+			return 1;
+		}
+	}
+#else
+	(void)task;
+#endif
+	return pj_next_pair_plain(rest, separator, ret_key, ret_value);
 }
 
 /* ------------------------------------------------------------------------------------------------- key transforms */

@@ -113,6 +113,33 @@ int64_t pj__decimal_pack(const pj__decimal *decimal)
 	return pj__packed(digits, decimal->negative, (unsigned)places);
 }
 
+int64_t pj__pack_longer(const char *at, size_t len, bool negative)
+{
+	const __uint128_t every = ((__uint128_t)0x0101010101010101u << 64) | 0x0101010101010101u;
+	__uint128_t bytes;
+	unsigned decimals = 0;
+	bool wrong = false;
+	memcpy(&bytes, at, sizeof bytes);
+	bytes = (bytes ^ every * '0') << (128 - 8 * len);
+	const __uint128_t marks = bytes & every << 4;
+	if (marks) {
+		const __uint128_t mark = marks & (0 - marks), one = mark >> 4, before = one - 1;
+		bytes ^= one * ('.' ^ '0');
+		wrong = (bytes & (mark - one)) != 0;
+		bytes = (bytes & before) << 8 | (bytes & ~before);
+		decimals = (uint64_t)mark ? 8 + (unsigned)__builtin_clzll((uint64_t)mark) / 8
+					  : (unsigned)__builtin_clzll((uint64_t)(mark >> 64)) / 8;
+	}
+	const uint64_t low = (uint64_t)bytes, high = (uint64_t)(bytes >> 64);
+	if (pj__not_digits(low) | pj__not_digits(high) | wrong)
+		return 0;
+	const uint64_t digits = pj__eight_digits(low) * 100000000 + pj__eight_digits(high);
+	if (decimals < PJ__PACKED_DIGITS - PJ__PACKED_WHOLE &&
+	    digits >= (uint64_t)pj__power_of_ten[PJ__PACKED_WHOLE + decimals])
+		return 0;
+	return pj__packed(digits, negative, decimals);
+}
+
 /* -------------------------------------------------------------------------------------------------------- big numbers */
 
 static bool is_negative(const pj__big *big)

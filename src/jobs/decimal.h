@@ -88,59 +88,28 @@ static inline uint64_t pj__eight_digits(uint64_t bytes)
 		((pairs >> 16 & keep) * (1 + (UINT64_C(10000) << 32)))) >> 32;
 }
 
-/* Bit 7 of the first byte that holds a point (an '0' having been taken from each), or 0. */
-static inline uint64_t pj__point_in(uint64_t bytes)
-{
-	const uint64_t unlike = bytes ^ 0x1e1e1e1e1e1e1e1eu; /* '.' ^ '0' */
-	const uint64_t found = (unlike - 0x0101010101010101u) & ~unlike & 0x8080808080808080u;
-	return found & (0 - found);
-}
-
-/* The number of whole bytes behind the one that `point` marks; 0 if there is none. */
-static inline unsigned pj__bytes_behind(uint64_t point)
-{
-	return (unsigned)__builtin_clzll(point | (uint64_t)!point << 63) / 8;
-}
-
 static inline int64_t pj__packed(uint64_t digits, bool negative, unsigned decimals)
 {
 	const int64_t value = negative ? -(int64_t)digits : (int64_t)digits;
 	return (int64_t)((uint64_t)value << PJ__PACKED_SHIFT) | (decimals + 1);
 }
 
-/* The packed form of 9 to 16 digits and point: two words of what pj__pack_short does with one. 0: there is none. */
-static inline int64_t pj__pack_longer(const char *at, size_t len, bool negative)
-{
-	const __uint128_t zeros = ((__uint128_t)0x3030303030303030u << 64) | 0x3030303030303030u;
-	__uint128_t bytes;
-	memcpy(&bytes, at, sizeof bytes);
-	bytes = (bytes ^ zeros) << (128 - 8 * len);
-	const uint64_t low_point = pj__point_in((uint64_t)bytes);
-	const uint64_t high_point = low_point ? 0 : pj__point_in((uint64_t)(bytes >> 64));
-	const __uint128_t point = (__uint128_t)high_point << 64 | low_point;
-	const __uint128_t before = (point >> 7) - 1;
-	bytes ^= (point >> 7) * 0x1e;
-	bytes = (bytes & before) << (point ? 8 : 0) | (bytes & ~before);
-	const uint64_t low = (uint64_t)bytes, high = (uint64_t)(bytes >> 64);
-	const unsigned decimals = low_point ? pj__bytes_behind(low_point) + 8 : pj__bytes_behind(high_point);
-	if (pj__not_digits(low) | pj__not_digits(high))
-		return 0;
-	const uint64_t digits = pj__eight_digits(low) * 100000000 + pj__eight_digits(high);
-	if (decimals < PJ__PACKED_DIGITS - PJ__PACKED_WHOLE &&
-	    digits >= (uint64_t)pj__power_of_ten[PJ__PACKED_WHOLE + decimals])
-		return 0;
-	return pj__packed(digits, negative, decimals);
-}
+/*
+ * The packed form of 9 to 16 digits and point, with 16 bytes readable: two words of what pj__pack_short does with one. 0:
+ * there is none.
+ */
+int64_t pj__pack_longer(const char *at, size_t len, bool negative);
 
 /*
  * The packed form of a number in plain notation of up to 16 digits and point, from `text`, behind which 16 bytes must be
- * readable; 0: it is another, or none. What pj__decimal_read and pj__decimal_pack do, without a branch that depends on
- * where the point is: the eight bytes are shifted so that the last one comes last, and the bytes before the point moved
- * up over it.
+ * readable; 0: it is another, or none. What pj__decimal_read and pj__decimal_pack do, a word at a time: the bytes are
+ * shifted so that the last one comes last, and those before the point moved up over it.
  *
  *     "-95.7"   ->   0 0 0 0 9 5 . 7   ->   0 0 0 0 0 9 5 7, 1 decimal
+ *
+ * With '0' taken from each byte, digits are 0 to 9, and a point is the only byte allowed that has bit 4.
  */
-static inline int64_t pj__pack_short(pj_bytes text)
+static inline __attribute__((always_inline)) int64_t pj__pack_short(pj_bytes text)
 {
 	const char *at = text.ptr;
 	const bool negative = *at == '-';
@@ -149,14 +118,21 @@ static inline int64_t pj__pack_short(pj_bytes text)
 	if (!PJ_LIKELY(len - 1 < 8)) /* none at all: a large number */
 		return len - 1 < 16 ? pj__pack_longer(at, len, negative) : 0;
 	uint64_t bytes;
+	unsigned decimals = 0;
 	memcpy(&bytes, at, sizeof bytes);
 	bytes = (bytes ^ 0x3030303030303030u) << (64 - 8 * len);
-	const uint64_t point = pj__point_in(bytes), before = (point >> 7) - 1;
-	bytes ^= (point >> 7) * 0x1e;
-	bytes = (bytes & before) << (point ? 8 : 0) | (bytes & ~before);
-	if (!PJ_LIKELY(!pj__not_digits(bytes) && len > (point != 0)))
+	const uint64_t marks = bytes & 0x1010101010101010u;
+	if (marks) {
+		const uint64_t mark = marks & (0 - marks), one = mark >> 4, before = one - 1;
+		bytes ^= one * ('.' ^ '0');
+		if (PJ_UNLIKELY(bytes & (mark - one) || len == 1)) /* it was another byte, or the point is all */
+			return 0;
+		bytes = (bytes & before) << 8 | (bytes & ~before);
+		decimals = (unsigned)__builtin_clzll(mark) / 8;
+	}
+	if (PJ_UNLIKELY(pj__not_digits(bytes)))
 		return 0;
-	return pj__packed(pj__eight_digits(bytes), negative, pj__bytes_behind(point));
+	return pj__packed(pj__eight_digits(bytes), negative, decimals);
 }
 
 /* -------------------------------------------------------------------------------------------------------- big numbers */

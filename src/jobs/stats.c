@@ -439,6 +439,12 @@ static inline pj_bytes without_return(pj_bytes line)
 	return line;
 }
 
+/* The line that pj_next_pair has cut in two. */
+static pj_bytes whole_line(pj_bytes key, pj_bytes value)
+{
+	return (pj_bytes){key.ptr, value.ptr ? (size_t)(value.ptr + value.len - key.ptr) : key.len};
+}
+
 static pj_status map_row(pj_task *task, pj_bytes line, struct layout layout)
 {
 	pj_bytes key = {0}, value = {0};
@@ -462,17 +468,18 @@ static pj_status map_rows(pj_task *task, pj_bytes text, void *arg)
 static pj_status map_pairs(pj_task *task, pj_bytes text, void *arg)
 {
 	const struct layout layout = layout_of_arg(arg);
-	pj_bytes line, key;
+	pj_bytes key, value;
 	pj_status status = PJ_OK;
-	while (!status && pj_next_line(task, &text, &line)) {
-		pj_bytes rest = line = without_return(line);
+	while (!status && pj_next_pair(task, &text, layout.separator, &key, &value)) {
 		int64_t packed = 0;
-		if (PJ_LIKELY(pj_next_field(task, &rest, layout.separator, &key) && rest.len))
-			packed = pj__pack_short(rest);
+		if (PJ_LIKELY(value.len)) {
+			value = without_return(value);
+			packed = pj__pack_short(value);
+		}
 		if (PJ_LIKELY(packed))
 			pj_emit_i64(task, key, packed);
 		else
-			status = map_row(task, line, layout);
+			status = map_row(task, without_return(whole_line(key, value)), layout);
 	}
 	return status;
 }

@@ -230,6 +230,48 @@ static const pj_aggregate count_bytes = {.name = "count bytes",
 					 .merge = count_merge,
 					 .finish = count_finish};
 
+/* Counts values, and in what is usually zero those below -990: an aggregate whose states are short for most keys. */
+static void two_counts_add(void *state, int64_t value, void *arg)
+{
+	(void)arg;
+	uint64_t counts[3];
+	memcpy(counts, state, sizeof counts);
+	counts[0]++;
+	counts[2] += value < -990;
+	memcpy(state, counts, sizeof counts);
+}
+
+static void two_counts_merge(void *state, const void *other, void *arg)
+{
+	(void)arg;
+	uint64_t counts[3], more[3];
+	memcpy(counts, state, sizeof counts);
+	memcpy(more, other, sizeof more);
+	counts[0] += more[0];
+	counts[2] += more[2];
+	memcpy(state, counts, sizeof counts);
+}
+
+static pj_status two_counts_finish(const void *state, pj_text *text, void *arg)
+{
+	(void)arg;
+	uint64_t counts[3];
+	memcpy(counts, state, sizeof counts);
+	pj_text_i64(text, (int64_t)counts[0]);
+	pj__text_byte(text, '/');
+	pj_text_i64(text, (int64_t)counts[2]);
+	return counts[1] ? PJ_ERR_USER : PJ_OK;
+}
+
+static const pj_aggregate two_counts = {.name = "two counts",
+					.takes = PJ_TAKES_I64,
+					.exact = true,
+					.state_bytes = 24,
+					.usual_bytes = 8,
+					.add_i64 = two_counts_add,
+					.merge = two_counts_merge,
+					.finish = two_counts_finish};
+
 /* Values: small ones; or so large that sums of 64 bits overflow, back and forth. */
 static int64_t make_value(uint64_t *random, bool huge)
 {
@@ -242,8 +284,9 @@ static int64_t make_value(uint64_t *random, bool huge)
 static void every_aggregate_comes_to_the_same(void **state)
 {
 	(void)state;
-	static const pj_aggregate *const aggregates[] = {&pj_sum_i64, &pj_min_i64, &pj_max_i64, &pj_sum_f64,
-							 &pj_min_f64, &pj_max_f64, &pj_count,   &count_bytes};
+	static const pj_aggregate *const aggregates[] = {&pj_sum_i64, &pj_min_i64,  &pj_max_i64,
+							 &pj_sum_f64, &pj_min_f64,  &pj_max_f64,
+							 &pj_count,   &count_bytes, &two_counts};
 	uint64_t random = 1;
 	for (size_t a = 0; a < sizeof aggregates / sizeof *aggregates; a++) {
 		for (int huge = 0; huge < 2; huge++) {
@@ -504,6 +547,32 @@ static void stored_states_of_a_wrong_size(void **state)
 	}
 }
 
+/* More records than the index says would fill the table beyond its room: a search in it would have no end. */
+static void more_records_than_said(void **state)
+{
+	(void)state;
+	static const pj_aggregate *const kinds[] = {&pj_sum_i64, &pj_min_i64, &two_counts};
+	enum { RECORDS = 3000 };
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		const int fd = open_memory_file();
+		char *data = malloc(RECORDS * 64), *to = data, key[24], zeros[32] = "";
+		for (int i = 0; i < RECORDS; i++)
+			to = pj__put_record(to, (pj_bytes){key, (size_t)sprintf(key, "%d", i)},
+					    (pj_bytes){zeros, kinds[k] == &pj_sum_i64 ? 0 : kinds[k]->state_bytes});
+		pj__segment segment = {.bytes = (uint64_t)(to - data), .pairs = 3};
+		segment.checksum = pj__segment_checksum(&segment, data);
+		const pj__run run = {.fd = fd, .bytes = segment.bytes, .index = segment.bytes, .buckets = 1};
+		pj__combined combined;
+		pj_error error;
+		assert_int_equal(pwrite(fd, data, segment.bytes, 0), segment.bytes);
+		assert_good(pj__combined_init(&combined, kinds[k], NULL, 1, &error), error);
+		assert_fails(pj__combined_load(&combined, &run, &segment, 1, &error), PJ_ERR_CORRUPT, error);
+		pj__combined_fini(&combined);
+		free(data);
+		close(fd);
+	}
+}
+
 static void narrow_sums_come_back(void **state)
 {
 	(void)state;
@@ -532,6 +601,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_written_for_nothing),
 		cmocka_unit_test(failures_stop_the_task),
 		cmocka_unit_test(stored_states_of_a_wrong_size),
+		cmocka_unit_test(more_records_than_said),
 		cmocka_unit_test(narrow_sums_come_back),
 	};
 	return run_for_every_isa(tests, NULL, NULL);

@@ -59,7 +59,7 @@ static const pj_job wordcount = {
 static const pj_job places = {
 	.abi = PJ_ABI, .name = "places", .mapper = {.line = place_words}, .reducer = {.general = join}};
 
-/* ------------------------------------------------------------------------------------------------ inputs and outputs */
+/* ----------------------------------------------------------------------------------------------- inputs and outputs */
 
 /* Results as "key=value;" */
 static pj_status take_pair(void *arg, pj_bytes key, pj_bytes value)
@@ -131,7 +131,7 @@ static void assert_results(pj_text *results, pj_bytes expected)
 	pj__text_fini(results);
 }
 
-/* ---------------------------------------------------------------------------------------------------- the same bytes */
+/* --------------------------------------------------------------------------------------------------- the same bytes */
 
 static void all_ways_come_to_the_same(void **state)
 {
@@ -238,7 +238,7 @@ static void lines_longer_than_splits(void **state)
 	free(bytes);
 }
 
-/* ------------------------------------------------------------------------------------------------------- user's code */
+/* ------------------------------------------------------------------------------------------------------ user's code */
 
 struct numbers {
 	double real;
@@ -485,7 +485,7 @@ static void runs_can_be_stopped(void **state)
 	free((void *)(uintptr_t)text.ptr);
 }
 
-/* -------------------------------------------------------------------------------------------------- the host program */
+/* ------------------------------------------------------------------------------------------------- the host program */
 
 static size_t count_descriptors(void)
 {

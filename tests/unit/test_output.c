@@ -446,9 +446,10 @@ static void trees_are_removed_whole(void **state)
 	(void)state;
 	char path[1000] = "deep";
 	assert_int_equal(mkdir(path, 0700), 0);
-	for (int i = 0; i < 40; i++) {
-		assert_int_equal(mkdir(strcat(path, "/d"), 0700), 0);
+	for (size_t len = strlen(path); len < 80; len += 2) {
 		char file[1010];
+		snprintf(path + len, sizeof path - len, "/d");
+		assert_int_equal(mkdir(path, 0700), 0);
 		snprintf(file, sizeof file, "%s/file", path);
 		write_file(file, "x");
 	}
@@ -461,7 +462,7 @@ static void trees_are_removed_whole(void **state)
 	unlink("file");
 }
 
-/* --------------------------------------------------------------------------------------------------- results by value */
+/* ------------------------------------------------------------------------------------------------- results by value */
 
 struct expected {
 	const char *const *lines;

@@ -182,7 +182,7 @@ static void wrong_options_are_refused(void **state)
 	assert_refused(&job, &options, "input");
 }
 
-/* ------------------------------------------------------------------------------------------------ options of the job */
+/* ----------------------------------------------------------------------------------------------- options of the job */
 
 static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
 {

@@ -1,5 +1,6 @@
 /*
- * test_reader.c: every line is in exactly one split, wherever the borders fall; streams are spooled and cut the same way.
+ * test_reader.c: every line is in exactly one split, wherever the borders fall; streams are spooled and cut as files
+ * are.
  */
 #include "testing.h"
 
@@ -114,7 +115,7 @@ static void all_splits_of_small_texts(void **state)
 	}
 }
 
-/* Lines that are longer than many pieces and many splits; files, from the name and from an open one with a beginning. */
+/* Lines longer than many pieces and many splits; of files, by name and from an open one with a beginning. */
 static void long_lines_of_files(void **state)
 {
 	(void)state;
@@ -238,7 +239,7 @@ static void compressed_bytes_are_refused(void **state)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------------- the spool */
+/* -------------------------------------------------------------------------------------------------------- the spool */
 
 struct taking {
 	pj_bytes text;

@@ -1,6 +1,6 @@
 /*
- * test_scan.c: pj_next_word and pj_next_line over the index give what the plain loops give, on any text, from any place,
- * in any order, with the loops for every instruction set that this processor has.
+ * test_scan.c: pj_next_word and pj_next_line over the index give what the plain loops give, on any text, from any
+ * place, in any order, with the loops for every instruction set that this processor has.
  */
 #include "testing.h"
 
