@@ -194,12 +194,12 @@ static void map_data(step *function, const pj_bytes *in, size_t count, struct te
 }
 
 /* What runs in a worker of the pool. `arg` points to the step; it is older than the pool, so it is the same there. */
-static pj_status work(pj_bytes item, pj_result *result, void *arg)
+static pj_status work(pj_bytes item, pj_reply *result, void *arg)
 {
 	step *const *function = arg;
 	struct text out = {0};
 	(*function)(item, &out);
-	const pj_status status = pj_result_append(result, all_of(&out));
+	const pj_status status = pj_reply_append(result, all_of(&out));
 	forget(&out, 1);
 	return status;
 }
@@ -728,7 +728,7 @@ struct counters {
 };
 
 /* Counts the words of a stream in two places: in ordinary memory, and in a shared dict. */
-static pj_status count_in_both(pj_bytes item, pj_result *result, void *arg)
+static pj_status count_in_both(pj_bytes item, pj_reply *result, void *arg)
 {
 	struct counters *counters = arg;
 	pj_bytes word;

@@ -244,6 +244,7 @@ static pj_status iterate(const struct settings *settings, const pj_bytes *made, 
 		.input       = { .paths = &settings->points, .path_count = settings->points != NULL,
 				 .memory = made, .memory_count = settings->points == NULL },
 		.workers     = (unsigned)settings->workers,
+		.partitions  = 1,       /* there are few keys */
 		.split_bytes = 2 << 20, /* small tasks: the workers of an iteration end together */
 	};
 	const pj_output output = { .pair = take_total, .arg = state };

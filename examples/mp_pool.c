@@ -11,21 +11,21 @@
 #include <stdlib.h>
 
 /* In a worker: the item is the name of a file, the result the length of its longest line. */
-static pj_status longest_line(pj_bytes item, pj_result *result, void *arg)
+static pj_status longest_line(pj_bytes item, pj_reply *result, void *arg)
 {
 	char name[4096];
 	(void)arg;
 	snprintf(name, sizeof name, "%.*s", (int)item.len, item.ptr);
 	FILE *file = fopen(name, "re");
 	if (!file)
-		return pj_result_fail(result, "cannot open %s: %s", name, strerror(errno));
+		return pj_reply_fail(result, "cannot open %s: %s", name, strerror(errno));
 	char *line = NULL;
 	size_t room = 0, longest = 0;
 	for (ssize_t length; (length = getline(&line, &room, file)) > 0;)
 		longest = (size_t)length > longest ? (size_t)length : longest;
 	free(line);
 	fclose(file);
-	return pj_result_append(result, (pj_bytes){(const char *)&longest, sizeof longest});
+	return pj_reply_append(result, (pj_bytes){(const char *)&longest, sizeof longest});
 }
 
 int main(int argc, char **argv)

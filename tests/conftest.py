@@ -3,6 +3,7 @@
 Nothing here happens by itself: a test asks for a fixture, or imports a function (`from conftest import run`). The
 program is found by $PAPJUICE, else in build/.
 """
+
 import collections
 import os
 import pathlib
@@ -30,7 +31,7 @@ def limit_of(seconds):
     return seconds * 5 if SANITIZED else seconds
 
 
-# ------------------------------------------------------------------------------------------------ running the program
+# -------------------------------------------------------------------------------------------------- running the program
 
 
 def command(*args):
@@ -194,7 +195,7 @@ def trace(time_limit, tmp_path, monkeypatch):
     assert os.listdir(temp) == [], "something was left in the temporary folder"
 
 
-# ------------------------------------------------------------------------------------------------------ texts and jobs
+# ------------------------------------------------------------------------------------------------------- texts and jobs
 
 
 def counts(text):
@@ -256,8 +257,24 @@ def job(tmp_path_factory):
     def build(name):
         target = folder / f"{name}.so"
         if not target.exists():
-            subprocess.run([compiler, "-O1", "-g", "-Wall", "-Werror", "-shared", "-fPIC", "-I", ROOT / "include",
-                            TESTS / "jobs" / f"{name}.c", "-o", target], check=True, timeout=LIMIT)
+            subprocess.run(
+                [
+                    compiler,
+                    "-O1",
+                    "-g",
+                    "-Wall",
+                    "-Werror",
+                    "-shared",
+                    "-fPIC",
+                    "-I",
+                    ROOT / "include",
+                    TESTS / "jobs" / f"{name}.c",
+                    "-o",
+                    target,
+                ],
+                check=True,
+                timeout=LIMIT,
+            )
         return target
 
     return build
@@ -279,8 +296,13 @@ def nobody(tmp_path):
         folder.chmod(folder.stat().st_mode | 0o055)
         folder = folder.parent
     try:
-        probe = subprocess.run([PAPJUICE, "--version"], preexec_fn=become_nobody, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, check=False)
+        probe = subprocess.run(
+            [PAPJUICE, "--version"],
+            preexec_fn=become_nobody,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
     except OSError:
         probe = None
     if probe is None or probe.returncode:

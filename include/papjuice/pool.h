@@ -1,12 +1,12 @@
 /*
  * pool.h: a pool of processes, and a map over items that uses them all.
  *
- *	static pj_status square(pj_bytes item, pj_result *result, void *arg)
+ *	static pj_status square(pj_bytes item, pj_reply *result, void *arg)
  *	{
  *		int64_t number;
  *		memcpy(&number, item.ptr, sizeof number);
  *		number *= number;
- *		return pj_result_append(result, (pj_bytes){(const char *)&number, sizeof number});
+ *		return pj_reply_append(result, (pj_bytes){(const char *)&number, sizeof number});
  *	}
  *
  *	pj_pool *pool;
@@ -53,13 +53,13 @@ enum { PJ_POOL_TRIES = 3 };
 typedef struct pj_pool pj_pool;
 
 /* What a function gives back for one item: bytes, appended piece by piece. Only valid during the call. */
-typedef struct pj_result pj_result;
+typedef struct pj_reply pj_reply;
 
 /*
  * The function that is mapped. `item` lives until it returns. PJ_OK, or any other status: the item has failed and with
  * it the map.
  */
-typedef pj_status pj_pool_function(pj_bytes item, pj_result *result, void *arg);
+typedef pj_status pj_pool_function(pj_bytes item, pj_reply *result, void *arg);
 
 /* The results of a map. Read only; the bytes live until pj_results_destroy. */
 typedef struct pj_results {
@@ -111,13 +111,13 @@ PJ_API PJ_MUST_USE pj_status pj_pool_join(pj_pool *pool, pj_error *error);
  * In the function: appends bytes to the result of the item. PJ_ERR_MEMORY: no room; the map will fail with that, also
  * if the function returns PJ_OK.
  */
-PJ_API pj_status pj_result_append(pj_result *result, pj_bytes bytes);
+PJ_API pj_status pj_reply_append(pj_reply *result, pj_bytes bytes);
 
 /*
  * In the function: says in words why the item failed; they become the `reason` of the map's error. Returns PJ_ERR_USER,
- * so that `return pj_result_fail(result, "no such user: %s", name)` is a line.
+ * so that `return pj_reply_fail(result, "no such user: %s", name)` is a line.
  */
-PJ_API pj_status pj_result_fail(pj_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+PJ_API pj_status pj_reply_fail(pj_reply *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #ifdef __cplusplus
 }

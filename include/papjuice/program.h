@@ -40,7 +40,8 @@ extern "C" {
  * strings must live until the call returns, which is when the run has ended.
  *
  * While it runs it handles SIGINT, SIGTERM and SIGHUP (the first ends the run cleanly, a second one at once, by _exit)
- * and ignores SIGPIPE and SIGXFSZ; the handlers are given back. Signals belong to the whole process, so one call at a time.
+ * and ignores SIGPIPE and SIGXFSZ; the handlers are given back. Signals belong to the whole process, so one call at a
+ * time.
  */
 PJ_API int pj_main(const pj_job *job, int argc, char **argv);
 

@@ -54,25 +54,26 @@ typedef struct pj_task pj_task;
  * code calls the functions and touches no field.
  */
 struct pj_task {
-	pj_slot *next_slot, *end_slot;               /* the batch: where the next pair goes, and its end */
-	const char *readable;                        /* 32 bytes can be read from any address of ... */
-	size_t readable_len;                         /* ... [readable, readable + readable_len) */
-	const char *text;                            /* the text whose words and lines are indexed */
+	pj_slot *next_slot, *end_slot; /* the batch: where the next pair goes, and its end */
+	const char *readable;          /* 32 bytes can be read from any address of ... */
+	size_t readable_len;           /* ... [readable, readable + readable_len) */
+	const char *text;              /* the text whose words and lines are indexed */
 	size_t text_len;
-	const uint32_t *word;                        /* next border in the index of words: start, end, start, ... */
+	const uint32_t *word; /* next border in the index of words: start, end, start, ... */
 	const uint32_t *word_end;
-	const char *word_base;                       /* the borders count from here */
-	const char *word_taken;                      /* words that start before this address were taken */
-	const uint32_t *line;                        /* next newline in the index of lines */
+	const char *word_base;  /* the borders count from here */
+	const char *word_taken; /* words that start before this address were taken */
+	const uint32_t *line;   /* next newline in the index of lines */
 	const uint32_t *line_end;
 	const char *line_base;
-	const char *line_taken;                      /* lines that start before this address were taken */
-	uint64_t number;                             /* pj_number of the slots' values */
+	const char *line_taken; /* lines that start before this address were taken */
+	uint64_t number;        /* pj_number of the slots' values */
 	void (*batch_full)(pj_task *task);
 	void (*emit_long)(pj_task *task, pj_bytes key, uint64_t value);
 	int (*more_words)(pj_task *task, const char *from);
 	int (*more_lines)(pj_task *task, const char *from);
-	char scratch[64] __attribute__((aligned(16))); /* a short key that was transformed: 32 bytes, and room to read */
+	char scratch[64]
+		__attribute__((aligned(16))); /* a short key that was transformed: 32 bytes, and room to read */
 };
 
 /* 32 bytes of ones, then 32 of zeros: loading from (pj_key_mask + 32 - n) keeps the first n of 32 bytes. */
@@ -125,7 +126,8 @@ static inline int pj_next_word(pj_task *task, pj_bytes *rest, pj_bytes *ret_word
 	const char *const from = rest->ptr, *const end = from + rest->len;
 	/* The index holds if `from` is where the last word ended, or a byte behind it (a line's end was skipped). */
 	if (!PJ_LIKELY(task->word != task->word_end && (uintptr_t)(from - task->word_taken) <= 1)) {
-		if ((uintptr_t)(from - task->text) >= task->text_len || rest->len > task->text_len - (size_t)(from - task->text))
+		if ((uintptr_t)(from - task->text) >= task->text_len ||
+		    rest->len > task->text_len - (size_t)(from - task->text))
 			return pj_next_word_plain(rest, ret_word);
 		if (!task->more_words(task, from)) {
 			task->word_taken = end;
@@ -164,8 +166,8 @@ static inline int pj_next_line(pj_task *task, pj_bytes *rest, pj_bytes *ret_line
 	if (!PJ_LIKELY(task->line != task->line_end && from == task->line_taken)) {
 		if (!rest->len)
 			return 0;
-		if ((uintptr_t)(from - task->text) >= task->text_len || rest->len > task->text_len - (size_t)(from - task->text) ||
-		    !task->more_lines(task, from))
+		if ((uintptr_t)(from - task->text) >= task->text_len ||
+		    rest->len > task->text_len - (size_t)(from - task->text) || !task->more_lines(task, from))
 			return pj_next_line_plain(rest, ret_line);
 	}
 	const char *const newline = task->line_base + *task->line;
@@ -438,7 +440,8 @@ static inline void pj_emit_slot(pj_task *task, pj_bytes key, uint64_t value)
 #if defined(__SSE2__)
 	if (PJ_LIKELY((uintptr_t)(key.ptr - task->readable) < task->readable_len || key.ptr == task->scratch)) {
 		const char *from = key.ptr;
-		__asm__("" : "+r"(from)); /* or compilers warn of constants, whose ends they see, and which never come here */
+		__asm__(""
+			: "+r"(from)); /* or compilers warn of constants, whose ends they see, and which never come here */
 		const unsigned char *const mask = pj_key_mask + 32 - key.len;
 		const __m128i low = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)from),
 						  _mm_loadu_si128((const __m128i *)(const void *)mask));

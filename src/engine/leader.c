@@ -212,8 +212,8 @@ static pj__message make_message(const struct leader *leader, int64_t task, bool 
 /* Nothing waits: let a slot publish what it holds, if nothing can be added to it. */
 static pj_status settle_slot(struct leader *leader, unsigned slot, pj_error *error)
 {
-	const bool holds_runs = leader->phase == PJ__PHASE_MAP && !leader->makes_parts &&
-				leader->schedule.slots[slot].count > 0;
+	const bool holds_runs =
+		leader->phase == PJ__PHASE_MAP && !leader->makes_parts && leader->schedule.slots[slot].count > 0;
 	if (!holds_runs || (!leader->spool_ended && !spool_is_full(leader)))
 		return PJ_OK;
 	const pj__message message = {.kind = PJ__PUBLISH};
@@ -253,7 +253,7 @@ static pj_status give_work(struct leader *leader, pj_error *error)
 			continue;
 		const int64_t next = pj__schedule_peek(&leader->schedule);
 		const bool none = next < 0 || (leader->makes_parts && !pj__parts_allow(leader, i, next));
-		const pj_status status = !none	      ? give_task(leader, i, error)
+		const pj_status status = !none        ? give_task(leader, i, error)
 					 : slot->dead ? PJ_OK
 						      : settle_slot(leader, i, error);
 		if (status)

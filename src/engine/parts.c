@@ -25,7 +25,8 @@ static bool in_order(const struct leader *leader)
 {
 	if (leader->local.brief.ordered)
 		return false;
-	return leader->local.brief.parks || leader->run->sink->kind == PJ__SINK_STREAM || leader->run->sink->kind == PJ__SINK_FUNCTION;
+	return leader->local.brief.parks || leader->run->sink->kind == PJ__SINK_STREAM ||
+	       leader->run->sink->kind == PJ__SINK_FUNCTION;
 }
 
 pj_status pj__parts_grow(struct leader *leader, size_t count, pj_error *error)
@@ -68,7 +69,8 @@ pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, cons
 /* Does a part go to a place of its own? */
 static bool at_any_time(const struct leader *leader)
 {
-	return leader->local.brief.ordered || (leader->run->sink->kind == PJ__SINK_FOLDER && !leader->local.brief.parks);
+	return leader->local.brief.ordered ||
+	       (leader->run->sink->kind == PJ__SINK_FOLDER && !leader->local.brief.parks);
 }
 
 static bool is_ready(const struct leader *leader, size_t index)
@@ -115,9 +117,9 @@ void pj__parts_pump(struct leader *leader)
 	while (leader->part_next < leader->part_count && leader->parts[leader->part_next].written)
 		leader->part_next++;
 	const bool any_time = at_any_time(leader);
-	const size_t end = in_order(leader)			 ? leader->part_next + 1
-			   : any_time				 ? leader->part_count
-								 : leader->part_sized;
+	const size_t end = in_order(leader) ? leader->part_next + 1
+			   : any_time       ? leader->part_count
+					    : leader->part_sized;
 	size_t room = room_for_writes(leader);
 	for (size_t i = leader->part_next; i < end && i < leader->part_count && room; i++)
 		if (is_ready(leader, i))
@@ -180,8 +182,7 @@ pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__messa
 	}
 	if (in_order(leader)) {
 		leader->local.ends[slot] = message->write.offset + message->write.bytes;
-		const pj_status status =
-			take_parked(leader, slot, message, error);
+		const pj_status status = take_parked(leader, slot, message, error);
 		if (status)
 			return status;
 	}
@@ -224,9 +225,8 @@ pj_status pj__parts_pour(struct leader *leader, pj_error *error)
 		return pj__no_memory(error, leader->part_count * sizeof *parked);
 	for (size_t i = 0; i < leader->part_count; i++)
 		parked[i] = leader->parts[i].parked;
-	const pj_status status =
-		pj__pour_ordered(leader->run->sink, parked, leader->part_count, stopped, leader,
-				 &leader->result->output_pairs, &leader->result->output_bytes, error);
+	const pj_status status = pj__pour_ordered(leader->run->sink, parked, leader->part_count, stopped, leader,
+						  &leader->result->output_pairs, &leader->result->output_bytes, error);
 	free(parked);
 	return status;
 }

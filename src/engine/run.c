@@ -109,6 +109,8 @@ static pj_status run_planned(pj__run_state *run, pj_error *error)
 		pj__plan_fini(&plan);
 	}
 	pj__sink_close(&sink);
+	run->sink = NULL;
+	run->plan = NULL;
 	return status;
 }
 

@@ -52,8 +52,13 @@ static pj_status add_regular(pj__sources *sources, const char *path, int fd, con
 	if (fd < 0 && !is->st_size && holds_more(path))
 		return add(sources, (pj__source){.kind = PJ__SOURCE_STREAM, .fd = -1}, path, error);
 	return add(sources,
-		   (pj__source){.kind = PJ__SOURCE_FILE, .fd = fd, .base = base, .size = size, .device = is->st_dev,
-				.inode = is->st_ino, .modified = is->st_mtim},
+		   (pj__source){.kind = PJ__SOURCE_FILE,
+				.fd = fd,
+				.base = base,
+				.size = size,
+				.device = is->st_dev,
+				.inode = is->st_ino,
+				.modified = is->st_mtim},
 		   path, error);
 }
 
@@ -212,7 +217,9 @@ pj_status pj__sources_expand(pj__sources *sources, const pj_input *input, pj_err
 		char name[32];
 		snprintf(name, sizeof name, "memory:%zu", i);
 		status = add(sources,
-			     (pj__source){.kind = PJ__SOURCE_MEMORY, .fd = -1, .size = input->memory[i].len,
+			     (pj__source){.kind = PJ__SOURCE_MEMORY,
+					  .fd = -1,
+					  .size = input->memory[i].len,
 					  .memory = input->memory[i].len ? input->memory[i] : pj_bytes_of("")},
 			     name, error);
 	}
@@ -254,8 +261,8 @@ pj_status pj__sources_check(const pj__sources *sources, uint64_t *ret_grown, pj_
 			return changed(source, "another file stands in its place", error);
 		if (now < planned && source->size > 0)
 			return changed(source, "it is shorter", error);
-		const bool touched = is.st_mtim.tv_sec != source->modified.tv_sec ||
-				     is.st_mtim.tv_nsec != source->modified.tv_nsec;
+		const bool touched =
+			is.st_mtim.tv_sec != source->modified.tv_sec || is.st_mtim.tv_nsec != source->modified.tv_nsec;
 		if (now == planned && touched)
 			return changed(source, "it was written to", error);
 		grown += now > planned;
@@ -272,7 +279,10 @@ pj_status pj__refuse_compressed(const char *name, const char *start, size_t size
 		size_t len;
 	} known[] = {
 		{"gzip", "\x1f\x8b\x08", "zcat", 3},
-		{"xz", "\xfd" "7zXZ\0", "xzcat", 6},
+		{"xz",
+		 "\xfd"
+		 "7zXZ\0",
+		 "xzcat", 6},
 		{"Zstandard", "\x28\xb5\x2f\xfd", "zstdcat", 4},
 		{"lz4", "\x04\x22\x4d\x18", "lz4cat", 4},
 	};
@@ -282,7 +292,8 @@ pj_status pj__refuse_compressed(const char *name, const char *start, size_t size
 			format = known[i].format, decoder = known[i].decoder;
 	/* "BZh1" may begin a text; a bzip2 file goes on with the magic of a block or of its end. */
 	if (size >= 10 && memcmp(start, "BZh", 3) == 0 && start[3] >= '1' && start[3] <= '9' &&
-	    (memcmp(start + 4, "\x31\x41\x59\x26\x53\x59", 6) == 0 || memcmp(start + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0))
+	    (memcmp(start + 4, "\x31\x41\x59\x26\x53\x59", 6) == 0 ||
+	     memcmp(start + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0))
 		format = "bzip2", decoder = "bzcat";
 	if (!format)
 		return PJ_OK;

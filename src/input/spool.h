@@ -12,12 +12,12 @@
 typedef struct pj__spool {
 	pj__sources *sources;
 	uint64_t split_bytes;
-	size_t at;         /* the source that is being read; sources->count: all are */
-	int fd;            /* its descriptor, or -1 */
+	size_t at; /* the source that is being read; sources->count: all are */
+	int fd;    /* its descriptor, or -1 */
 	bool owns_fd;
-	uint64_t read;     /* bytes of it */
-	uint64_t start;    /* where its next split begins */
-	uint64_t total;    /* bytes of all streams */
+	uint64_t read;  /* bytes of it */
+	uint64_t start; /* where its next split begins */
+	uint64_t total; /* bytes of all streams */
 	char *buffer;
 } pj__spool;
 
@@ -36,7 +36,7 @@ static inline bool pj__spool_ended(const pj__spool *spool)
 /* The descriptor to wait for before the next step; -1: none, step at once. */
 int pj__spool_descriptor(const pj__spool *spool);
 
-/* Waits for it. False: nothing came in time, or a signal did; a pipe may have no writer yet, so it must not be read. */
+/* Waits for it. False: nothing came in time, or a signal did. (A pipe may have no writer yet: it must not be read.) */
 bool pj__spool_wait(const pj__spool *spool, int timeout_ms);
 
 /* Reads some more and hands out what splits are ready. Blocks, at least a while, if nothing can be read yet. */

@@ -36,7 +36,8 @@ static pj_status map_lines(pj__mapping *mapping, pj_bytes text)
 	pj_bytes line;
 	while (pj_next_line(&mapping->task->face, &text, &line)) {
 		++mapping->here->progress;
-		const pj_status status = mapping->job->mapper.line(&mapping->task->face, line, mapping->job->mapper.arg);
+		const pj_status status =
+			mapping->job->mapper.line(&mapping->task->face, line, mapping->job->mapper.arg);
 		if (status || mapping->task->status)
 			return status;
 	}

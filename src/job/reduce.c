@@ -30,7 +30,7 @@ void pj__reduce_fini(pj__reduce *reduce)
 	pj__text_fini(&reduce->text);
 }
 
-/* What a user's function returned, as a failure: a "no", a fault of PapJuice or a number of its own is not its to tell. */
+/* What a user's function returned, as a failure. A "no", a fault of PapJuice, an unknown number are not its to tell. */
 static pj_status status_of_user(pj_status returned)
 {
 	const pj_error told = {.status = returned};
@@ -68,8 +68,8 @@ static pj_status finish(pj__reduce *reduce, pj_bytes key, const void *state, pj_
 		const pj_status status = status_of_user(returned);
 		pj__fail(error, status, 0, NULL, "cannot finish %s of the key \"%.*s\"",
 			 aggregate->name ? aggregate->name : "the aggregate", SHOWN(key));
-		pj__error_reason(error, "%s", pj__is_narrow(aggregate) ? "the sum does not fit 64 bits"
-								       : pj_status_text(status));
+		pj__error_reason(error, "%s",
+				 pj__is_narrow(aggregate) ? "the sum does not fit 64 bits" : pj_status_text(status));
 		return status;
 	}
 	if (reduce->text.failed)

@@ -131,7 +131,7 @@ int64_t pj__pack_longer(const char *at, size_t len, bool negative)
 					  : (unsigned)__builtin_clzll((uint64_t)(mark >> 64)) / 8;
 	}
 	const uint64_t low = (uint64_t)bytes, high = (uint64_t)(bytes >> 64);
-	if (pj__not_digits(low) | pj__not_digits(high) | wrong)
+	if (pj__not_digits(low) || pj__not_digits(high) || wrong)
 		return 0;
 	const uint64_t digits = pj__eight_digits(low) * 100000000 + pj__eight_digits(high);
 	if (decimals < PJ__PACKED_DIGITS - PJ__PACKED_WHOLE &&

@@ -85,7 +85,8 @@ static inline uint64_t pj__eight_digits(uint64_t bytes)
 {
 	const uint64_t pairs = bytes * 10 + (bytes >> 8), keep = 0x000000ff000000ffu;
 	return ((pairs & keep) * (100 + (UINT64_C(1000000) << 32)) +
-		((pairs >> 16 & keep) * (1 + (UINT64_C(10000) << 32)))) >> 32;
+		((pairs >> 16 & keep) * (1 + (UINT64_C(10000) << 32)))) >>
+	       32;
 }
 
 static inline int64_t pj__packed(uint64_t digits, bool negative, unsigned decimals)

@@ -386,22 +386,24 @@ static __attribute__((noinline)) pj_status take_slowly(pj_task *task, pj_bytes k
 	pj__decimal decimal;
 	double nearest;
 	if (!pj__decimal_read(value, &decimal))
-		return pj_task_fail(task, PJ_ERR_RECORD, value.ptr, value.len ? "\"%.*s\" is not a number" : "the number is blank%.*s",
-				    SHOWN(value));
+		return pj_task_fail(task, PJ_ERR_RECORD, value.ptr,
+				    value.len ? "\"%.*s\" is not a number" : "the number is blank%.*s", SHOWN(value));
 	const int64_t packed = pj__decimal_pack(&decimal);
 	if (packed) {
 		pj_emit_i64(task, key, packed);
 		return PJ_OK;
 	}
 	const uint64_t digits = pj__decimal_whole(&decimal);
-	if (digits > DIGITS_MOST || (digits == DIGITS_MOST && (!pj_parse_f64(value, &nearest) || nearest - nearest != 0)))
-		return pj_task_fail(task, PJ_ERR_RECORD, value.ptr, "\"%.*s\" is too large: a number must be below 1.8e308",
-				    SHOWN(value));
+	if (digits > DIGITS_MOST ||
+	    (digits == DIGITS_MOST && (!pj_parse_f64(value, &nearest) || nearest - nearest != 0)))
+		return pj_task_fail(task, PJ_ERR_RECORD, value.ptr,
+				    "\"%.*s\" is too large: a number must be below 1.8e308", SHOWN(value));
 	pj_emit(task, key, value);
 	return PJ_OK;
 }
 
-static __attribute__((noinline, cold)) pj_status no_column(pj_task *task, pj_bytes line, unsigned column, unsigned found)
+static __attribute__((noinline, cold)) pj_status no_column(pj_task *task, pj_bytes line, unsigned column,
+							   unsigned found)
 {
 	return pj_task_fail(task, PJ_ERR_RECORD, line.ptr, "the line has no column %u, only %u", column, found);
 }
@@ -528,7 +530,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 static const pj_job_option options[] = {
 	{"key", 'k', "COL", "1", "the column of the key, from 1"},
 	{"value", 0, "COL", "2", "the column of the number"},
-	{"sep", 't', "CHAR", "\t", "the byte between columns; '\\t' is a tab"},
+	{"sep", 't', "CHAR", "\\t", "the byte between columns; '\\t' is a tab"},
 	{NULL},
 };
 

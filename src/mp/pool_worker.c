@@ -9,7 +9,7 @@
 #include "base/machine.h"
 #include "mp/pool.h"
 
-struct pj_result {
+struct pj_reply {
 	pj__parcel parcel;
 	char reason[200];
 };
@@ -17,7 +17,7 @@ struct pj_result {
 struct worker {
 	int channel;
 	const pj__pool_files *files;
-	pj_result result;
+	pj_reply result;
 	char *bytes; /* the unpacked items */
 	size_t bytes_room;
 	pj_bytes *items;
@@ -26,13 +26,13 @@ struct worker {
 	_Alignas(16) char reply[PJ__MESSAGE_MAX];
 };
 
-pj_status pj_result_append(pj_result *result, pj_bytes bytes)
+pj_status pj_reply_append(pj_reply *result, pj_bytes bytes)
 {
 	pj__parcel_put(&result->parcel, bytes);
 	return result->parcel.failed ? PJ_ERR_MEMORY : PJ_OK;
 }
 
-pj_status pj_result_fail(pj_result *result, const char *format, ...)
+pj_status pj_reply_fail(pj_reply *result, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);

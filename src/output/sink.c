@@ -174,7 +174,7 @@ static pj_status stopped(const pj__sink *sink, pj_error *error)
 	return PJ_ERR_INTERRUPTED;
 }
 
-/* Opens the stream at the path. A pipe that nobody reads yet is tried again; to wait inside open() could not be ended. */
+/* Opens the stream at the path. A pipe that nobody reads yet is tried again: a wait in open() could not be ended. */
 static pj_status open_path(pj__sink *sink, pj_error *error)
 {
 	for (;;) {
@@ -182,7 +182,8 @@ static pj_status open_path(pj__sink *sink, pj_error *error)
 		const int failed = sink->fd < 0 ? errno : 0;
 		struct stat is;
 		if (failed != ENXIO || stat(sink->path, &is) < 0 || !S_ISFIFO(is.st_mode))
-			return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output") : PJ_OK;
+			return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output")
+				      : PJ_OK;
 		const pj_status status = stopped(sink, error);
 		if (status)
 			return status;
@@ -239,7 +240,7 @@ pj_status pj__sink_open_until(pj__sink *sink, const pj_output *output, const vol
 			pj__private_sweep(sink->parent);
 	}
 	if (!status)
-		status = sink->kind == PJ__SINK_FILE	 ? open_file(sink, error)
+		status = sink->kind == PJ__SINK_FILE     ? open_file(sink, error)
 			 : sink->kind == PJ__SINK_FOLDER ? open_folder(sink, error)
 							 : open_stream(sink, error);
 	if (status)

@@ -26,19 +26,19 @@ typedef enum pj__sink_kind { PJ__SINK_FILE, PJ__SINK_FOLDER, PJ__SINK_STREAM, PJ
 
 typedef struct pj__sink {
 	pj__sink_kind kind;
-	pj_output output;      /* as given */
-	char *path;            /* of the output, symbolic links followed; NULL: none */
-	char *parent;          /* the folder in which it lies */
-	char *name;            /* its last component, within `path` */
-	int fd;                /* FILE: the unnamed file; STREAM: what is written to; -1: none */
-	int private_fd;        /* the private folder, locked; -1: none */
+	pj_output output; /* as given */
+	char *path;       /* of the output, symbolic links followed; NULL: none */
+	char *parent;     /* the folder in which it lies */
+	char *name;       /* its last component, within `path` */
+	int fd;           /* FILE: the unnamed file; STREAM: what is written to; -1: none */
+	int private_fd;   /* the private folder, locked; -1: none */
 	char *private_path;
-	bool unnamed;          /* FILE: fd has no name yet */
-	bool waits;            /* STREAM: writing may have to wait, for as long as the reader likes */
+	bool unnamed;                      /* FILE: fd has no name yet */
+	bool waits;                        /* STREAM: writing may have to wait, for as long as the reader likes */
 	const volatile sig_atomic_t *stop; /* becomes a signal's number when nothing is to be waited for; NULL: never */
-	bool exists;           /* something stands at `path`, and is to be replaced */
-	mode_t mode;           /* of the file that is replaced */
-	dev_t device;          /* of the file at `path`, if it exists */
+	bool exists;                       /* something stands at `path`, and is to be replaced */
+	mode_t mode;                       /* of the file that is replaced */
+	dev_t device;                      /* of the file at `path`, if it exists */
 	ino_t inode;
 } pj__sink;
 

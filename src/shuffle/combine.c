@@ -82,15 +82,15 @@ struct combiner {
 	bool narrow;
 	const pj__combine_kernel *kernel;
 	pj__table table;
-	pj__long_keys longer;  /* pairs that are on their way to the table */
-	pj__table whole;       /* states of keys that need more than usual_bytes; made when there is one */
-	pj_text overflow;      /* records of partial sums that left the table, and at last of `whole` */
-	uint64_t overflowed;   /* their number */
+	pj__long_keys longer; /* pairs that are on their way to the table */
+	pj__table whole;      /* states of keys that need more than usual_bytes; made when there is one */
+	pj_text overflow;     /* records of partial sums that left the table, and at last of `whole` */
+	uint64_t overflowed;  /* their number */
 	struct placed *placed;
 	size_t placed_capacity;
 	pj__segment *segments;
 	uint64_t *positions;
-	uint32_t buckets;      /* for which segments and positions have room */
+	uint32_t buckets; /* for which segments and positions have room */
 	pj_text blob;
 };
 
@@ -238,9 +238,9 @@ static pj__table *whole_states(struct combiner *combiner)
 	if (!combiner->aggregate->usual_bytes)
 		return &combiner->table;
 	if (!combiner->whole.entries) {
-		const pj_status status = pj__table_init(&combiner->whole, state, 64,
-							usual->most * usual->stride / (PJ__KEY_BYTES + state) / 2,
-							usual->seed, &error);
+		const pj_status status =
+			pj__table_init(&combiner->whole, state, 64,
+				       usual->most * usual->stride / (PJ__KEY_BYTES + state) / 2, usual->seed, &error);
 		if (status) {
 			failed(combiner, status, &error);
 			return NULL;
@@ -458,6 +458,8 @@ static void fill_blob(struct combiner *combiner, char *blob)
 		*position = (uint64_t)(to - blob);
 	}
 	walk_overflow(combiner, blob);
+	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++)
+		memset(blob + combiner->positions[b], 0, GAP); /* what overshot, and what the memory held before */
 }
 
 /* Gives each segment its place, with a gap behind it. Returns the bytes of all. */
@@ -531,16 +533,15 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 	struct combiner *combiner = calloc(1, sizeof *combiner);
 	if (!combiner)
 		return pj__no_memory(error, sizeof *combiner);
-	*combiner = (struct combiner){.aggregate = aggregate, .arg = arg, .narrow = pj__is_narrow(aggregate),
-				       .kernel = kernel()};
+	*combiner = (struct combiner){
+		.aggregate = aggregate, .arg = arg, .narrow = pj__is_narrow(aggregate), .kernel = kernel()};
 	combiner->writer = (pj__writer){.task = task, .fd = fd, .flush = flush, .reset = reset, .destroy = destroy};
 	const size_t state = combiner->narrow ? sizeof(int64_t) : pj__usual_bytes(aggregate);
 	/* the largest power of two of entries that fits */
 	size_t most = 1024;
 	while (most * 2 <= table_bytes / (PJ__KEY_BYTES + state))
 		most *= 2;
-	const pj_status status =
-		pj__table_init(&combiner->table, state, most < 4096 ? most : 4096, most, seed, error);
+	const pj_status status = pj__table_init(&combiner->table, state, most < 4096 ? most : 4096, most, seed, error);
 	if (status) {
 		free(combiner);
 		return status;
@@ -647,7 +648,8 @@ pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregat
 	const size_t narrow = pj__is_narrow(aggregate) ? sizeof(int64_t) : pj__usual_bytes(aggregate);
 	pj_status status = pj__table_init(&combined->narrow_table, narrow, 64, SIZE_MAX / 4096, seed, error);
 	if (!status)
-		status = pj__table_init(&combined->wide_table, aggregate->state_bytes, 64, SIZE_MAX / 4096, seed, error);
+		status =
+			pj__table_init(&combined->wide_table, aggregate->state_bytes, 64, SIZE_MAX / 4096, seed, error);
 	combined->narrow_table.hash = combined->wide_table.hash = combined->kernel->hash;
 	return status;
 }

@@ -32,13 +32,13 @@ typedef struct pj__combined {
 	bool narrow, overflowed;
 	pj__item *items; /* `at`: address of the entry */
 	size_t count, capacity;
-	char *segment;   /* room for the largest segment so far */
+	char *segment; /* room for the largest segment so far */
 	size_t segment_capacity;
 	_Alignas(16) char state[PJ_STATE_BYTES_MAX]; /* of a narrow entry */
 } pj__combined;
 
-PJ_MUST_USE pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregate, void *arg,
-					uint64_t seed, pj_error *error);
+PJ_MUST_USE pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregate, void *arg, uint64_t seed,
+					pj_error *error);
 void pj__combined_fini(pj__combined *combined);
 
 /*
@@ -84,19 +84,19 @@ static inline bool pj__is_narrow(const pj_aggregate *aggregate)
 }
 
 /* The combiner's loops, for each instruction set (base/isa.h). */
-typedef void pj__evict(void *arg, char *entry);   /* the entry's partial sum must leave: it is about to overflow */
-typedef void pj__begin(void *state, void *arg);   /* makes a new state */
+typedef void pj__evict(void *arg, char *entry); /* the entry's partial sum must leave: it is about to overflow */
+typedef void pj__begin(void *state, void *arg); /* makes a new state */
 
 typedef struct pj__combine_kernel {
 	pj__key_hash *hash; /* that look_ahead uses: tables must have it, too */
 	/* Hashes the keys of at most PJ__BATCH slots, notes where each is to be looked for, and asks for that memory. */
 	void (*look_ahead)(const pj__table *table, const pj_slot *slots, size_t count, size_t *positions);
 	/* Adds the slots' values to sums of 64 bits. There must be room for as many new keys. */
-	void (*add_sums)(pj__table *table, const pj_slot *slots, size_t count, const size_t *positions, pj__evict *evict,
-			 void *arg);
+	void (*add_sums)(pj__table *table, const pj_slot *slots, size_t count, const size_t *positions,
+			 pj__evict *evict, void *arg);
 	/* Finds the states of the slots' keys; `begin` (NULL: zero will do) is called for new ones. */
-	void (*find_states)(pj__table *table, const pj_slot *slots, size_t count, const size_t *positions, void **states,
-			    pj__begin *begin, void *arg);
+	void (*find_states)(pj__table *table, const pj_slot *slots, size_t count, const size_t *positions,
+			    void **states, pj__begin *begin, void *arg);
 } pj__combine_kernel;
 
 extern const pj__combine_kernel pj__combine_plain, pj__combine_avx2, pj__combine_avx512;

@@ -58,7 +58,8 @@ static pj_status replace(pj__table *table, size_t entries, pj_error *error)
 	return PJ_OK;
 }
 
-pj_status pj__table_init(pj__table *table, size_t state_bytes, size_t least, size_t most, uint64_t seed, pj_error *error)
+pj_status pj__table_init(pj__table *table, size_t state_bytes, size_t least, size_t most, uint64_t seed,
+			 pj_error *error)
 {
 	*table = (pj__table){.seed = seed, .hash = pj__plain_hash, .stride = PJ__KEY_BYTES + (state_bytes + 7) / 8 * 8};
 	table->most = power_of_two(most);
@@ -151,6 +152,7 @@ static inline bool same_bytes(const char *a, const char *b, size_t len)
 	uint64_t x[2], y[2], unlike = 0;
 	if (PJ_UNLIKELY(len > PJ__STEPS_BYTES))
 		return memcmp(a, b, len) == 0;
+#pragma GCC unroll 6
 	for (size_t i = 0; i < PJ__STEPS; i++) {
 		const size_t at = pj__step_at(i, len);
 		memcpy(x, a + at, sizeof x);
@@ -164,7 +166,8 @@ static inline bool same_bytes(const char *a, const char *b, size_t len)
  * The first entry on the way of a long key that is free, or has its hash and length: most likely it is its own. From
  * `index` on, which is set to the one behind.
  */
-static inline char *next_candidate(const pj__table *table, pj_bytes bytes, uint64_t hash, size_t *index, pj__key *ret_there)
+static inline char *next_candidate(const pj__table *table, pj_bytes bytes, uint64_t hash, size_t *index,
+				   pj__key *ret_there)
 {
 	const uint64_t last = (uint64_t)PJ__TAG_LONG << 56 | bytes.len;
 	for (;;) {

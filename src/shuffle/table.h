@@ -37,14 +37,14 @@ typedef uint64_t pj__key_hash(uint64_t seed, pj__key key);
 
 typedef struct pj__table {
 	char *entries;
-	size_t mask;          /* number of entries - 1 */
-	size_t stride;        /* bytes of an entry: 24 and the state's, a multiple of 8 */
-	size_t count, limit;  /* entries used; how many may be before it must grow or be emptied */
-	size_t most;          /* number of entries that it may grow to */
-	size_t allocated;     /* bytes at `entries` */
+	size_t mask;         /* number of entries - 1 */
+	size_t stride;       /* bytes of an entry: 24 and the state's, a multiple of 8 */
+	size_t count, limit; /* entries used; how many may be before it must grow or be emptied */
+	size_t most;         /* number of entries that it may grow to */
+	size_t allocated;    /* bytes at `entries` */
 	uint64_t seed;
-	pj__key_hash *hash;   /* of short keys; pj__plain_hash unless the caller sets another, before the first key */
-	pj_text heap;         /* long keys */
+	pj__key_hash *hash; /* of short keys; pj__plain_hash unless the caller sets another, before the first key */
+	pj_text heap;       /* long keys */
 } pj__table;
 
 /*
@@ -158,6 +158,7 @@ static inline uint64_t pj__hash_and_copy(uint64_t seed, pj_bytes key, char *copy
 						   0xc0ac29b7c97c50ddu, 0x3f84d5b5b5470917u, 0x9216d5d98979fb1bu,
 						   0xd1310ba698dfb5acu, 0x2ffd72dbd01adfb7u, 0xb8e1afed6a267e96u};
 	uint64_t mix = key.len;
+#pragma GCC unroll 6
 	for (size_t i = 0; i < PJ__STEPS; i++) {
 		const size_t at = pj__step_at(i, key.len);
 		uint64_t word[2];

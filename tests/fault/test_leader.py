@@ -2,9 +2,10 @@
 within a second; nothing is left that the next run does not clean up.
 
 Killed at random moments (the seed is printed; $PAPJUICE_SEED repeats it), and at each of its system calls, which strace
-brings about. The same way each system call is made to fail: the run must then fail, with an exit code that is documented,
-or be right.
+brings about. The same way each system call is made to fail: the run must then fail, with an exit code that is
+documented, or be right.
 """
+
 import os
 import pathlib
 import random
@@ -61,8 +62,12 @@ class Output:
         return parts_of(path) if path.is_dir() else path.read_bytes()
 
 
-OUTPUTS = [Output("new file", "place/out", False), Output("old file", "place/out", True),
-           Output("new folder", "place/out/", False), Output("old folder", "place/out/", True)]
+OUTPUTS = [
+    Output("new file", "place/out", False),
+    Output("old file", "place/out", True),
+    Output("new folder", "place/out/", False),
+    Output("old folder", "place/out/", True),
+]
 
 
 def check_after_death(output, trace, expected, before):
@@ -79,7 +84,7 @@ def check_after_death(output, trace, expected, before):
     return now == expected
 
 
-# ------------------------------------------------------------------------------------------------------------- killed
+# --------------------------------------------------------------------------------------------------------------- killed
 
 
 def killed_runs(output, sorter, source, trace, trials):
@@ -132,7 +137,10 @@ def test_killed_while_user_code_hangs(job, trace, tmp_path):
 def test_a_private_folder_that_is_in_use_stays(job, trace, tmp_path):
     """A run beside one that goes on leaves its folder alone, and folders that are not PapJuice's."""
     (tmp_path / "in").write_bytes(b"a ! b\n")
-    kept = [tmp_path / name for name in (".papjuice-my-notes-keep-me", ".papjuice-0123456789abcdef0", ".papjuice-", ".papjuice")]
+    kept = [
+        tmp_path / name
+        for name in (".papjuice-my-notes-keep-me", ".papjuice-0123456789abcdef0", ".papjuice-", ".papjuice")
+    ]
     for folder in kept:
         folder.mkdir()
         (folder / "note").write_bytes(b"mine")
@@ -147,14 +155,16 @@ def test_a_private_folder_that_is_in_use_stays(job, trace, tmp_path):
     assert {path.name for path in trace.private_folders()} == {folder.name for folder in kept} - {".papjuice"}
 
 
-# ----------------------------------------------------------------------------------------------- at each system call
+# -------------------------------------------------------------------------------------------------- at each system call
 
 
 @pytest.fixture(scope="module")
 def strace():
     """strace, if it may trace here."""
     path = shutil.which("strace") or pytest.skip("strace is not installed")
-    probe = subprocess.run([path, "-o", "/dev/null", "-e", "inject=getppid:retval=1", "true"], stderr=subprocess.PIPE, check=False)
+    probe = subprocess.run(
+        [path, "-o", "/dev/null", "-e", "inject=getppid:retval=1", "true"], stderr=subprocess.PIPE, check=False
+    )
     if probe.returncode:
         pytest.skip(f"strace cannot work here: {probe.stderr.decode().strip()[:100]}")
     return path
@@ -166,62 +176,116 @@ def traced(strace, what, args, follow=False, limit=60):
     if SANITIZED:
         env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":detect_leaks=0"  # it does not work under strace
     options = ["-f"] if follow else []
-    return subprocess.run([strace, *options, "-o", "/dev/null", "-e", f"trace={what.partition(':')[0]}", "-e", f"inject={what}",
-                           *command(*args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
-                          timeout=limit_of(limit), check=False)
+    return subprocess.run(
+        [
+            strace,
+            *options,
+            "-o",
+            "/dev/null",
+            "-e",
+            f"trace={what.partition(':')[0]}",
+            "-e",
+            f"inject={what}",
+            *command(*args),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        timeout=limit_of(limit),
+        check=False,
+    )
 
 
-KILLED_AT = "openat,mkdir,mkdirat,flock,linkat,renameat2,rename,unlinkat,unlink,fchmod,close,pwrite64,pread64,write,memfd_create"
+KILLED_AT = (
+    "openat,mkdir,mkdirat,flock,linkat,renameat2,rename,unlinkat,unlink,fchmod,close,pwrite64,pread64,write,"
+    "memfd_create"
+)
 
 
-def kill_at_each_call(output, strace, trace, step):
+def calls_in_order(strace, args):
+    """The system calls of a run's leader, as (name, how often before)."""
+    subprocess.run([strace, "-o", "calls", "-e", f"trace={KILLED_AT}", *command(*args)], check=True)
+    seen, calls = {}, []
+    with open("calls", encoding="utf-8", errors="replace") as file:
+        for name in (line.partition("(")[0] for line in file if line[0].isalpha()):
+            seen[name] = seen.get(name, 0) + 1
+            calls.append((name, seen[name]))
+    return calls
+
+
+def kill_at_calls(output, strace, trace, choose):
+    """Kills the leader as it enters a call, the n-th of its kind, for each of those that are chosen."""
     pathlib.Path("small").write_bytes(b"small")
     pathlib.Path("in").write_bytes(TEXT)
     args = ["wordcount", "in", "-w", "2", "--split-size", "20K", "-p", "3"]
     output.prepare()
-    good(*args, *output.args())
-    expected, killed, whole = output.read(), 0, 0
-    for number in range(1 + SEED % step, 2000, step):
+    calls = calls_in_order(strace, [*args, *output.args()])
+    expected, killed, ends = output.read(), 0, set()
+    assert len(calls) > 30
+    for name, number in choose(calls):
         before = output.prepare()
-        done = traced(strace, f"{KILLED_AT}:signal=KILL:when={number}", [*args, *output.args()])
-        if done.returncode == 0:
+        done = traced(strace, f"{name}:signal=KILL:when={number}", [*args, *output.args()])
+        if done.returncode == 0:  # not every run makes as many calls
             assert output.read() == expected
-            break
-        assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), (number, done)
+            continue
+        assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), (name, number, done)
         killed += 1
-        whole += check_after_death(output, trace, expected, before)
-    else:
-        raise AssertionError("there is no end to the system calls")
-    assert killed > 20 // step
-    assert whole or step > 1, "the leader was never caught between the commit and its end"
+        ends.add(check_after_death(output, trace, expected, before))
+    assert killed > 3
+    assert ends == {False, True}, "the leader must be caught before the commit and behind it"
 
 
 @pytest.mark.parametrize("output", OUTPUTS, ids=repr)
 def test_killed_at_some_system_calls(output, strace, trace):
+    """Among them those at the end, where the output gets its name and the old one goes."""
     print(f"PAPJUICE_SEED={SEED}")
-    kill_at_each_call(output, strace, trace, 17)
+    kill_at_calls(output, strace, trace, lambda calls: [*random.Random(SEED).sample(calls, 4), *calls[-8:]])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output", OUTPUTS, ids=repr)
 def test_killed_at_each_system_call(output, strace, trace):
-    kill_at_each_call(output, strace, trace, 1)
+    kill_at_calls(output, strace, trace, lambda calls: calls)
 
 
 # What may fail, of the leader ("") or of any process ("all").
-FAILURES = [("pread64", "EIO", "all"), ("pread64", "EIO", ""), ("pwrite64", "ENOSPC", "all"), ("pwrite64", "ENOSPC", ""),
-            ("write", "EIO", ""), ("linkat", "EIO", ""), ("renameat2", "ENOSPC", ""), ("mkdir", "EACCES", ""),
-            ("mkdirat", "ENOSPC", ""), ("flock", "EINTR", ""), ("memfd_create", "EMFILE", ""), ("fchmod", "EPERM", ""),
-            ("openat", "EMFILE", "all"), ("close", "EIO", "all"), ("fallocate", "ENOSPC", ""), ("socketpair", "EMFILE", ""),
-            ("clone,clone3,vfork,fork", "EAGAIN", ""), ("pidfd_open", "EMFILE", ""), ("sendto", "ENOBUFS", "all"),
-            ("recvfrom", "EIO", "all"), ("mmap", "ENOMEM", "all"), ("fstat,newfstatat", "EIO", ""), ("getrandom", "EIO", ""),
-            ("poll,ppoll", "ENOMEM", "")]
+FAILURES = [
+    ("pread64", "EIO", "all"),
+    ("pread64", "EIO", ""),
+    ("pwrite64", "ENOSPC", "all"),
+    ("pwrite64", "ENOSPC", ""),
+    ("write", "EIO", ""),
+    ("linkat", "EIO", ""),
+    ("renameat2", "ENOSPC", ""),
+    ("mkdir", "EACCES", ""),
+    ("mkdirat", "ENOSPC", ""),
+    ("flock", "EINTR", ""),
+    ("memfd_create", "EMFILE", ""),
+    ("fchmod", "EPERM", ""),
+    ("openat", "EMFILE", "all"),
+    ("close", "EIO", "all"),
+    ("fallocate", "ENOSPC", ""),
+    ("socketpair", "EMFILE", ""),
+    ("clone,clone3,vfork,fork", "EAGAIN", ""),
+    ("pidfd_open", "EMFILE", ""),
+    ("sendto", "ENOBUFS", "all"),
+    ("recvfrom", "EIO", "all"),
+    ("mmap", "ENOMEM", "all"),
+    ("fstat,newfstatat", "EIO", ""),
+    ("getrandom", "EIO", ""),
+    ("poll,ppoll", "ENOMEM", ""),
+]
 
 
 def calls_of_the_loader(strace, call):
     """How often it is called before papjuice has anything to say about it."""
-    done = subprocess.run([strace, "-o", "calls", "-e", f"trace={call}", *command("--version")], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        [strace, "-o", "calls", "-e", f"trace={call}", *command("--version")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
     assert done.returncode == 0
     with open("calls", encoding="utf-8", errors="replace") as file:
         return sum("(" in line for line in file)
@@ -237,10 +301,16 @@ def fail_each_call(call, error, who, output, strace, trace, numbers):
     expected, failed = output.read(), 0
     for number in numbers:
         before = output.prepare()
-        done = traced(strace, f"{call}:error={error}:when={before_main + number}", [*args, *output.args()], follow=who == "all")
+        done = traced(
+            strace, f"{call}:error={error}:when={before_main + number}", [*args, *output.args()], follow=who == "all"
+        )
         what = (call, error, who, number, done.returncode, done.stderr[-500:])
         now = output.read()
-        trace.private_may_stay = call in ("openat", "fstat,newfstatat", "flock")  # what could not be removed at the end ...
+        trace.private_may_stay = call in (
+            "openat",
+            "fstat,newfstatat",
+            "flock",
+        )  # what could not be removed at the end ...
         trace.check()
         good("wordcount", "in", "-o", "place/next", "--overwrite")  # ... the next run removes
         trace.private_may_stay = False
@@ -272,7 +342,7 @@ def test_each_system_call_fails(call, error, who, output, strace, trace):
     fail_each_call(call, error, who, output, strace, trace, range(1, 80))
 
 
-# ---------------------------------------------------------------------------------------------------- asked to end
+# --------------------------------------------------------------------------------------------------------- asked to end
 
 
 @pytest.mark.parametrize("sorter", ["plex", "shared", "simple"])
@@ -314,7 +384,9 @@ def blocked(name, job, tmp_path):
         os.mkfifo("fifo")
         return start("wordcount", "fifo", "-o", "out")
     if name.startswith("standard input"):
-        return start("wordcount", "-o", "out", *(["--sorter", "simple"] if "simple" in name else []), stdin=subprocess.PIPE)
+        return start(
+            "wordcount", "-o", "out", *(["--sorter", "simple"] if "simple" in name else []), stdin=subprocess.PIPE
+        )
     if name.startswith("standard output"):
         (tmp_path / "many").write_bytes(b"".join(b"word%d " % i for i in range(100_000)))
         return start("wordcount", "many", *(["--sorter", "simple"] if "simple" in name else []))
@@ -326,8 +398,18 @@ def blocked(name, job, tmp_path):
     return start("run", job("faulty"), "in", "--how", "hang")
 
 
-@pytest.mark.parametrize("name", ["a pipe that nobody opens", "standard input", "standard input, simple", "standard output",
-                                  "standard output, simple", "an output that nobody reads", "user code"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a pipe that nobody opens",
+        "standard input",
+        "standard input, simple",
+        "standard output",
+        "standard output, simple",
+        "an output that nobody reads",
+        "user code",
+    ],
+)
 def test_asked_to_end_while_it_waits(name, job, trace, tmp_path):
     """Whatever the run waits for, the first SIGINT ends it within a second."""
     with blocked(name, job, tmp_path) as program:

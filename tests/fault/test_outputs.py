@@ -1,6 +1,7 @@
-"""Outputs that cannot be written, must not be written, or are written to while somebody else is at them: the documented exit
-code and message, what stood there untouched, nothing left behind.
+"""Outputs that cannot be written, must not be written, or are written to while somebody else is at them: the documented
+exit code and message, what stood there untouched, nothing left behind.
 """
+
 import os
 import pathlib
 import resource
@@ -37,7 +38,7 @@ def large(tmp_path):
     return tmp_path / "large"
 
 
-# ------------------------------------------------------------------------------------------------ what must stay as it is
+# ---------------------------------------------------------------------------------------------- what must stay as it is
 
 
 def tree(folder):
@@ -77,7 +78,13 @@ def test_what_overwrite_does_not_replace(place, monkeypatch):
     """Folders with anything but part files in them, files where a folder is to be, links that lead nowhere."""
     (place / "file").write_bytes(b"old")
     (place / "dead").symlink_to("nowhere")
-    for name, inner in (("other", "note"), ("hidden", ".x"), ("named", "part-"), ("named2", "part-1x"), ("upper", "_success")):
+    for name, inner in (
+        ("other", "note"),
+        ("hidden", ".x"),
+        ("named", "part-"),
+        ("named2", "part-1x"),
+        ("upper", "_success"),
+    ):
         (place / name).mkdir()
         (place / name / inner).write_bytes(b"precious")
     (place / "deep" / "part-00000").mkdir(parents=True)
@@ -101,7 +108,15 @@ def test_what_overwrite_does_not_replace(place, monkeypatch):
 
 
 def test_an_output_without_a_place(place):
-    for output in ("place/none/out", "place/none/", "in/out", "in/out/", "place/none/out/", "x" * 256, "place/" + "x" * 5000):
+    for output in (
+        "place/none/out",
+        "place/none/",
+        "in/out",
+        "in/out/",
+        "place/none/out/",
+        "x" * 256,
+        "place/" + "x" * 5000,
+    ):
         if output == "place/none/":
             continue  # a folder that is made
         refused(place, output, "cannot ")
@@ -120,9 +135,23 @@ def test_an_output_where_nothing_may_be_written(nobody, place):
 
 def test_bad_words_on_the_command_line(place):
     (place / "out").write_bytes(b"old")
-    for words in (["--no-such"], ["--split-size", "0"], ["--split-size", "x"], ["--split-size", "1Q"], ["--split-size", "-1"],
-                  ["-w", "0"], ["-w", "1.5"], ["-w", "99999"], ["-p", "0"], ["-p", "x"], ["--attempts", "0"], ["--sorter", "quick"],
-                  ["--task-timeout", "-1"], ["--split-size", "99999999999999999999"], ["--split-size"]):
+    for words in (
+        ["--no-such"],
+        ["--split-size", "0"],
+        ["--split-size", "x"],
+        ["--split-size", "1Q"],
+        ["--split-size", "-1"],
+        ["-w", "0"],
+        ["-w", "1.5"],
+        ["-w", "99999"],
+        ["-p", "0"],
+        ["-p", "x"],
+        ["--attempts", "0"],
+        ["--sorter", "quick"],
+        ["--task-timeout", "-1"],
+        ["--split-size", "99999999999999999999"],
+        ["--split-size"],
+    ):
         refused(place, "place/out", "", "--overwrite", *words, sorters=["plex"], code=2)
 
 
@@ -158,8 +187,16 @@ def test_a_folder_is_replaced(sorter, place):
 
 def test_the_mask_of_new_files_is_honoured(place):
     for mask, mode in ((0o077, 0o600), (0o022, 0o644), (0o002, 0o664)):
-        subprocess.run(command("wordcount", "in", "-o", f"place/{mask}", "-q"), preexec_fn=lambda mask=mask: os.umask(mask), check=True)
-        subprocess.run(command("wordcount", "in", "-o", f"place/d{mask}/", "-q"), preexec_fn=lambda mask=mask: os.umask(mask), check=True)
+        subprocess.run(
+            command("wordcount", "in", "-o", f"place/{mask}", "-q"),
+            preexec_fn=lambda mask=mask: os.umask(mask),
+            check=True,
+        )
+        subprocess.run(
+            command("wordcount", "in", "-o", f"place/d{mask}/", "-q"),
+            preexec_fn=lambda mask=mask: os.umask(mask),
+            check=True,
+        )
         assert stat.S_IMODE((place / str(mask)).stat().st_mode) == mode
         assert stat.S_IMODE((place / f"d{mask}" / "part-00000").stat().st_mode) == mode
 
@@ -174,9 +211,17 @@ def test_the_output_is_also_an_input(sorter, place, tmp_path):
     (tmp_path / "far").symlink_to("place/folder/part-00000")
     before = tree(place)
     reason = "the output is also an input"
-    for names, output in ((["place/out"], "out"), (["in", "place/link"], "out"), (["place/hard"], "out"), (["place/out"], "link"),
-                          (["place/folder"], "folder/"), (["place/folder/part-00000"], "folder/"), (["far"], "folder/"),
-                          (["-", "place/out"], "out"), (["-", "place/folder"], "folder/")):
+    for names, output in (
+        (["place/out"], "out"),
+        (["in", "place/link"], "out"),
+        (["place/hard"], "out"),
+        (["place/out"], "link"),
+        (["place/folder"], "folder/"),
+        (["place/folder/part-00000"], "folder/"),
+        (["far"], "folder/"),
+        (["-", "place/out"], "out"),
+        (["-", "place/folder"], "folder/"),
+    ):
         done = run("wordcount", *names, "--sorter", sorter, "-o", f"place/{output}", "--overwrite", text=b"in")
         assert reason in message(done, 4), (names, output)
         assert tree(place) == before
@@ -218,7 +263,7 @@ def test_many_runs_to_one_output(output, place):
     assert os.listdir(place) == ["out"]
 
 
-# ------------------------------------------------------------------------------------------------------------ full disks
+# ----------------------------------------------------------------------------------------------------------- full disks
 
 
 @pytest.fixture
@@ -228,7 +273,9 @@ def small_disk(tmp_path):
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k,mode=777", "tmpfs", folder], stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k,mode=777", "tmpfs", folder], stderr=subprocess.PIPE, check=False
+    )
     if done.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {done.stderr.decode().strip()[:100]}")
     yield folder
@@ -258,6 +305,7 @@ def test_a_full_disk_and_map_only(job, large, small_disk):
 @pytest.mark.parametrize("output", ["place/out", "place/out/"])
 def test_files_that_may_not_grow(output, sorter, large, place):
     """`ulimit -f`: an error like a full disk's, no signal."""
+
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
@@ -265,7 +313,7 @@ def test_files_that_may_not_grow(output, sorter, large, place):
     assert "File too large" in line and os.listdir(place) == []
 
 
-# --------------------------------------------------------------------------------------------------------------- streams
+# -------------------------------------------------------------------------------------------------------------- streams
 
 
 @pytest.mark.parametrize("sorter", SORTERS)
@@ -273,11 +321,16 @@ def test_devices_are_written_as_they_are(sorter, place, tmp_path):
     for more in ([], ["--overwrite"]):
         assert good("wordcount", "in", "--sorter", sorter, "-o", "/dev/null", *more) == b""
         assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-        assert "No space left on device" in message(run("wordcount", "in", "--sorter", sorter, "-o", "/dev/full", *more), 4)
+        assert "No space left on device" in message(
+            run("wordcount", "in", "--sorter", sorter, "-o", "/dev/full", *more), 4
+        )
         assert good("wordcount", "in", "--sorter", sorter, "-o", "/dev/stdout", *more) == COUNTED
         # as a shell's >(command)
         read_end, write_end = os.pipe()
-        assert good("wordcount", "in", "--sorter", sorter, "-o", f"/dev/fd/{write_end}", *more, pass_fds=[write_end]) == b""
+        assert (
+            good("wordcount", "in", "--sorter", sorter, "-o", f"/dev/fd/{write_end}", *more, pass_fds=[write_end])
+            == b""
+        )
         os.close(write_end)
         with open(read_end, "rb") as pipe:
             assert pipe.read() == COUNTED
@@ -322,7 +375,9 @@ def test_standard_output_that_fails(sorter, large):
     assert "standard output: Bad file descriptor" in message(done, 4)
     with open("/dev/full", "wb") as full:
         for source in ("in", large):
-            assert "standard output: No space left on device" in message(run("wordcount", source, "--sorter", sorter, stdout=full), 4)
+            assert "standard output: No space left on device" in message(
+                run("wordcount", source, "--sorter", sorter, stdout=full), 4
+            )
 
 
 @pytest.mark.parametrize("sorter", SORTERS)
@@ -336,14 +391,28 @@ def test_a_reader_that_has_read_enough(lines, sorter, large):
         errors = program.stderr.read()
         program.stdout = None
         assert program.wait(20) == 128 + signal.SIGPIPE and errors == b""
-    assert lines_of(taken) == lines_of(counts(large.read_bytes()))[:int(lines)]
+    assert lines_of(taken) == lines_of(counts(large.read_bytes()))[: int(lines)]
 
 
 def test_a_failure_behind_written_parts(job, tmp_path):
     """What went to standard output cannot be taken back, but it is a beginning of the right output, of whole parts."""
     text = b"".join(b"line %d\n" % i for i in range(5000)) + b"!\n" + b"x\n" * 5000
     (tmp_path / "long").write_bytes(text)
-    done = run("run", job("faulty"), "long", "--kind", "map", "--how", "crash", "--attempts", "2", "-w", "2", "--split-size", "4K")
+    done = run(
+        "run",
+        job("faulty"),
+        "long",
+        "--kind",
+        "map",
+        "--how",
+        "crash",
+        "--attempts",
+        "2",
+        "-w",
+        "2",
+        "--split-size",
+        "4K",
+    )
     assert "SIGSEGV" in message(done, 5)
     right = b"".join(word + b"\t1\n" for word in text.split())
     assert right.startswith(done.stdout) and len(done.stdout) < len(right) and done.stdout.endswith(b"\n")

@@ -1,6 +1,7 @@
-"""The same bytes, whoever runs it: word counts with each sorter, number of workers, split size, number of partitions and
-form of output, held against a count in Python, `sort | uniq -c`, and the sequential reference.
+"""The same bytes, whoever runs it: word counts with each sorter, number of workers, split size, number of partitions
+and form of output, held against a count in Python, `sort | uniq -c`, and the sequential reference.
 """
+
 import hashlib
 import itertools
 import json
@@ -95,7 +96,7 @@ def test_defaults(words_file, words_counted):
 @pytest.mark.parametrize("size", [0, 1, 2, 63, 64, 65, 4095, 4096, 4097, 20000])
 def test_small_texts_at_tiny_splits(sorter, size, tmp_path):
     """Borders of splits fall on every byte."""
-    text = make_text(30000, seed=3)[100:100 + size]
+    text = make_text(30000, seed=3)[100 : 100 + size]
     (tmp_path / "text").write_bytes(text)
     for split in ("1", "2", "3", "7", "64", "1000") if size < 5000 else ("61", "1000"):
         assert good("wordcount", "text", "--sorter", sorter, "-w", "2", "--split-size", split) == counts(text)
@@ -109,23 +110,43 @@ def test_each_time_anew(words_file, words_counted):
 
 def test_statistics_agree(words, words_file, tmp_path):
     """Counters do not depend on the sorter or the workers either: nothing is lost, nothing is counted twice."""
-    expected = {"records": words.count(b"\n") + 1, "input_bytes": len(words), "map_pairs": len(words.split()),
-                "distinct_keys": len(set(words.split())), "output_pairs": len(set(words.split()))}
+    expected = {
+        "records": words.count(b"\n") + 1,
+        "input_bytes": len(words),
+        "map_pairs": len(words.split()),
+        "distinct_keys": len(set(words.split())),
+        "output_pairs": len(set(words.split())),
+    }
     for sorter, workers in itertools.product(("plex", "shared", "simple"), ("1", "3")):
-        good("wordcount", words_file, "--sorter", sorter, "-w", workers, "--split-size", "100K", "-o", "out", "--overwrite",
-             "--stats", "stats.json")
+        good(
+            "wordcount",
+            words_file,
+            "--sorter",
+            sorter,
+            "-w",
+            workers,
+            "--split-size",
+            "100K",
+            "-o",
+            "out",
+            "--overwrite",
+            "--stats",
+            "stats.json",
+        )
         counters = json.loads((tmp_path / "stats.json").read_text())["counters"]
         assert {name: counters[name] for name in expected} == expected
         assert counters["output_bytes"] == (tmp_path / "out").stat().st_size
         assert counters["failures"] == 0
 
 
-# --------------------------------------------------------------------------------------------------------- real text
+# ------------------------------------------------------------------------------------------------------------ real text
 
 
 def sorted_by_others(source, target):
     """The count as `tr | sort | uniq -c` makes it, reformatted."""
-    script = r"""tr -s '[:space:]' '\n' <"$1" | grep -a . | sort | uniq -c | sed -E 's/^ *([0-9]+) (.*)$/\2\t\1/' >"$2" """
+    script = (
+        r"""tr -s '[:space:]' '\n' <"$1" | grep -a . | sort | uniq -c | sed -E 's/^ *([0-9]+) (.*)$/\2\t\1/' >"$2" """
+    )
     subprocess.run(["sh", "-c", script, "sh", source, target], check=True, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
 
 
@@ -159,4 +180,3 @@ def test_a_gigabyte(gcide, tmp_path):
     with subprocess.Popen(["cat", "gcide1g"], stdout=subprocess.PIPE) as cat:
         done = run("wordcount", stdin=cat.stdout, limit=300)
     assert done.returncode == 0 and hashlib.md5(done.stdout).hexdigest() == GCIDE_26_MD5
-

@@ -1,6 +1,7 @@
-"""Inputs of all kinds and shapes: what names mean, what bytes may hold, what is refused; with each sorter, the same count
-as in Python.
+"""Inputs of all kinds and shapes: what names mean, what bytes may hold, what is refused; with each sorter, the same
+count as in Python.
 """
+
 import bz2
 import gzip
 import lzma
@@ -28,13 +29,35 @@ def check(expected, *args, **more):
         assert good("wordcount", *options, *args, **more) == expected, options
 
 
-# ------------------------------------------------------------------------------------------------------- what bytes hold
+# ------------------------------------------------------------------------------------------------------ what bytes hold
 
 
-@pytest.mark.parametrize("text", [
-    b"", b"\n", b" ", b"\n\n\n", b"a", b"a\n", b"\na", b"no newline at the end", b"one\r\ntwo\r\n\r\ntwo", b"\0", b"\0\n\0",
-    b"a\0b a\0 \0a", b"\xff\xfe\xff \x80", b"\t\v\f\r x \t", b"a" * 23 + b" " + b"a" * 24, b"x " * 200, b"\n" * 500 + b"y",
-    "größe größe\u00a0ü\u2028ü".encode(), b"a\n" * 300, b"word" * 100 + b"\nend", bytes(range(256)) * 3])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\n",
+        b" ",
+        b"\n\n\n",
+        b"a",
+        b"a\n",
+        b"\na",
+        b"no newline at the end",
+        b"one\r\ntwo\r\n\r\ntwo",
+        b"\0",
+        b"\0\n\0",
+        b"a\0b a\0 \0a",
+        b"\xff\xfe\xff \x80",
+        b"\t\v\f\r x \t",
+        b"a" * 23 + b" " + b"a" * 24,
+        b"x " * 200,
+        b"\n" * 500 + b"y",
+        "größe größe\u00a0ü\u2028ü".encode(),
+        b"a\n" * 300,
+        b"word" * 100 + b"\nend",
+        bytes(range(256)) * 3,
+    ],
+)
 def test_any_bytes(text, tmp_path):
     (tmp_path / "in").write_bytes(text)
     check(counts(text), "in")
@@ -69,7 +92,12 @@ def test_a_line_of_200_megabytes(tmp_path):
         for _ in range(100):
             file.write(b"x " * 1_000_000)
         file.write(b"\nz\n")
-    for args in (["-w", "2"], ["-w", "2", "--split-size", "1M"], ["--sorter", "simple"], ["--sorter", "shared", "-w", "2"]):
+    for args in (
+        ["-w", "2"],
+        ["-w", "2", "--split-size", "1M"],
+        ["--sorter", "simple"],
+        ["--sorter", "shared", "-w", "2"],
+    ):
         assert good("wordcount", "in", *args, limit=120) == expected
     with open(tmp_path / "in", "rb") as file, subprocess.Popen(["cat"], stdin=file, stdout=subprocess.PIPE) as cat:
         assert good("wordcount", "-w", "2", stdin=cat.stdout, limit=120) == expected
@@ -88,9 +116,20 @@ def test_a_line_through_a_pipe_longer_than_what_is_kept(tmp_path):
 
 def test_folders_lists_and_globs(tmp_path):
     """What a folder holds, hidden names aside; what a list names; what a pattern matches."""
-    for name, text in {"d/b": b"b", "d/a": b"a", "d/.hidden": b"no", "d/_SUCCESS": b"no", "d/sub/c": b"c", "d/.git/x": b"no",
-                       "d/_temporary/x": b"no", "d/sub/_x": b"no", "d/empty": b"", "e/1.txt": b"one", "e/2.txt": b"two",
-                       "e/3.log": b"three"}.items():
+    for name, text in {
+        "d/b": b"b",
+        "d/a": b"a",
+        "d/.hidden": b"no",
+        "d/_SUCCESS": b"no",
+        "d/sub/c": b"c",
+        "d/.git/x": b"no",
+        "d/_temporary/x": b"no",
+        "d/sub/_x": b"no",
+        "d/empty": b"",
+        "e/1.txt": b"one",
+        "e/2.txt": b"two",
+        "e/3.log": b"three",
+    }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(text)
     folder = counts(b"a b c")
@@ -115,8 +154,24 @@ def test_folders_lists_and_globs(tmp_path):
 
 def test_names_of_all_kinds(tmp_path):
     """Blanks, newlines, control bytes, bytes that are no UTF-8, and what looks like a pattern."""
-    names = [b"a name", b"new\nline", b"tab\t", b"\xff", b"a\xffb", b"star*", b"[x]", b"quote'\"", b"-dash", b"@at", b"~", b"#",
-             "ü".encode(), b"\x1b[31m", b"$(reboot)", b"x" * 255]
+    names = [
+        b"a name",
+        b"new\nline",
+        b"tab\t",
+        b"\xff",
+        b"a\xffb",
+        b"star*",
+        b"[x]",
+        b"quote'\"",
+        b"-dash",
+        b"@at",
+        b"~",
+        b"#",
+        "ü".encode(),
+        b"\x1b[31m",
+        b"$(reboot)",
+        b"x" * 255,
+    ]
     os.mkdir("names")
     for name in names:
         pathlib.Path(os.fsdecode(b"names/" + name)).write_bytes(b"word ")
@@ -171,7 +226,7 @@ def test_what_is_in_a_folder_and_is_no_file(tmp_path):
     check(b"x\t1\n", "d")
 
 
-# -------------------------------------------------------------------------------------------------- streams and files
+# ---------------------------------------------------------------------------------------------------- streams and files
 
 
 def test_standard_input_as_a_file(tmp_path):
@@ -200,8 +255,16 @@ def trickle(fd, text, seed):
                 time.sleep(0.001)
 
 
-@pytest.mark.parametrize("options", [["--sorter", "simple"], ["-w", "1"], ["-w", "3", "--split-size", "10K"],
-                                     ["-w", "2", "--split-size", "1K", "--sorter", "shared"], ["-w", "2", "-p", "5"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--sorter", "simple"],
+        ["-w", "1"],
+        ["-w", "3", "--split-size", "10K"],
+        ["-w", "2", "--split-size", "1K", "--sorter", "shared"],
+        ["-w", "2", "-p", "5"],
+    ],
+)
 def test_a_pipe(options):
     text = make_text(400_000, seed=4)
     read_end, write_end = os.pipe()
@@ -221,8 +284,10 @@ def test_named_pipes_between_files(tmp_path):
     (tmp_path / "c").write_bytes(texts[2])
     os.mkfifo("d")
     for options in (["--sorter", "simple"], ["-w", "3", "--split-size", "5K"], ["--sorter", "shared", "-w", "2"]):
-        writers = [threading.Thread(target=trickle, args=(name, text, 1), daemon=True)
-                   for name, text in (("b", texts[1]), ("d", texts[3]))]
+        writers = [
+            threading.Thread(target=trickle, args=(name, text, 1), daemon=True)
+            for name, text in (("b", texts[1]), ("d", texts[3]))
+        ]
         for writer in writers:
             writer.start()
         assert good("wordcount", "a", "b", "c", "d", *options) == counts(b" ".join(texts))
@@ -235,8 +300,14 @@ def test_order_of_files_and_pipes(job, tmp_path):
     """The plan's order is that of the names, so a pipe's values come where the pipe is named."""
     (tmp_path / "a").write_bytes(b"a1 a2\n" * 500)
     (tmp_path / "c").write_bytes(b"c1\n" * 700)
-    expected = b"".join(b"%s\t%s \n" % (key, b" ".join(values)) for key, values in (
-        (b"a", [b"a1", b"a2"] * 500), (b"c", [b"c1"] * 700), (b"x", [b"x%d" % i for i in range(3000)])))
+    expected = b"".join(
+        b"%s\t%s \n" % (key, b" ".join(values))
+        for key, values in (
+            (b"a", [b"a1", b"a2"] * 500),
+            (b"c", [b"c1"] * 700),
+            (b"x", [b"x%d" % i for i in range(3000)]),
+        )
+    )
     pipe = b"".join(b"x%d\n" % i for i in range(3000))
     for options in (["--sorter", "simple"], ["-w", "3", "--split-size", "500"], ["--sorter", "shared", "-w", "2"]):
         assert good("run", job("places"), "a", "-", "c", *options, text=pipe) == expected
@@ -270,23 +341,35 @@ def test_a_descriptor_that_does_not_block(options):
     assert (program.returncode, out, errors) == (0, b"a\t30\nb\t30\n", b"")
 
 
-# ---------------------------------------------------------------------------------------------------- what is refused
+# ------------------------------------------------------------------------------------------------------ what is refused
 
 
 def zstandard():
     return b"\x28\xb5\x2f\xfd\x04\x58\x29\x00\x00hello" + b"\0" * 20
 
 
-@pytest.mark.parametrize("name, data", [
-    ("gzip", gzip.compress(b"some words " * 100)), ("bzip2", bz2.compress(b"some words " * 100)),
-    ("bzip2", bz2.compress(b"")), ("xz", lzma.compress(b"some words")), ("Zstandard", zstandard()),
-    ("lz4", b"\x04\x22\x4d\x18\x64\x40\xa7" + b"\0" * 20)])
+@pytest.mark.parametrize(
+    "name, data",
+    [
+        ("gzip", gzip.compress(b"some words " * 100)),
+        ("bzip2", bz2.compress(b"some words " * 100)),
+        ("bzip2", bz2.compress(b"")),
+        ("xz", lzma.compress(b"some words")),
+        ("Zstandard", zstandard()),
+        ("lz4", b"\x04\x22\x4d\x18\x64\x40\xa7" + b"\0" * 20),
+    ],
+)
 def test_compressed_input_is_refused(name, data, tmp_path):
     """By its first bytes, wherever it comes from, and never counted as text."""
     (tmp_path / "in").write_bytes(data)
     (tmp_path / "text").write_bytes(b"text")
     for options in (["--sorter", "simple"], ["-w", "2"], SMALL, ["--sorter", "shared"]):
-        for args, more in ((["in"], {}), (["text", "in"], {}), (["-"], {"text": data}), (["text", "-"], {"text": data})):
+        for args, more in (
+            (["in"], {}),
+            (["text", "in"], {}),
+            (["-"], {"text": data}),
+            (["text", "-"], {"text": data}),
+        ):
             done = run("wordcount", *options, *args, **more)
             line = message(done, 3)
             assert done.stdout == b"" and "compressed" in line and name in line
@@ -312,8 +395,14 @@ def test_what_cannot_be_read(nobody, tmp_path):
     tmp_path.chmod(0o777)
     try:
         for sorter in SORTERS:
-            for args, name in ((["secret"], "secret"), (["open/fine", "secret"], "secret"), (["locked"], "locked"),
-                               (["open"], "open/"), (["open/secret"], "open/secret"), (["@secret"], "secret")):
+            for args, name in (
+                (["secret"], "secret"),
+                (["open/fine", "secret"], "secret"),
+                (["locked"], "locked"),
+                (["open"], "open/"),
+                (["open/secret"], "open/secret"),
+                (["@secret"], "secret"),
+            ):
                 done = run("wordcount", *args, "--sorter", sorter, "-o", "out", "--overwrite", preexec_fn=nobody)
                 line = message(done, 3)
                 assert line.endswith(": Permission denied") or ": Permission denied (map task" in line
@@ -323,8 +412,19 @@ def test_what_cannot_be_read(nobody, tmp_path):
             (tmp_path / name).chmod(0o755)
 
 
-@pytest.mark.parametrize("args, name", [(["none"], "none"), (["in", "none"], "none"), (["none/"], "none/"), (["in/x"], "in/x"),
-                                        (["*.none"], "*.none"), (["@none"], "none"), (["@list"], "gone"), (["d/*"], "d/*")])
+@pytest.mark.parametrize(
+    "args, name",
+    [
+        (["none"], "none"),
+        (["in", "none"], "none"),
+        (["none/"], "none/"),
+        (["in/x"], "in/x"),
+        (["*.none"], "*.none"),
+        (["@none"], "none"),
+        (["@list"], "gone"),
+        (["d/*"], "d/*"),
+    ],
+)
 def test_what_is_missing(args, name, tmp_path):
     (tmp_path / "in").write_bytes(b"in")
     (tmp_path / "list").write_bytes(b"in\ngone\n")
@@ -363,7 +463,12 @@ def test_an_input_that_changes(sorter, job, tmp_path):
         (tmp_path / "new").write_bytes(b"a ! b\n" * 3)
         os.replace(tmp_path / "new", path)
 
-    for change, reason in ((shrink, b"shorter"), (rewrite, b"written"), (replace, b"another file"), (os.unlink, b"gone")):
+    for change, reason in (
+        (shrink, b"shorter"),
+        (rewrite, b"written"),
+        (replace, b"another file"),
+        (os.unlink, b"gone"),
+    ):
         code, errors = changing(job, tmp_path, change, "--sorter", sorter)
         assert code == 3 and reason in errors and b"in: " in errors, (change, errors)
         assert not (tmp_path / "out").exists()

@@ -308,4 +308,4 @@ def test_workers_and_their_memory_stay(name, edges):
     # a worker's table grows when it happens to get more tasks than before
     early, late = max(bytes_used[:20]), max(bytes_used[-20:])
     assert late <= 1.25 * early + (1 << 20), f"memory grows: {early:,} bytes, then {late:,}"
-    assert faults[-1] - faults[20] <= 1000, "iterations touch fresh memory"
+    assert faults[-1] - faults[20] <= 5000, f"iterations touch fresh memory: {faults[20:]}"

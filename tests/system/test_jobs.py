@@ -1,6 +1,7 @@
 """Jobs of the user's own, with each kind of reducer and none, over sorters, workers and splits: the same bytes as a
 computation in Python. The jobs are the plug-ins of tests/jobs.
 """
+
 import collections
 import fractions
 import itertools
@@ -16,17 +17,39 @@ pytestmark = pytest.mark.usefixtures("trace")
 
 SORTERS = ("simple", "plex", "shared")
 # sorter, workers, split size, partitions: few, and each unlike the others
-WAYS = [("simple", "1", "16M", "1"), ("simple", "1", "10K", "5"), ("plex", "1", "16M", "1"), ("plex", "1", "30K", "7"),
-        ("plex", "2", "100K", "64"), ("plex", "3", "1M", "1"), ("plex", "8", "20K", "9"), ("shared", "1", "16M", "1"),
-        ("shared", "2", "50K", "7"), ("shared", "3", "300K", "64")]
+WAYS = [
+    ("simple", "1", "16M", "1"),
+    ("simple", "1", "10K", "5"),
+    ("plex", "1", "16M", "1"),
+    ("plex", "1", "30K", "7"),
+    ("plex", "2", "100K", "64"),
+    ("plex", "3", "1M", "1"),
+    ("plex", "8", "20K", "9"),
+    ("shared", "1", "16M", "1"),
+    ("shared", "2", "50K", "7"),
+    ("shared", "3", "300K", "64"),
+]
 FEW_WAYS = [WAYS[i] for i in (0, 4, 6, 8)]
 
 
 def results(plug_in, source, *args, ways=WAYS, **more):
     """The output of each way in turn, with the way."""
     for sorter, workers, split, partitions in ways:
-        yield good("run", plug_in, source, "--sorter", sorter, "-w", workers, "--split-size", split, "-p", partitions,
-                   *args, **more), (sorter, workers, split, partitions)
+        yield good(
+            "run",
+            plug_in,
+            source,
+            "--sorter",
+            sorter,
+            "-w",
+            workers,
+            "--split-size",
+            split,
+            "-p",
+            partitions,
+            *args,
+            **more,
+        ), (sorter, workers, split, partitions)
 
 
 def check(expected, plug_in, source, *args, **more):
@@ -49,7 +72,7 @@ def lines(pairs):
     return b"".join(key + b"\t" + value + b"\n" for key, value in pairs)
 
 
-# ------------------------------------------------------------------------------------------------------------- order
+# ---------------------------------------------------------------------------------------------------------------- order
 
 
 def test_values_come_in_plan_order(job, words, words_file):
@@ -81,10 +104,35 @@ def test_map_only_to_a_folder(job, words_file, words):
     reference = None
     for sorter, workers, split, _ in WAYS:
         if split == "100K":
-            good("run", job("places"), words_file, "--by", "map", "--sorter", "simple", "--split-size", split, "-o", "ref/")
+            good(
+                "run",
+                job("places"),
+                words_file,
+                "--by",
+                "map",
+                "--sorter",
+                "simple",
+                "--split-size",
+                split,
+                "-o",
+                "ref/",
+            )
             reference = parts_of("ref")
-            good("run", job("places"), words_file, "--by", "map", "--sorter", sorter, "-w", workers, "--split-size", split,
-                 "-o", "out/")
+            good(
+                "run",
+                job("places"),
+                words_file,
+                "--by",
+                "map",
+                "--sorter",
+                sorter,
+                "-w",
+                workers,
+                "--split-size",
+                split,
+                "-o",
+                "out/",
+            )
             assert parts_of("out") == reference
             assert b"".join(reference[name] for name in sorted(reference)) == whole
             assert len(reference) == -(-len(words) // (100 << 10))
@@ -108,11 +156,27 @@ def test_several_inputs_keep_their_order(job, words, tmp_path):
     groups = grouped((word[:1], word) for piece in whole for word in piece.split())
     expected = lines((key, b" ".join(values) + b" ") for key, values in sorted(groups.items()))
     for sorter, workers, split, partitions in FEW_WAYS:
-        assert good("run", job("places"), *names, "--by", "join", "--sorter", sorter, "-w", workers, "--split-size", split,
-                    "-p", partitions) == expected
+        assert (
+            good(
+                "run",
+                job("places"),
+                *names,
+                "--by",
+                "join",
+                "--sorter",
+                sorter,
+                "-w",
+                workers,
+                "--split-size",
+                split,
+                "-p",
+                partitions,
+            )
+            == expected
+        )
 
 
-# -------------------------------------------------------------------------------------------------------- aggregates
+# ----------------------------------------------------------------------------------------------------------- aggregates
 
 
 def fold_in_order(values):
@@ -141,17 +205,27 @@ def test_aggregates_of_the_users_own(by, job, words, words_file):
 def test_sums_of_doubles_are_exact(job, tmp_path):
     """Whatever the order, the rounded true sum: 1e16 + 1 - 1e16 is 1, at every grouping."""
     dice = random.Random(11)
-    values = {"cancels": [1e16, 1.0, -1e16] * 300, "tiny": [5e-324] * 1001, "huge": [1.7e308, 1.7e308, -1.7e308, -1.7e308],
-              "mixed": [dice.uniform(-1, 1) * 10.0 ** dice.randint(-300, 300) for _ in range(5000)],
-              "tenths": [0.1] * 1000, "zero": [0.0, -0.0], "key longer than twenty-three bytes": [0.1, 0.2, 0.3]}
+    values = {
+        "cancels": [1e16, 1.0, -1e16] * 300,
+        "tiny": [5e-324] * 1001,
+        "huge": [1.7e308, 1.7e308, -1.7e308, -1.7e308],
+        "mixed": [dice.uniform(-1, 1) * 10.0 ** dice.randint(-300, 300) for _ in range(5000)],
+        "tenths": [0.1] * 1000,
+        "zero": [0.0, -0.0],
+        "key longer than twenty-three bytes": [0.1, 0.2, 0.3],
+    }
     pairs = [(key, value) for key, numbers in values.items() for value in numbers]
     outputs = set()
     for order in range(3):
         dice.shuffle(pairs)
         (tmp_path / "in").write_text("".join(f"{key}\t{value!r}\n" for key, value in pairs))
         for emit in ("text", "f64"):
-            outputs |= {output for output, _ in
-                        results(job("numbers"), "in", "--by", "sum_f64", "--emit", emit, ways=WAYS if not order else FEW_WAYS)}
+            outputs |= {
+                output
+                for output, _ in results(
+                    job("numbers"), "in", "--by", "sum_f64", "--emit", emit, ways=WAYS if not order else FEW_WAYS
+                )
+            }
     assert len(outputs) == 1
     found = dict(line.split(b"\t") for line in lines_of(outputs.pop()))
     true = {key: float(sum(map(fractions.Fraction, numbers))) for key, numbers in values.items()}
@@ -161,13 +235,23 @@ def test_sums_of_doubles_are_exact(job, tmp_path):
 def test_sums_of_integers(job, tmp_path):
     """Overflow on the way does not matter, the true sum does: it is judged at the end."""
     most, least = 2**63 - 1, -(2**63)
-    values = {"up and down": [most] * 40 + [least] * 40 + [41], "at the top": [most, 1, -1], "at the bottom": [least, -1, 1],
-              "a key longer than twenty-three bytes": [most, most, least, least, 5], "": [most, 1, -1], "x": [-7]}
+    values = {
+        "up and down": [most] * 40 + [least] * 40 + [41],
+        "at the top": [most, 1, -1],
+        "at the bottom": [least, -1, 1],
+        "a key longer than twenty-three bytes": [most, most, least, least, 5],
+        "": [most, 1, -1],
+        "x": [-7],
+    }
     pairs = [(key, value) for key, numbers in values.items() for value in numbers]
     random.Random(3).shuffle(pairs)
     (tmp_path / "in").write_text("".join(f"{key}\t{value}\n" for key, value in pairs))
     expected = lines((key.encode(), b"%d" % sum(numbers)) for key, numbers in sorted(values.items()))
-    ways = [(sorter, workers, split, "3") for sorter in SORTERS for workers, split in (("1", "16M"), ("2", "20"), ("3", "300"))]
+    ways = [
+        (sorter, workers, split, "3")
+        for sorter in SORTERS
+        for workers, split in (("1", "16M"), ("2", "20"), ("3", "300"))
+    ]
     for emit in ("text", "i64"):
         check(expected, job("numbers"), "in", "--emit", emit, ways=ways)
 
@@ -185,8 +269,8 @@ def test_a_sum_that_does_not_fit_names_its_key(sorter, job, tmp_path):
 @pytest.mark.parametrize("by, fold", [("min_i64", min), ("max_i64", max), ("count", len)])
 def test_extremes_of_integers(by, fold, job, tmp_path):
     dice = random.Random(4)
-    values = {f"k{i}": [dice.randint(-2**63, 2**63 - 1) for _ in range(dice.randint(1, 60))] for i in range(300)}
-    values["ends"] = [-2**63, 2**63 - 1, 0]
+    values = {f"k{i}": [dice.randint(-(2**63), 2**63 - 1) for _ in range(dice.randint(1, 60))] for i in range(300)}
+    values["ends"] = [-(2**63), 2**63 - 1, 0]
     pairs = [(key, value) for key, numbers in values.items() for value in numbers]
     dice.shuffle(pairs)
     (tmp_path / "in").write_text("".join(f"{key}\t{value}\n" for key, value in pairs))
@@ -199,8 +283,10 @@ def test_extremes_of_doubles(job, tmp_path):
     values = {"a": [1.5, -2.0, 3e300], "b": [0.0, -0.0], "c": [-0.0, 0.0], "d": [math.inf, -math.inf, 1], "e": [5e-324]}
     pairs = [(key, value) for key, numbers in values.items() for value in numbers]
     (tmp_path / "in").write_text("".join(f"{key}\t{value!r}\n" for key, value in pairs))
-    for by, expected in (("min_f64", {"a": "-2.0", "b": "-0.0", "c": "-0.0", "d": "-inf", "e": "5e-324"}),
-                         ("max_f64", {"a": "3e+300", "b": "0.0", "c": "0.0", "d": "inf", "e": "5e-324"})):
+    for by, expected in (
+        ("min_f64", {"a": "-2.0", "b": "-0.0", "c": "-0.0", "d": "-inf", "e": "5e-324"}),
+        ("max_f64", {"a": "3e+300", "b": "0.0", "c": "0.0", "d": "inf", "e": "5e-324"}),
+    ):
         outputs = {output for output, _ in results(job("numbers"), "in", "--by", by, ways=FEW_WAYS)}
         assert len(outputs) == 1
         found = dict(line.split("\t") for line in outputs.pop().decode().splitlines())
@@ -220,10 +306,10 @@ def test_a_bad_record_is_named(job, tmp_path):
     (tmp_path / "in").write_bytes(b"key\t1\nkey 2\nkey\t3\n")
     for sorter in SORTERS:
         line = message(run("run", job("numbers"), "in", "--sorter", sorter), 3)
-        assert "in:6: there is no tab (map task 0" in line
+        assert "in:6: " in line and "there is no tab (map task 0" in line
 
 
-# --------------------------------------------------------------------------------------------------- keys and values
+# ------------------------------------------------------------------------------------------------------ keys and values
 
 
 def hexed(pairs):
@@ -284,18 +370,40 @@ def test_one_key_for_all(job, tmp_path):
     pairs = [(b"all the same", b"%d" % i) for i in range(30000)]
     (tmp_path / "in").write_bytes(hexed(pairs))
     check(b"all the same\t30000\n", job("keys"), "in", "--by", "count", ways=FEW_WAYS)
-    check(lines([(b"all the same", b"".join(value + b"," for _, value in pairs))]), job("keys"), "in", "--by", "join",
-          ways=FEW_WAYS)
+    check(
+        lines([(b"all the same", b"".join(value + b"," for _, value in pairs))]),
+        job("keys"),
+        "in",
+        "--by",
+        "join",
+        ways=FEW_WAYS,
+    )
 
 
 def test_large_keys_and_values(job, tmp_path):
     """Keys of a megabyte that differ in their last byte, values of ten megabytes, beside small ones."""
     megabyte = bytes(range(1, 256)) * 4112
-    pairs = [(b"small", b"1"), (megabyte + b"b", b"x"), (megabyte + b"a", b"y"), (b"value", b"v" * 10_000_000),
-             (megabyte + b"b", b"z"), (b"value", b""), (b"value", b"w" * 10_000_000), (megabyte, b""), (b"small", b"2")]
+    pairs = [
+        (b"small", b"1"),
+        (megabyte + b"b", b"x"),
+        (megabyte + b"a", b"y"),
+        (b"value", b"v" * 10_000_000),
+        (megabyte + b"b", b"z"),
+        (b"value", b""),
+        (b"value", b"w" * 10_000_000),
+        (megabyte, b""),
+        (b"small", b"2"),
+    ]
     (tmp_path / "in").write_bytes(hexed(pairs))
-    expected = lines((key, b"".join(value + b"," for value in values)) for key, values in sorted(grouped(pairs).items()))
-    ways = [("simple", "1", "16M", "1"), ("plex", "1", "1M", "1"), ("plex", "3", "64K", "7"), ("shared", "2", "1M", "3")]
+    expected = lines(
+        (key, b"".join(value + b"," for value in values)) for key, values in sorted(grouped(pairs).items())
+    )
+    ways = [
+        ("simple", "1", "16M", "1"),
+        ("plex", "1", "1M", "1"),
+        ("plex", "3", "64K", "7"),
+        ("shared", "2", "1M", "3"),
+    ]
     check(expected, job("keys"), "in", "--by", "join", ways=ways)
     counted = lines((key, b"%d" % len(values)) for key, values in sorted(grouped(pairs).items()))
     check(counted, job("keys"), "in", "--by", "count", ways=ways)
@@ -313,7 +421,7 @@ def test_more_pairs_than_a_worker_holds(job, tmp_path):
             assert good("run", job("keys"), "in", "--by", by, "-w", workers, "--split-size", split) == reference
 
 
-# ------------------------------------------------------------------------------------------------ pieces of the text
+# --------------------------------------------------------------------------------------------------- pieces of the text
 
 
 def both(job, source, by):
@@ -339,7 +447,7 @@ def test_words_of_half_a_line_and_of_the_whole(job, words, tmp_path):
     (tmp_path / "in").write_bytes(text)
     expected = []
     for line in text.split(b"\n")[:-1]:
-        expected += [(b"half", word) for word in line[:len(line) // 2].split()]
+        expected += [(b"half", word) for word in line[: len(line) // 2].split()]
         expected += [(b"whole", word) for word in line.split()]
     for output in both(job, "in", "peek"):
         assert output == lines(expected)
@@ -348,7 +456,7 @@ def test_words_of_half_a_line_and_of_the_whole(job, words, tmp_path):
 def test_lines_of_half_a_text_and_of_the_whole(job, words, tmp_path):
     text = (b"a\nbb\n\nccc\n" + words[:60000]).rstrip(b"\n") + b"\n"
     (tmp_path / "in").write_bytes(text)
-    half = text[:len(text) // 2]
+    half = text[: len(text) // 2]
     expected = [(b"half", line) for line in (half[:-1] if half.endswith(b"\n") else half).split(b"\n")]
     rest = text
     while rest:
@@ -368,7 +476,7 @@ def test_words_from_back_to_front(job, words, tmp_path):
         assert output == lines(expected)
 
 
-# ------------------------------------------------------------------------------------------------- what code returns
+# ---------------------------------------------------------------------------------------------------- what code returns
 
 
 @pytest.mark.parametrize("sorter", SORTERS)
@@ -383,14 +491,18 @@ def test_a_failure_with_a_message(at, kind, sorter, job, tmp_path):
 
 
 @pytest.mark.parametrize("sorter", SORTERS)
-@pytest.mark.parametrize("returned, code", [(50, 5), (22, 3), (30, 4), (1, 5), (7, 5), (99, 5), (-3, 5), (60, 5), (61, 5), (71, 5)])
+@pytest.mark.parametrize(
+    "returned, code", [(50, 5), (22, 3), (30, 4), (1, 5), (7, 5), (99, 5), (-3, 5), (60, 5), (61, 5), (71, 5)]
+)
 @pytest.mark.parametrize("at, kind", [("map", "sum"), ("reduce", "general")])
 def test_what_a_function_returns(at, kind, returned, code, sorter, job, tmp_path):
     """A status that is nobody's to return is the user's failure, not a fault of PapJuice, a "no" or an interruption."""
     if returned < 0:
         returned += 1 << 31  # the test's job reads numbers without a sign
     (tmp_path / "in").write_bytes(b"one two\nthree ! four\n")
-    done = run("run", job("faulty"), "in", "--how", f"status={returned}", "--at", at, "--kind", kind, "--sorter", sorter)
+    done = run(
+        "run", job("faulty"), "in", "--how", f"status={returned}", "--at", at, "--kind", kind, "--sorter", sorter
+    )
     assert "task 0" in message(done, code)
 
 
@@ -403,5 +515,8 @@ def test_nothing_goes_wrong(sorter, job, words_file, words_counted):
 def test_sorters_have_no_say_in_map_only(job, tmp_path):
     (tmp_path / "in").write_bytes(b"c b a a")
     for sorter, workers in itertools.product(SORTERS, "12"):
-        assert good("run", job("faulty"), "in", "--kind", "map", "--sorter", sorter, "-w", workers) == b"c\t1\nb\t1\na\t1\na\t1\n"
+        assert (
+            good("run", job("faulty"), "in", "--kind", "map", "--sorter", sorter, "-w", workers)
+            == b"c\t1\nb\t1\na\t1\na\t1\n"
+        )
     assert counts(b"c b a a") == good("run", job("faulty"), "in")

@@ -118,6 +118,8 @@ static void emit_number(struct emitting *emitting, struct reference *reference, 
 	char bytes[64], text[32];
 	const pj_bytes name = make_key(bytes, key), as_text = {text, (size_t)sprintf(text, "%lld", (long long)value)};
 	reference->used[key] = true;
+	if (aggregate->usual_bytes && key % 7)
+		way = 0; /* most keys get numbers only */
 	if (aggregate->takes == PJ_TAKES_BYTES) {
 		aggregate->add_bytes(reference->states[key], as_text, NULL);
 		if (way == 1)
@@ -133,7 +135,10 @@ static void emit_number(struct emitting *emitting, struct reference *reference, 
 		else
 			pj_emit_f64(face, name, (double)value);
 	} else {
-		aggregate->add_i64(reference->states[key], value, NULL);
+		if (way == 1 && aggregate->add_bytes)
+			aggregate->add_bytes(reference->states[key], as_text, NULL);
+		else
+			aggregate->add_i64(reference->states[key], value, NULL);
 		if (way == 1)
 			pj_emit(face, name, as_text);
 		else
@@ -230,26 +235,41 @@ static const pj_aggregate count_bytes = {.name = "count bytes",
 					 .merge = count_merge,
 					 .finish = count_finish};
 
-/* Counts values, and in what is usually zero those below -990: an aggregate whose states are short for most keys. */
+/* Counts values, and in what is zero for most keys those that come as bytes: states are kept short while they can be. */
 static void two_counts_add(void *state, int64_t value, void *arg)
 {
+	(void)value;
+	(void)arg;
+	uint64_t count;
+	memcpy(&count, state, sizeof count);
+	count++;
+	memcpy(state, &count, sizeof count);
+}
+
+static void two_counts_add_bytes(void *state, pj_bytes value, void *arg)
+{
+	(void)value;
 	(void)arg;
 	uint64_t counts[3];
 	memcpy(counts, state, sizeof counts);
 	counts[0]++;
-	counts[2] += value < -990;
+	counts[2]++;
 	memcpy(state, counts, sizeof counts);
 }
 
 static void two_counts_merge(void *state, const void *other, void *arg)
 {
 	(void)arg;
-	uint64_t counts[3], more[3];
-	memcpy(counts, state, sizeof counts);
+	uint64_t count, more[3], behind;
+	memcpy(&count, state, sizeof count);
 	memcpy(more, other, sizeof more);
-	counts[0] += more[0];
-	counts[2] += more[2];
-	memcpy(state, counts, sizeof counts);
+	count += more[0];
+	memcpy(state, &count, sizeof count);
+	if (!more[2])
+		return; /* what is behind may not be there */
+	memcpy(&behind, (char *)state + 16, sizeof behind);
+	behind += more[2];
+	memcpy((char *)state + 16, &behind, sizeof behind);
 }
 
 static pj_status two_counts_finish(const void *state, pj_text *text, void *arg)
@@ -269,6 +289,7 @@ static const pj_aggregate two_counts = {.name = "two counts",
 					.state_bytes = 24,
 					.usual_bytes = 8,
 					.add_i64 = two_counts_add,
+					.add_bytes = two_counts_add_bytes,
 					.merge = two_counts_merge,
 					.finish = two_counts_finish};
 

@@ -13,8 +13,13 @@
 
 #include "base/text.h"
 
-static const pj_sorter sorters[] = {PJ_SORTER_SIMPLE, PJ_SORTER_PLEX, PJ_SORTER_SHARED};
+/* ThreadSanitizer sees one process: a mutex that others lock and unlock, too, confuses it. */
+#if defined(__SANITIZE_THREAD__)
+enum { SORTERS = 2 };
+#else
 enum { SORTERS = 3 };
+#endif
+static const pj_sorter sorters[] = {PJ_SORTER_SIMPLE, PJ_SORTER_PLEX, PJ_SORTER_SHARED};
 
 /* --------------------------------------------------------------------------------------------- mappers and reducers */
 
@@ -451,10 +456,18 @@ static pj_status sleep_a_little(pj_task *task, pj_bytes line, void *arg)
 	return PJ_OK;
 }
 
-static void *raise_flag(void *arg)
+static volatile sig_atomic_t stop;
+
+static void stop_now(int signal)
+{
+	stop = signal;
+}
+
+/* Sends a signal to the thread that runs, as the host's handler would get it. */
+static void *send_signal(void *arg)
 {
 	usleep(100000);
-	*(volatile sig_atomic_t *)arg = SIGTERM;
+	pthread_kill(*(const pthread_t *)arg, SIGTERM);
 	return NULL;
 }
 
@@ -465,7 +478,9 @@ static void runs_can_be_stopped(void **state)
 	const pj_job job = {
 		.abi = PJ_ABI, .name = "slow", .mapper = {.line = sleep_a_little}, .reducer = {.aggregate = &pj_count}};
 	for (int s = 0; s < SORTERS; s++) {
-		volatile sig_atomic_t stop = 0;
+		const struct sigaction stopping = {.sa_handler = stop_now};
+		const pthread_t self = pthread_self();
+		struct sigaction before;
 		pj_text results = {0};
 		const pj_options options = {.input = {.memory = &text, .memory_count = 1},
 					    .sorter = sorters[s],
@@ -475,9 +490,12 @@ static void runs_can_be_stopped(void **state)
 		pthread_t thread;
 		pj_result result;
 		pj_error error;
-		assert_int_equal(pthread_create(&thread, NULL, raise_flag, (void *)(uintptr_t)&stop), 0);
+		stop = 0;
+		assert_int_equal(sigaction(SIGTERM, &stopping, &before), 0);
+		assert_int_equal(pthread_create(&thread, NULL, send_signal, (void *)(uintptr_t)&self), 0);
 		assert_fails(pj_run(&job, &options, &result, &error), PJ_ERR_INTERRUPTED, error);
 		pthread_join(thread, NULL);
+		assert_int_equal(sigaction(SIGTERM, &before, NULL), 0);
 		assert_int_equal(error.signal, SIGTERM);
 		assert_int_equal(pj_error_exit_code(&error), 128 + SIGTERM);
 		assert_true(result.total_seconds < 2);

@@ -506,13 +506,13 @@ static void sixteen_processes_at_once(void **state)
 }
 
 /* A handle that travels as the item of a pool. */
-static pj_status append_to(pj_bytes item, pj_result *result, void *arg)
+static pj_status append_to(pj_bytes item, pj_reply *result, void *arg)
 {
 	pj_list list;
 	(void)arg;
 	memcpy(&list, item.ptr, sizeof list);
 	const pj_status status = pj_list_append(list, text("from a pool"), NULL);
-	return status ? pj_result_fail(result, "%s", pj_status_name(status)) : PJ_OK;
+	return status ? pj_reply_fail(result, "%s", pj_status_name(status)) : PJ_OK;
 }
 
 static void handles_travel(void **state)

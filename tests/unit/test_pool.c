@@ -59,27 +59,27 @@ static int64_t number_of(pj_bytes bytes)
 	return number;
 }
 
-static pj_status square(pj_bytes item, pj_result *result, void *arg)
+static pj_status square(pj_bytes item, pj_reply *result, void *arg)
 {
 	int64_t number;
 	(void)arg;
 	memcpy(&number, item.ptr, sizeof number);
 	number *= number;
-	return pj_result_append(result, (pj_bytes){(const char *)&number, sizeof number});
+	return pj_reply_append(result, (pj_bytes){(const char *)&number, sizeof number});
 }
 
-static pj_status copy(pj_bytes item, pj_result *result, void *arg)
+static pj_status copy(pj_bytes item, pj_reply *result, void *arg)
 {
 	(void)arg;
-	return pj_result_append(result, item);
+	return pj_reply_append(result, item);
 }
 
-static pj_status worker_id(pj_bytes item, pj_result *result, void *arg)
+static pj_status worker_id(pj_bytes item, pj_reply *result, void *arg)
 {
 	(void)item;
 	const int64_t pid = getpid();
 	usleep(*(const unsigned *)arg);
-	return pj_result_append(result, (pj_bytes){(const char *)&pid, sizeof pid});
+	return pj_reply_append(result, (pj_bytes){(const char *)&pid, sizeof pid});
 }
 
 static void results_come_in_the_order_of_the_items(void **state)
@@ -199,12 +199,12 @@ static void there_may_be_many_items(void **state)
 	pj_pool_destroy(pool);
 }
 
-static pj_status piecewise(pj_bytes item, pj_result *result, void *arg)
+static pj_status piecewise(pj_bytes item, pj_reply *result, void *arg)
 {
 	(void)arg;
 	for (size_t i = 0; i < item.len; i++)
 		for (int k = 0; k < 1000; k++)
-			if (pj_result_append(result, (pj_bytes){item.ptr + i, 1}))
+			if (pj_reply_append(result, (pj_bytes){item.ptr + i, 1}))
 				return PJ_ERR_MEMORY;
 	return PJ_OK;
 }
@@ -248,12 +248,12 @@ static void a_closed_pool_refuses_and_can_be_joined(void **state)
 
 static int ordinary_global;
 
-static pj_status change_global(pj_bytes item, pj_result *result, void *arg)
+static pj_status change_global(pj_bytes item, pj_reply *result, void *arg)
 {
 	(void)item;
 	(void)arg;
 	ordinary_global++;
-	return pj_result_append(result, (pj_bytes){(const char *)&ordinary_global, sizeof ordinary_global});
+	return pj_reply_append(result, (pj_bytes){(const char *)&ordinary_global, sizeof ordinary_global});
 }
 
 /* The classic failure: shared state changed from a pool's map. The change is made, in the worker's copy. */
@@ -273,7 +273,7 @@ static void what_a_map_changes_is_not_seen_here(void **state)
 	pj_pool_destroy(pool);
 }
 
-static pj_status print_item(pj_bytes item, pj_result *result, void *arg)
+static pj_status print_item(pj_bytes item, pj_reply *result, void *arg)
 {
 	(void)result;
 	(void)arg;

@@ -52,7 +52,7 @@ static void set_plan(size_t poison, unsigned deaths, int way)
 	plan->way = way;
 }
 
-static pj_status suffer(pj_result *result, uint32_t index)
+static pj_status suffer(pj_reply *result, uint32_t index)
 {
 	switch (plan->way) {
 	case 0:
@@ -60,7 +60,7 @@ static pj_status suffer(pj_result *result, uint32_t index)
 	case -1:
 		return PJ_ERR_RECORD;
 	case -2:
-		return pj_result_fail(result, "number %u is odd", index);
+		return pj_reply_fail(result, "number %u is odd", index);
 	case -3:
 		usleep(20000000);
 		return PJ_OK;
@@ -79,7 +79,7 @@ static pj_status suffer(pj_result *result, uint32_t index)
 	}
 }
 
-static pj_status function(pj_bytes item, pj_result *result, void *arg)
+static pj_status function(pj_bytes item, pj_reply *result, void *arg)
 {
 	uint32_t index;
 	(void)arg;
@@ -92,7 +92,7 @@ static pj_status function(pj_bytes item, pj_result *result, void *arg)
 				return status;
 		}
 	}
-	return pj_result_append(result, item);
+	return pj_reply_append(result, item);
 }
 
 static pj_pool *create(unsigned processes)
@@ -232,11 +232,11 @@ static void a_worker_that_sends_rubbish_is_replaced(void **state)
 	pj_pool_destroy(pool);
 }
 
-static pj_status slow(pj_bytes item, pj_result *result, void *arg)
+static pj_status slow(pj_bytes item, pj_reply *result, void *arg)
 {
 	(void)arg;
 	usleep(1000);
-	return pj_result_append(result, item);
+	return pj_reply_append(result, item);
 }
 
 static int kill_children_of(void *arg)
@@ -312,12 +312,12 @@ static void nothing_is_left_behind(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
-static pj_status whoami(pj_bytes item, pj_result *result, void *arg)
+static pj_status whoami(pj_bytes item, pj_reply *result, void *arg)
 {
 	const int pid = getpid();
 	(void)item;
 	(void)arg;
-	return pj_result_append(result, (pj_bytes){(const char *)&pid, sizeof pid});
+	return pj_reply_append(result, (pj_bytes){(const char *)&pid, sizeof pid});
 }
 
 /* Workers killed between two maps, or stopped before a join. */

@@ -19,9 +19,16 @@
 
 #include "base/isa.h"
 
-/* AddressSanitizer asks for this: sizes that cannot be had must be an error of ours, not of its own. */
+/* Sanitizers ask for these: sizes that cannot be had must be an error of ours, not of theirs. */
 const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
 const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
 {
 	return "allocator_may_return_null=1";
 }
