@@ -11,15 +11,15 @@
 #define PAPJUICE_H
 
 #include <papjuice/bytes.h>
+#include <papjuice/job.h>
+#include <papjuice/lock.h>
+#include <papjuice/manager.h>
+#include <papjuice/pool.h>
+#include <papjuice/process.h>
+#include <papjuice/program.h>
+#include <papjuice/reducer.h>
+#include <papjuice/session.h>
 #include <papjuice/status.h>
 #include <papjuice/task.h>
-#include <papjuice/reducer.h>
-#include <papjuice/job.h>
-#include <papjuice/session.h>
-#include <papjuice/program.h>
-#include <papjuice/process.h>
-#include <papjuice/lock.h>
-#include <papjuice/pool.h>
-#include <papjuice/manager.h>
 
 #endif

@@ -43,8 +43,8 @@ typedef struct pj_input {
 	const pj_bytes *memory;
 	size_t memory_count;
 	/*
-	 * Called in the calling process until it sets *got to 0: puts up to `size` bytes to `to`. It may block. A failure
-	 * ends the run.
+	 * Called in the calling process until it sets *got to 0: puts up to `size` bytes to `to`. It may block. A
+	 * failure ends the run.
 	 */
 	pj_status (*read)(void *arg, char *to, size_t size, size_t *got);
 	void *arg;
@@ -91,8 +91,8 @@ typedef struct pj_output {
 	pj_status (*pair)(void *arg, pj_bytes key, pj_bytes value);
 	void *arg;
 	pj_columns columns;
-	pj_order order;  /* PJ_BY_VALUE_DOWN: into a folder there is one part file */
-	uint64_t limit;  /* only so many results, the first ones in order; 0: all */
+	pj_order order; /* PJ_BY_VALUE_DOWN: into a folder there is one part file */
+	uint64_t limit; /* only so many results, the first ones in order; 0: all */
 	bool overwrite; /* an output that exists is replaced, at the end, by one rename */
 	bool escape;    /* tab, newline and backslash in keys and values are written \t \n \\ */
 } pj_output;
@@ -117,12 +117,12 @@ struct pj_job {
 	pj_sorter sorter;
 	pj_reducer reducer;
 	pj_output output;
-	bool map_only;       /* what mappers emit is the output, in plan order; `sorter` and `reducer` are not used */
+	bool map_only; /* what mappers emit is the output, in plan order; `sorter` and `reducer` are not used */
 	/* The job's own options, ended by one whose name is NULL; or NULL. */
 	const pj_job_option *options;
 	/*
-	 * Optional: settles a copy of the job by the values of its options, in the order of the table (a flag: "" or NULL).
-	 * Called before the run, in each process that uses the job.
+	 * Optional: settles a copy of the job by the values of its options, in the order of the table (a flag: "" or
+	 * NULL). Called before the run, in each process that uses the job.
 	 */
 	pj_status (*configure)(pj_job *job, const char *const *values, pj_error *error);
 	/*
@@ -135,10 +135,10 @@ struct pj_job {
 
 /* What a run tells while it goes on. */
 typedef struct pj_progress {
-	const char *phase;      /* "map", "merge", "reduce" */
-	uint64_t done, total;   /* bytes of input in "map" (total 0: not known), else tasks */
-	uint64_t records;       /* mapped so far */
-	double seconds;         /* since the start */
+	const char *phase;    /* "map", "merge", "reduce" */
+	uint64_t done, total; /* bytes of input in "map" (total 0: not known), else tasks */
+	uint64_t records;     /* mapped so far */
+	double seconds;       /* since the start */
 	unsigned workers;
 	uint64_t retries;
 } pj_progress;
@@ -148,13 +148,13 @@ typedef struct pj_options {
 	pj_input input;
 	pj_output output;
 	pj_sorter sorter;
-	unsigned workers;        /* 0: as many as there are processors */
-	uint64_t partitions;     /* 0: chosen by the size of the input */
-	uint64_t split_bytes;    /* input per map task; 0: 16 MiB */
-	unsigned attempts;       /* tries per task before the run fails; 0: 4 */
-	unsigned timeout_ms;     /* an attempt without progress for so long is killed and tried again; 0: never */
-	const char *temp;        /* folder for temporary files; NULL: $TMPDIR, else beside the output */
-	pj_bytes params;         /* handed to every task */
+	unsigned workers;          /* 0: as many as there are processors */
+	uint64_t partitions;       /* 0: chosen by the size of the input */
+	uint64_t split_bytes;      /* input per map task; 0: 16 MiB */
+	unsigned attempts;         /* tries per task before the run fails; 0: 4 */
+	unsigned timeout_ms;       /* an attempt without progress for so long is killed and tried again; 0: never */
+	const char *temp;          /* folder for temporary files; NULL: $TMPDIR, else beside the output */
+	pj_bytes params;           /* handed to every task */
 	const char *const *values; /* of the job's own options; NULL: their initial values */
 	/* Called in the calling process some ten times a second. */
 	void (*progress)(void *arg, const pj_progress *progress);
@@ -175,26 +175,26 @@ enum { PJ_FAILURES_MAX = 64, PJ_WORKERS_MAX = 1024 };
 
 /* What a run did. Counts of what failed attempts did are not in it. */
 typedef struct pj_result {
-	uint64_t inputs, input_bytes, records;      /* records: lines */
+	uint64_t inputs, input_bytes, records; /* records: lines */
 	uint64_t map_tasks, reduce_tasks, partitions;
-	uint64_t map_pairs;                         /* pairs emitted by mappers */
-	uint64_t run_pairs, run_bytes;              /* pairs and bytes in published runs */
-	uint64_t distinct_keys;                     /* groups reduced */
+	uint64_t map_pairs;            /* pairs emitted by mappers */
+	uint64_t run_pairs, run_bytes; /* pairs and bytes in published runs */
+	uint64_t distinct_keys;        /* groups reduced */
 	uint64_t output_pairs, output_bytes;
 	uint64_t attempts, failures;
-	unsigned workers;                           /* worker processes at a time */
-	unsigned workers_used;                      /* of these, how many had a task published */
+	unsigned workers;      /* worker processes at a time */
+	unsigned workers_used; /* of these, how many had a task published */
 	double plan_seconds, map_seconds, merge_seconds, reduce_seconds, commit_seconds, total_seconds;
-	uint64_t peak_bytes;                        /* memory of all processes together, at its highest (sampled) */
-	uint64_t inputs_grown;                      /* inputs that grew after they were planned */
-	pj_failure failure[PJ_FAILURES_MAX];        /* the first ones */
+	uint64_t peak_bytes;                 /* memory of all processes together, at its highest (sampled) */
+	uint64_t inputs_grown;               /* inputs that grew after they were planned */
+	pj_failure failure[PJ_FAILURES_MAX]; /* the first ones */
 } pj_result;
 
 /*
- * Runs `job` as `options` say (NULL: defaults) and waits for its end. *ret_result (NULL: not wanted) is set in any case,
- * to what was done so far. PJ_OK: the whole output is there. Otherwise *error tells why, an output that stood there
- * before is untouched, and no process, file or shared memory of the run is left. (Standard output and a `pair` function
- * are streams: they may have got a beginning, of whole parts.)
+ * Runs `job` as `options` say (NULL: defaults) and waits for its end. *ret_result (NULL: not wanted) is set in any
+ * case, to what was done so far. PJ_OK: the whole output is there. Otherwise *error tells why, an output that stood
+ * there before is untouched, and no process, file or shared memory of the run is left. (Standard output and a `pair`
+ * function are streams: they may have got a beginning, of whole parts.)
  */
 PJ_API PJ_MUST_USE pj_status pj_run(const pj_job *job, const pj_options *options, pj_result *ret_result,
 				    pj_error *error);

@@ -72,11 +72,7 @@ typedef struct pj_buffer {
 PJ_API void pj_buffer_free(pj_buffer *buffer);
 
 /* What a value is. */
-typedef enum pj_kind {
-	PJ_BYTES = 0,
-	PJ_LIST = 1,
-	PJ_DICT = 2
-} pj_kind;
+typedef enum pj_kind { PJ_BYTES = 0, PJ_LIST = 1, PJ_DICT = 2 } pj_kind;
 
 /* One entry of a dict (or element of a list: no key, bytes), as it is given by items and walk. */
 typedef struct pj_item {

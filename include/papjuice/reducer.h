@@ -44,19 +44,19 @@ typedef struct pj_aggregate {
 	const char *name;
 	pj_takes takes;
 	bool exact;
-	size_t state_bytes;                                      /* 1 to PJ_STATE_BYTES_MAX */
+	size_t state_bytes; /* 1 to PJ_STATE_BYTES_MAX */
 	/*
-	 * Optional, 0 or up to state_bytes, of exact aggregates with add_bytes and without init: how much of the state is
-	 * in use for most keys. Only add_bytes, and `merge` with a state that has something other than zero behind these
-	 * bytes, may touch what is behind them: the engine keeps it for those keys only.
+	 * Optional, 0 or up to state_bytes, of exact aggregates with add_bytes and without init: how much of the state
+	 * is in use for most keys. Only add_bytes, and `merge` with a state that has something other than zero behind
+	 * these bytes, may touch what is behind them: the engine keeps it for those keys only.
 	 */
 	size_t usual_bytes;
-	void (*init)(void *state, void *arg);                    /* NULL: all bytes zero */
-	void (*add_i64)(void *state, int64_t value, void *arg);  /* the one that `takes` names */
+	void (*init)(void *state, void *arg);                   /* NULL: all bytes zero */
+	void (*add_i64)(void *state, int64_t value, void *arg); /* the one that `takes` names */
 	void (*add_f64)(void *state, double value, void *arg);
 	/*
-	 * An exact aggregate that takes integers or doubles may have it, too, for numbers that do not fit them: it gets the
-	 * values that are emitted as bytes, which otherwise are read as numbers.
+	 * An exact aggregate that takes integers or doubles may have it, too, for numbers that do not fit them: it gets
+	 * the values that are emitted as bytes, which otherwise are read as numbers.
 	 */
 	void (*add_bytes)(void *state, pj_bytes value, void *arg);
 	/* Optional, for speed: values[i] into states[i], `count` of them, where a state may occur more than once. */

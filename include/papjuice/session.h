@@ -2,8 +2,8 @@
  * session.h: a pool of workers that stays, for several runs one after another.
  *
  * An algorithm that runs a job again and again (k-means, PageRank) opens a session once and runs its jobs in it, each
- * time with new parameters. The workers are forked once; their tables, buffers and files stay, so a run touches no fresh
- * memory; the input is planned once.
+ * time with new parameters. The workers are forked once; their tables, buffers and files stay, so a run touches no
+ * fresh memory; the input is planned once.
  *
  *     pj_session *session;
  *     pj_session_open(&job, 1, &options, &session, &error);
@@ -13,8 +13,9 @@
  *     }
  *     pj_session_close(session);
  *
- * A session belongs to the thread that opened it, which must live until it is closed; several sessions may be open. Files
- * of the input must not change while it is open. What is promised of a run (job.h) holds for each run of a session.
+ * A session belongs to the thread that opened it, which must live until it is closed; several sessions may be open.
+ * Files of the input must not change while it is open. What is promised of a run (job.h) holds for each run of a
+ * session.
  */
 #ifndef PAPJUICE_SESSION_H
 #define PAPJUICE_SESSION_H
@@ -28,9 +29,9 @@ extern "C" {
 typedef struct pj_session pj_session;
 
 /*
- * Plans the input of each of `count` jobs (its own, or that of the options) and gets ready to run them. `options` (NULL:
- * defaults) hold for all runs but for output and params; the jobs, and what they and the options point to, must outlive
- * the session. The caller owns *ret_session. Workers are forked at the first run.
+ * Plans the input of each of `count` jobs (its own, or that of the options) and gets ready to run them. `options`
+ * (NULL: defaults) hold for all runs but for output and params; the jobs, and what they and the options point to, must
+ * outlive the session. The caller owns *ret_session. Workers are forked at the first run.
  *
  * PJ_ERR_USAGE: a job that cannot be run, no job, an input that is a stream (it could be read only once), the sorters
  * `simple` and `shared` (a session's is `plex`). PJ_ERR_INPUT, PJ_ERR_MEMORY, PJ_ERR_RESOURCE.

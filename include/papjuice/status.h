@@ -52,16 +52,16 @@ typedef enum pj_status {
  */
 typedef struct pj_error {
 	pj_status status;
-	int errnum;        /* errno of the failed system call, 0: none */
-	int signal;        /* signal that ended a process or the run, 0: none */
-	int attempt;       /* number of the attempt, from 1; 0: none */
-	int64_t task;      /* map or reduce task, or index of a pool's item; -1: none */
-	int64_t offset;    /* byte offset in `file`; -1: none */
-	char phase[16];    /* "plan", "map", "merge", "reduce", "commit", ... or "" */
-	char what[256];    /* what failed: "cannot open the input" */
-	char file[1024];   /* path, or "" */
-	char reason[256];  /* why, in words; "": the text of errnum or signal */
-	char hint[256];    /* what to do about it, or "" */
+	int errnum;       /* errno of the failed system call, 0: none */
+	int signal;       /* signal that ended a process or the run, 0: none */
+	int attempt;      /* number of the attempt, from 1; 0: none */
+	int64_t task;     /* map or reduce task, or index of a pool's item; -1: none */
+	int64_t offset;   /* byte offset in `file`; -1: none */
+	char phase[16];   /* "plan", "map", "merge", "reduce", "commit", ... or "" */
+	char what[256];   /* what failed: "cannot open the input" */
+	char file[1024];  /* path, or "" */
+	char reason[256]; /* why, in words; "": the text of errnum or signal */
+	char hint[256];   /* what to do about it, or "" */
 } pj_error;
 
 /* The name of a status ("PJ_ERR_INPUT") and its meaning in words; never NULL. Any thread or process. */

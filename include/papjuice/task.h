@@ -203,6 +203,7 @@ static inline uint64_t pj_find_16(const char *at, char wanted)
 	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(wanted)));
 }
 
+/* The same for 64 bytes. */
 static inline uint64_t pj_find_64(const char *at, char wanted)
 {
 	return pj_find_16(at, wanted) | pj_find_16(at + 16, wanted) << 16 | pj_find_16(at + 32, wanted) << 32 |
@@ -271,9 +272,9 @@ static inline int pj_next_pair_plain(pj_bytes *rest, char separator, pj_bytes *r
  * Takes the next line from the front of *rest and cuts it at the first `separator`, which is not '\n': pj_next_line and
  * pj_next_field in one, and faster than the two.
  *
- * Returns 1 and sets *ret_key to what is before the separator and *ret_value to all that is behind it; in a line without
- * one the key is the line, and ret_value->ptr is NULL. 0 when *rest is empty. Both point into the text and live until
- * the mapper returns.
+ * Returns 1 and sets *ret_key to what is before the separator and *ret_value to all that is behind it; in a line
+ * without one the key is the line, and ret_value->ptr is NULL. 0 when *rest is empty. Both point into the text and live
+ * until the mapper returns.
  */
 static inline int pj_next_pair(pj_task *task, pj_bytes *rest, char separator, pj_bytes *ret_key, pj_bytes *ret_value)
 {
@@ -312,12 +313,15 @@ static inline int pj_is_upper(unsigned char byte)
 	return (unsigned)(byte - 'A') < 26;
 }
 
+/* The same of small letters. */
 static inline int pj_is_lower(unsigned char byte)
 {
 	return (unsigned)(byte - 'a') < 26;
 }
 
-/* Changes the case of ASCII letters, for pj_lower and pj_upper where they do not do it inline; and as their plain twin. */
+/*
+ * Changes the case of ASCII letters, for pj_lower and pj_upper where they do not do it inline; and as their plain twin.
+ */
 PJ_API pj_bytes pj_change_case(pj_task *task, pj_bytes text, int to_lower);
 
 /* The work of pj_lower and pj_upper: letters from `first` on (26 of them) get bit 5 turned over. */
@@ -325,7 +329,9 @@ static inline pj_bytes pj_turn_case(pj_task *task, pj_bytes text, char first)
 {
 #if defined(__SSE2__)
 	if (PJ_LIKELY(text.len <= 32 && (uintptr_t)text.ptr - (uintptr_t)task->readable < task->readable_len)) {
-		/* A byte minus `first`, shifted so that 0 is the smallest signed number: letters are the 26 smallest. */
+		/*
+		 * A byte minus `first`, shifted so that 0 is the smallest signed number: letters are the 26 smallest.
+		 */
 		const __m128i shift = _mm_set1_epi8((char)(-128 - first)), end = _mm_set1_epi8(-128 + 26);
 		const __m128i bit = _mm_set1_epi8(0x20);
 		for (int i = 0; i < 32; i += 16) {
@@ -374,6 +380,7 @@ static inline pj_byte_set pj_byte_set_of(pj_bytes bytes)
 	return set;
 }
 
+/* 1 if the byte is in the set, else 0. */
 static inline int pj_byte_set_has(const pj_byte_set *set, unsigned char byte)
 {
 	return (int)(set->bits[byte / 64] >> byte % 64 & 1);
@@ -413,8 +420,8 @@ PJ_API int pj_parse_i64(pj_bytes text, int64_t *ret_value);
 
 /*
  * Reads the whole of `text` as a decimal number (an optional sign, digits with at most one point, an exponent) or "nan"
- * or "inf", and rounds it to the nearest double; what is too large becomes infinite. Returns 1 and sets *ret_value, or 0
- * when it is anything else. Any thread or process, no locale.
+ * or "inf", and rounds it to the nearest double; what is too large becomes infinite. Returns 1 and sets *ret_value, or
+ * 0 when it is anything else. Any thread or process, no locale.
  */
 PJ_API int pj_parse_f64(pj_bytes text, double *ret_value);
 
@@ -440,8 +447,8 @@ static inline void pj_emit_slot(pj_task *task, pj_bytes key, uint64_t value)
 #if defined(__SSE2__)
 	if (PJ_LIKELY((uintptr_t)(key.ptr - task->readable) < task->readable_len || key.ptr == task->scratch)) {
 		const char *from = key.ptr;
-		__asm__(""
-			: "+r"(from)); /* or compilers warn of constants, whose ends they see, and which never come here */
+		/* Or compilers warn of constants, whose ends they see, and which never come here. */
+		__asm__("" : "+r"(from));
 		const unsigned char *const mask = pj_key_mask + 32 - key.len;
 		const __m128i low = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)from),
 						  _mm_loadu_si128((const __m128i *)(const void *)mask));

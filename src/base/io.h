@@ -23,8 +23,7 @@ int pj__pwrite_all(int fd, const void *from, size_t size, off_t offset);
 int pj__write_all(int fd, const void *from, size_t size);
 
 /* Reads exactly `size` bytes at `offset`; the end of the file before that is PJ_ERR_CORRUPT. */
-PJ_MUST_USE pj_status pj__pread_exactly(int fd, const char *name, void *to, size_t size, off_t offset,
-					pj_error *error);
+PJ_MUST_USE pj_status pj__pread_exactly(int fd, const char *name, void *to, size_t size, off_t offset, pj_error *error);
 
 /* Writes all bytes at `offset`; a failure is PJ_ERR_MEMORY for a memory file, else PJ_ERR_OUTPUT. */
 PJ_MUST_USE pj_status pj__pwrite_checked(int fd, const char *name, const void *from, size_t size, off_t offset,

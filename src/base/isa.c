@@ -10,7 +10,8 @@ static pj__isa best(void)
 {
 #if defined(__x86_64__)
 	__builtin_cpu_init();
-	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("aes") || !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("aes") || !__builtin_cpu_supports("bmi") ||
+	    !__builtin_cpu_supports("bmi2"))
 		return PJ__ISA_PLAIN;
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi2"))
@@ -27,6 +28,8 @@ pj__isa pj__isa_usable(void)
 	const char *wish = getenv("PAPJUICE_ISA");
 	if (!wish)
 		return has;
-	const pj__isa wanted = strcmp(wish, "plain") == 0 ? PJ__ISA_PLAIN : strcmp(wish, "avx2") == 0 ? PJ__ISA_AVX2 : has;
+	const pj__isa wanted = strcmp(wish, "plain") == 0  ? PJ__ISA_PLAIN
+			       : strcmp(wish, "avx2") == 0 ? PJ__ISA_AVX2
+							   : has;
 	return wanted < has ? wanted : has;
 }

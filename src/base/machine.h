@@ -14,8 +14,8 @@ unsigned pj__processors(void);
 uint64_t pj__memory_of(pid_t pid);
 
 /*
- * Bytes of memory that can be had now without pushing anybody out: what the kernel calls available, and free swap, cut to
- * the cgroup's limit. UINT64_MAX if that cannot be known.
+ * Bytes of memory that can be had now without pushing anybody out: what the kernel calls available, and free swap, cut
+ * to the cgroup's limit. UINT64_MAX if that cannot be known.
  */
 uint64_t pj__memory_available(void);
 

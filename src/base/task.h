@@ -23,8 +23,8 @@ enum {
 /* Positions found in one window; room for every byte being one, and for a vector's worth of overshoot. */
 typedef struct pj__index {
 	uint32_t at[PJ__WINDOW_BYTES + 128];
-	const char *next;  /* the next window starts here */
-	const char *open;  /* words: start of a word that goes on behind the window, or NULL */
+	const char *next; /* the next window starts here */
+	const char *open; /* words: start of a word that goes on behind the window, or NULL */
 } pj__index;
 
 typedef struct pj__task pj__task;
@@ -40,8 +40,8 @@ struct pj__task {
 
 	uint64_t index;
 	pj_bytes params;
-	const char *file;      /* the input of `face.text` ... */
-	uint64_t file_offset;  /* ... and where in it the text begins */
+	const char *file;            /* the input of `face.text` ... */
+	uint64_t file_offset;        /* ... and where in it the text begins */
 	volatile uint64_t *progress; /* counted up whenever something was done; never NULL */
 	uint64_t no_progress_page;   /* what `progress` points to when nobody watches */
 

@@ -1,6 +1,6 @@
 /*
- * leader.h: what the leader of the local engine has in hand (local.c: its phases; leader.c: its loop; parts.c: the order
- * of the output).
+ * leader.h: what the leader of the local engine has in hand (local.c: its phases; leader.c: its loop; parts.c: the
+ * order of the output).
  */
 #ifndef PJ_ENGINE_LEADER_H
 #define PJ_ENGINE_LEADER_H
@@ -18,27 +18,27 @@ typedef enum pj__sampling { PJ__SAMPLE_DONE, PJ__SAMPLE_WANTED, PJ__SAMPLE_RUNNI
 
 /* A worker, as the leader sees it. */
 struct slot {
-	bool busy;             /* it has a message that it will answer */
-	bool dead;             /* to be started again when there is work */
-	bool useful;           /* a task of it was published */
-	pj__counts pending;    /* of what it has not published */
-	uint64_t held_bytes;   /* of parts that are not written */
-	unsigned waiting;      /* parts that it holds and was not told to write */
-	unsigned writing;      /* parts that it was told to write */
-	uint64_t progress;     /* when the leader last looked ... */
-	uint64_t progress_ns;  /* ... it had moved at this time */
-	bool failed;           /* it told why it ends: */
+	bool busy;            /* it has a message that it will answer */
+	bool dead;            /* to be started again when there is work */
+	bool useful;          /* a task of it was published */
+	pj__counts pending;   /* of what it has not published */
+	uint64_t held_bytes;  /* of parts that are not written */
+	unsigned waiting;     /* parts that it holds and was not told to write */
+	unsigned writing;     /* parts that it was told to write */
+	uint64_t progress;    /* when the leader last looked ... */
+	uint64_t progress_ns; /* ... it had moved at this time */
+	bool failed;          /* it told why it ends: */
 	pj_error why;
 };
 
 /* A part of the output: of a reduce task, or of a map task of a map-only job. */
 struct part {
-	uint64_t bytes;        /* UINT64_MAX: not known yet */
-	uint64_t offset;       /* in a file, when all before it are known */
-	uint32_t slot;         /* that holds it */
+	uint64_t bytes;  /* UINT64_MAX: not known yet */
+	uint64_t offset; /* in a file, when all before it are known */
+	uint32_t slot;   /* that holds it */
 	bool held, told, written;
-	pj__counts counts;     /* of the attempt that made it */
-	pj__parked parked;     /* of an ordered output: where it lies */
+	pj__counts counts; /* of the attempt that made it */
+	pj__parked parked; /* of an ordered output: where it lies */
 };
 
 struct leader {
@@ -49,14 +49,14 @@ struct leader {
 	pj__schedule schedule;
 	pj__phase phase;
 	struct slot *slots;
-	unsigned idle_deaths;  /* in a row, of workers that had no task */
+	unsigned idle_deaths; /* in a row, of workers that had no task */
 	pj__spool spool;
 	bool spool_ended;
-	size_t released;       /* tasks at the front that are done ... */
+	size_t released;         /* tasks at the front that are done ... */
 	uint64_t released_bytes; /* ... and the spooled bytes among theirs */
 	pj__sampling sampling;
-	unsigned sampler;      /* slot that takes the sample */
-	bool merge_broken;     /* a worker died while it merged: the dict is worthless */
+	unsigned sampler;  /* slot that takes the sample */
+	bool merge_broken; /* a worker died while it merged: the dict is worthless */
 	pj_error merge_why;
 	/* what is on the board */
 	uint64_t board_end;
@@ -67,14 +67,14 @@ struct leader {
 	uint32_t kept_job;
 	pj__published *published;
 	size_t published_count, published_capacity;
-	uint64_t run_count;    /* blobs in all of them */
+	uint64_t run_count; /* blobs in all of them */
 	/* parts in order */
 	bool makes_parts;
 	struct part *parts;
 	size_t part_count, part_capacity;
-	size_t part_sized;     /* parts before this have an offset */
-	uint64_t part_offset;  /* of part `part_sized` */
-	size_t part_next;      /* the first that is not written */
+	size_t part_sized;    /* parts before this have an offset */
+	uint64_t part_offset; /* of part `part_sized` */
+	size_t part_next;     /* the first that is not written */
 	/* watching */
 	uint64_t measured_ns, told_ns;
 };

@@ -32,8 +32,8 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 }
 
 /*
- * The largest combining table of a worker: 128 MiB, beyond which fewer flushes gain nothing (docs/performance.md), but no
- * more than an eighth of what memory there is for all of them.
+ * The largest combining table of a worker: 128 MiB, beyond which fewer flushes gain nothing (docs/performance.md), but
+ * no more than an eighth of what memory there is for all of them.
  */
 static size_t choose_table_bytes(unsigned workers)
 {
@@ -99,8 +99,12 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 		leader->local.ends[i] = 0;
 		leader->slots[i] = (struct slot){.dead = leader->slots[i].dead};
 	}
-	*brief = (pj__brief){.job = job, .parts = run->plan->parts, .kind = run->sink->kind,
-			     .ordered = pj__is_ordered(output), .parks = leader->local.stays, .output = *output,
+	*brief = (pj__brief){.job = job,
+			     .parts = run->plan->parts,
+			     .kind = run->sink->kind,
+			     .ordered = pj__is_ordered(output),
+			     .parks = leader->local.stays,
+			     .output = *output,
 			     .params = {UINT64_MAX, 0}};
 	const bool samples = run->plan->ranges > 1 && !run->setup->job.map_only;
 	leader->sampling = samples ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
@@ -159,8 +163,8 @@ static pj_status rouse_workers(struct leader *leader, pj_error *error)
 static pj_status map(struct leader *leader, pj_error *error)
 {
 	pj__schedule_fini(&leader->schedule);
-	pj_status status = pj__schedule_init(&leader->schedule, leader->local.workers, leader->run->plan->task_count,
-					     error);
+	pj_status status =
+		pj__schedule_init(&leader->schedule, leader->local.workers, leader->run->plan->task_count, error);
 	leader->spool_ended = pj__spool_ended(&leader->spool);
 	if (!status && leader->makes_parts)
 		status = pj__parts_grow(leader, leader->run->plan->task_count, error);

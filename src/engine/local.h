@@ -65,45 +65,45 @@ typedef struct pj__published {
 	uint64_t order; /* of its first task */
 	uint64_t end;   /* in the file: the footer lies before it */
 	uint32_t slot;
-	uint32_t runs;  /* blobs, one behind another, that end there */
+	uint32_t runs; /* blobs, one behind another, that end there */
 } pj__published;
 
 /* What workers must know of the run at hand; standing workers get a new one for each run. */
 typedef struct pj__brief {
-	uint32_t job;         /* which of the setups and plans */
-	uint32_t parts;       /* partition.h */
+	uint32_t job;   /* which of the setups and plans */
+	uint32_t parts; /* partition.h */
 	pj__sink_kind kind;
-	bool ordered;         /* parts are records, parked until all are there (output/order.h) */
-	bool reducing;        /* the map is over */
-	bool parks;           /* workers write no output: every part is parked for the leader */
-	pj_output output;     /* columns, escape, order, limit */
-	pj__on_board params;  /* count: bytes; offset UINT64_MAX: those of the options */
+	bool ordered;        /* parts are records, parked until all are there (output/order.h) */
+	bool reducing;       /* the map is over */
+	bool parks;          /* workers write no output: every part is parked for the leader */
+	pj_output output;    /* columns, escape, order, limit */
+	pj__on_board params; /* count: bytes; offset UINT64_MAX: those of the options */
 } pj__brief;
 
 typedef struct pj__message {
 	uint32_t kind;
-	uint32_t flags;            /* see below */
+	uint32_t flags; /* see below */
 	uint64_t task;
 	union {
-		struct {           /* SAMPLE, MAP */
+		struct {                        /* SAMPLE, MAP */
 			pj__split split;        /* with PJ__SPLIT_GIVEN: of a stream; else the plan has the splits */
 			pj__on_board splitters; /* of MAP */
 		} map;
-		struct {           /* MERGE, REDUCE */
-			uint32_t first, count;  /* buckets; of MERGE: published runs on the board */
+		struct {                       /* MERGE, REDUCE */
+			uint32_t first, count; /* buckets; of MERGE: published runs on the board */
 			pj__on_board runs;
-			uint64_t splitters;     /* number of them that MAP told */
+			uint64_t splitters; /* number of them that MAP told */
 		} reduce;
-		struct {           /* WRITE; WRITTEN */
+		struct { /* WRITE; WRITTEN */
 			uint64_t offset, bytes;
 		} write;
-		struct {           /* SAMPLED, MAPPED, PUBLISHED, REDUCED */
+		struct { /* SAMPLED, MAPPED, PUBLISHED, REDUCED */
 			pj__counts counts;
-			uint64_t end;           /* of the runs in the worker's file */
-			pj__on_board sample;    /* SAMPLED: in the worker's file */
+			uint64_t end;        /* of the runs in the worker's file */
+			pj__on_board sample; /* SAMPLED: in the worker's file */
 		} did;
-		pj__brief brief;   /* BEGIN */
-		pj_error error;    /* FAILED */
+		pj__brief brief; /* BEGIN */
+		pj_error error;  /* FAILED */
 	};
 } pj__message;
 
@@ -131,17 +131,17 @@ enum { PJ__PAGE_BYTES = 4096 };
 /* What a worker inherits by being forked. The leader changes it only between forks. */
 typedef struct pj__local {
 	const pj__setup *setups; /* of the jobs that these workers can run ... */
-	const pj__plan *plans; /* ... and what each is to be run on */
-	const pj__sink *sink;  /* of a single run; NULL: the brief says that workers park everything */
-	pj__brief brief;       /* of the run at hand */
-	bool stays;            /* the workers stand for several runs */
+	const pj__plan *plans;   /* ... and what each is to be run on */
+	const pj__sink *sink;    /* of a single run; NULL: the brief says that workers park everything */
+	pj__brief brief;         /* of the run at hand */
+	bool stays;              /* the workers stand for several runs */
 	unsigned workers;
-	int *files;            /* of each slot: its runs and parked parts */
-	uint64_t *ends;        /* of each slot: bytes of its file that are published */
+	int *files;     /* of each slot: its runs and parked parts */
+	uint64_t *ends; /* of each slot: bytes of its file that are published */
 	int board;
-	char *pages;           /* PJ__PAGE_BYTES for each slot */
-	uint64_t seed;         /* of hash tables */
-	size_t table_bytes;    /* the largest combining table of a worker */
+	char *pages;                    /* PJ__PAGE_BYTES for each slot */
+	uint64_t seed;                  /* of hash tables */
+	size_t table_bytes;             /* the largest combining table of a worker */
 	struct pj__shared_dict *shared; /* sorter shared: the dict at hand; else NULL */
 } pj__local;
 

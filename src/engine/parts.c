@@ -1,9 +1,10 @@
 /*
  * parts.c: the parts of the output, brought into order.
  *
- * Workers finish parts in any order and hold them. Into a file a part may be written as soon as the sizes of all earlier
- * ones are known: it has its offset then. A part of a folder is a file of its own. For a stream or a function a part's
- * turn comes when all earlier ones have been written: it is parked in the worker's file, from where the leader takes it.
+ * Workers finish parts in any order and hold them. Into a file a part may be written as soon as the sizes of all
+ * earlier ones are known: it has its offset then. A part of a folder is a file of its own. For a stream or a function a
+ * part's turn comes when all earlier ones have been written: it is parked in the worker's file, from where the leader
+ * takes it.
  *
  *     part       0        1        2        3
  *     size       known    known    ?        known

@@ -74,8 +74,8 @@ static void sample_split(pj__mapping *mapping, pj__split split)
 	}
 }
 
-pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here, const pj__split *given,
-		     pj__splitter **ret_sample, size_t *ret_count, pj_error *error)
+pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
+		     const pj__split *given, pj__splitter **ret_sample, size_t *ret_count, pj_error *error)
 {
 	const pj_aggregate *aggregate = setup->job.reducer.aggregate;
 	struct sampler *sampler = pj__task_holder(sizeof *sampler);

@@ -2,7 +2,8 @@
  * sample.h: a look at the keys that a mapper will emit, so that they can be parted in equal ranges.
  *
  * The mapper is run over some pieces that are spread evenly over the input; which ones depends on the input alone. Its
- * pairs are dropped but for the first 16 bytes of their keys: of each key once for jobs that combine, of each pair else.
+ * pairs are dropped but for the first 16 bytes of their keys: of each key once for jobs that combine, of each pair
+ * else.
  */
 #ifndef PJ_ENGINE_SAMPLE_H
 #define PJ_ENGINE_SAMPLE_H

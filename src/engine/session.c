@@ -98,8 +98,11 @@ pj_status pj_session_run(pj_session *session, size_t index, pj_bytes params, con
 	if (index >= session->count)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the session has no job %zu", index);
 	pj__sink sink;
-	pj__run_state run = {.setup = &session->setups[index], .plan = &session->plans[index], .sink = &sink,
-			     .result = result, .started_ns = pj__now_ns()};
+	pj__run_state run = {.setup = &session->setups[index],
+			     .plan = &session->plans[index],
+			     .sink = &sink,
+			     .result = result,
+			     .started_ns = pj__now_ns()};
 	pj_status status = pj__sink_open_until(&sink, output ? output : &run.setup->options.output,
 					       run.setup->options.stop, error);
 	if (status)

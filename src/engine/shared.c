@@ -1,8 +1,8 @@
 /*
  * shared.c: see shared.h.
  *
- * The map publishes runs as for any sorter. Then the workers, which are forked anew so that they have the shared memory,
- * take published runs and merge them into one dict:
+ * The map publishes runs as for any sorter. Then the workers, which are forked anew so that they have the shared
+ * memory, take published runs and merge them into one dict:
  *
  *     exact aggregates      key -> state; get, merge, set, under the lock, so that no update is lost
  *     everything else       key -> list of values, each behind (order of its run, number in the run), by which the plan

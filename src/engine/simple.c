@@ -12,13 +12,13 @@
 #include "base/io.h"
 #include "base/machine.h"
 #include "engine/engine.h"
+#include "input/spool.h"
 #include "job/map.h"
 #include "job/reduce.h"
 #include "output/order.h"
 #include "shuffle/combine.h"
 #include "shuffle/partition.h"
 #include "shuffle/writer.h"
-#include "input/spool.h"
 
 enum { WRITE_BYTES = 1 << 20, WAIT_MS = 100 };
 
@@ -38,7 +38,7 @@ struct simple {
 	struct group **chains;
 	size_t chain_count, count;
 	size_t state_bytes;
-	bool ordered;          /* results stay in the part, as records, until all are there */
+	bool ordered; /* results stay in the part, as records, until all are there */
 	pj__pour pour;
 	pj__part part;
 };
@@ -314,7 +314,8 @@ static pj_status pour_ordered(struct simple *simple, pj_error *error)
 {
 	pj__sink *sink = simple->run->sink;
 	pj_status status = pj__part_order(&simple->part, &sink->output, error);
-	pj__part text = {.columns = sink->output.columns, .escape = sink->output.escape,
+	pj__part text = {.columns = sink->output.columns,
+			 .escape = sink->output.escape,
 			 .as_records = sink->kind == PJ__SINK_FUNCTION};
 	if (!status)
 		status = pj__pour_begin(&simple->pour, 0, error);
@@ -355,7 +356,8 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	pj_status status = pj__setup_load(&loaded, error);
 	simple->run = run;
 	simple->job = &loaded.job;
-	simple->part = (pj__part){.columns = run->sink->output.columns, .escape = run->sink->output.escape,
+	simple->part = (pj__part){.columns = run->sink->output.columns,
+				  .escape = run->sink->output.escape,
 				  .as_records = run->sink->kind == PJ__SINK_FUNCTION};
 	simple->ordered = pj__is_ordered(&run->sink->output);
 	simple->part.as_records |= simple->ordered;

@@ -1,8 +1,8 @@
 /*
  * worker.c: a worker's life: take a message, do what it says, tell how it went (local.h).
  *
- * What a worker builds up (its table, its reader's buffer, the memory of its sorts) stays from task to task. A task that
- * fails ends the worker: it tells why and exits, and everything that it had not published is gone with it.
+ * What a worker builds up (its table, its reader's buffer, the memory of its sorts) stays from task to task. A task
+ * that fails ends the worker: it tells why and exits, and everything that it had not published is gone with it.
  */
 #include "engine/worker.h"
 
@@ -55,7 +55,8 @@ static pj_status write_held(struct worker *worker, const struct held_part *held,
 	const bool parks = worker->brief.parks || worker->brief.ordered;
 	const pj_bytes bytes = pj__text_all(&held->bytes);
 	if (!parks && sink->kind == PJ__SINK_FILE)
-		return pj__pwrite_checked(sink->fd, sink->path, bytes.ptr, bytes.len, (off_t)message->write.offset, error);
+		return pj__pwrite_checked(sink->fd, sink->path, bytes.ptr, bytes.len, (off_t)message->write.offset,
+					  error);
 	if (!parks && sink->kind == PJ__SINK_FOLDER) {
 		int fd;
 		const pj_status status = pj__sink_part_file(sink, held->task, &fd, error);
@@ -138,8 +139,7 @@ static pj_status load_partition(struct worker *worker, pj__on_board list, pj_err
 	pj_status status = pj__pread_exactly(worker->local->board, "board", splitters, list.count * sizeof *splitters,
 					     (off_t)list.offset, error);
 	if (!status)
-		status = pj__partition_load(&worker->partition, worker->brief.parts, splitters, list.count,
-					    error);
+		status = pj__partition_load(&worker->partition, worker->brief.parts, splitters, list.count, error);
 	free(splitters);
 	if (worker->writer)
 		worker->writer->partition = &worker->partition;
@@ -291,8 +291,7 @@ static pj_status reduce_combined(struct worker *worker, const pj__segment *segme
 static pj_status reduce_groups(struct worker *worker, const pj__segment *segments, pj_error *error)
 {
 	pj__groups *groups = &worker->groups;
-	pj_status status =
-		pj__groups_begin(groups, worker->runs, segments, worker->run_count, HOLD_BYTES, error);
+	pj_status status = pj__groups_begin(groups, worker->runs, segments, worker->run_count, HOLD_BYTES, error);
 	while (!status) {
 		pj_bytes key;
 		bool more;

@@ -23,21 +23,21 @@ struct worker {
 	int channel;
 	pj__brief brief;
 	const pj__plan *plan;
-	pj__setup setup;         /* of brief.job, loaded */
+	pj__setup setup; /* of brief.job, loaded */
 	bool has_setup;
 	pj_text params;
-	uint64_t end;            /* of the worker's file */
-	pj__task task;           /* of the map */
-	pj__task reduce_task;    /* of the merge and the reduce */
+	uint64_t end;         /* of the worker's file */
+	pj__task task;        /* of the map */
+	pj__task reduce_task; /* of the merge and the reduce */
 	pj__partition partition;
 	pj__part part;
 	/* the map */
-	bool can_map;            /* what follows is made */
+	bool can_map; /* what follows is made */
 	pj__mapping mapping;
-	pj__writer *writer;      /* NULL: map-only */
+	pj__writer *writer; /* NULL: map-only */
 	uint64_t published_ns, pairs_told;
 	/* the reduce */
-	bool reducing;           /* what follows is made */
+	bool reducing; /* what follows is made */
 	pj__reduce reduce;
 	pj__combined combined;
 	pj__groups groups;

@@ -13,7 +13,8 @@ enum { PIECE_BYTES = 128 << 10 };
 
 static pj_status make_room(pj__reader *reader, size_t capacity, pj_error *error)
 {
-	char *grown = capacity < SIZE_MAX - PJ_TEXT_PADDING ? realloc(reader->buffer, capacity + PJ_TEXT_PADDING) : NULL;
+	char *grown =
+		capacity < SIZE_MAX - PJ_TEXT_PADDING ? realloc(reader->buffer, capacity + PJ_TEXT_PADDING) : NULL;
 	if (!grown)
 		return pj__no_memory(error, capacity);
 	memset(grown + capacity, 0, PJ_TEXT_PADDING);
@@ -134,8 +135,7 @@ static pj_status fill(pj__reader *reader, pj_error *error)
 	if (status)
 		return status;
 	if (reader->next == 0) {
-		const pj_status refused =
-			pj__refuse_compressed(source_of(reader)->name, reader->buffer, want, error);
+		const pj_status refused = pj__refuse_compressed(source_of(reader)->name, reader->buffer, want, error);
 		if (refused)
 			return refused;
 	}

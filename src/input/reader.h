@@ -23,8 +23,8 @@ typedef struct pj__split {
 	uint32_t source;     /* index in the list of sources */
 	uint64_t start, end; /* bytes of the source */
 	/*
-	 * No byte of the source at or behind this is read: its size; of a stream, how far it is spooled, which is behind
-	 * the first newline at or after end - 1, or the stream's end.
+	 * No byte of the source at or behind this is read: its size; of a stream, how far it is spooled, which is
+	 * behind the first newline at or after end - 1, or the stream's end.
 	 */
 	uint64_t limit;
 } pj__split;
@@ -33,15 +33,15 @@ typedef struct pj__reader {
 	const pj__sources *sources;
 	size_t piece_bytes;
 	char *buffer;
-	size_t capacity;      /* of the text; PJ_TEXT_PADDING more bytes are there */
+	size_t capacity; /* of the text; PJ_TEXT_PADDING more bytes are there */
 	/* the open source */
 	uint32_t source;
-	int fd;               /* -1: none */
+	int fd; /* -1: none */
 	bool owns_fd;
 	/* the split at hand */
 	pj__split split;
-	uint64_t next;        /* offset of the next byte to read */
-	size_t taken, held;   /* in the buffer: bytes handed out, bytes read */
+	uint64_t next;      /* offset of the next byte to read */
+	size_t taken, held; /* in the buffer: bytes handed out, bytes read */
 	bool skipping, last;
 } pj__reader;
 

@@ -16,7 +16,8 @@ uint64_t pj__scan_newlines(const pj__task *task, pj_bytes text);
 typedef struct pj__scan_kernel {
 	/*
 	 * Appends to `to` the borders of words from `window` to `stop`, counted from `base`; `text_end` is where white
-	 * space begins for good; `inside`: a word goes on from before. Returns the new end; 64 more entries may be written.
+	 * space begins for good; `inside`: a word goes on from before. Returns the new end; 64 more entries may be
+	 * written.
 	 */
 	uint32_t *(*index_words)(uint32_t *to, const char *base, const char *window, const char *stop,
 				 const char *text_end, bool inside);

@@ -33,7 +33,8 @@ static inline uint64_t space_mask_32(const char *at)
 	const __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)at);
 	const __m256i from_tab = _mm256_sub_epi8(bytes, _mm256_set1_epi8('\t'));
 	const __m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(from_tab, _mm256_set1_epi8('\r' - '\t')), from_tab);
-	return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(control, _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(' '))));
+	return (uint32_t)_mm256_movemask_epi8(
+		_mm256_or_si256(control, _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(' '))));
 }
 
 static inline uint64_t space_mask(const char *at)
@@ -97,14 +98,16 @@ static inline uint64_t newline_mask(const char *at)
 
 #endif
 
-/* ---- appends the positions of a mask's bits, counted from `base`; may write up to 64 entries behind the new end ---- */
+/*
+ * ---- appends the positions of a mask's bits, counted from `base`; may write up to 64 entries behind the new end ----
+ */
 
 #if defined(__AVX512VBMI2__)
 
 static inline uint32_t *put_bits(uint32_t *to, uint64_t bits, uint32_t base)
 {
 	static const unsigned char counting[64] __attribute__((aligned(64))) = {
-		0,  1,	2,  3,	4,  5,	6,  7,	8,  9,	10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+		0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
 		22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
 		44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
 	const __m512i found = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(counting));

@@ -273,7 +273,9 @@ pj_status pj__sources_check(const pj__sources *sources, uint64_t *ret_grown, pj_
 
 pj_status pj__refuse_compressed(const char *name, const char *start, size_t size, pj_error *error)
 {
-	/* Magic numbers: RFC 1952 (gzip), the bzip2 and xz format descriptions, RFC 8878 (zstd), the lz4 frame format. */
+	/*
+	 * Magic numbers: RFC 1952 (gzip), the bzip2 and xz format descriptions, RFC 8878 (zstd), the lz4 frame format.
+	 */
 	static const struct {
 		const char *format, *magic, *decoder;
 		size_t len;

@@ -18,23 +18,23 @@ typedef enum pj__source_kind { PJ__SOURCE_FILE, PJ__SOURCE_MEMORY, PJ__SOURCE_ST
 
 typedef struct pj__source {
 	pj__source_kind kind;
-	char *name;            /* path, or "standard input", "memory:0", "function" */
-	int fd;                /* FILE, STREAM: descriptor that is used (standard input is 0); -1: opened by name */
-	uint64_t base;         /* FILE: bytes before this are not input (standard input may begin anywhere) */
-	uint64_t size;         /* planned bytes; STREAM: what was read so far */
+	char *name;    /* path, or "standard input", "memory:0", "function" */
+	int fd;        /* FILE, STREAM: descriptor that is used (standard input is 0); -1: opened by name */
+	uint64_t base; /* FILE: bytes before this are not input (standard input may begin anywhere) */
+	uint64_t size; /* planned bytes; STREAM: what was read so far */
 	pj_bytes memory;
-	dev_t device;          /* FILE: what was planned, to notice another or changed file */
+	dev_t device; /* FILE: what was planned, to notice another or changed file */
 	ino_t inode;
 	struct timespec modified;
 	pj_status (*read)(void *arg, char *to, size_t size, size_t *got); /* STREAM by a function */
 	void *arg;
-	int spool;             /* STREAM: the memory file into which the leader reads it (spool.h) */
+	int spool; /* STREAM: the memory file into which the leader reads it (spool.h) */
 } pj__source;
 
 typedef struct pj__sources {
 	pj__source *at;
 	size_t count, capacity;
-	uint64_t bytes;        /* of files and memory */
+	uint64_t bytes; /* of files and memory */
 	bool has_stream;
 } pj__sources;
 

@@ -50,7 +50,8 @@ static pj_status cut(pj__plan *plan, uint32_t index, uint64_t size, pj_error *er
 	for (uint64_t start = 0; start < size && !status; start += plan->split_bytes) {
 		const uint64_t rest = size - start;
 		const uint64_t end = start + (rest < plan->split_bytes ? rest : plan->split_bytes);
-		status = pj__plan_add(plan, (pj__split){.source = index, .start = start, .end = end, .limit = size}, error);
+		status = pj__plan_add(plan, (pj__split){.source = index, .start = start, .end = end, .limit = size},
+				      error);
 		if (rest <= plan->split_bytes)
 			break;
 	}
@@ -121,9 +122,9 @@ pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, 
 	if (!status) {
 		settle_streams(&plan->sources);
 		const uint64_t given = setup->options.split_bytes;
-		plan->split_bytes = given			? given
+		plan->split_bytes = given                      ? given
 				    : plan->sources.has_stream ? 16 * mib
-								: clamp(plan->sources.bytes / 16, 256 * kib, 16 * mib);
+							       : clamp(plan->sources.bytes / 16, 256 * kib, 16 * mib);
 		pj__plan_part(plan, setup, to_folder);
 		status = plan_tasks(plan, error);
 	}

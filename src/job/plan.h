@@ -20,7 +20,7 @@
 typedef struct pj__plan {
 	pj__sources sources;
 	pj__split *splits;
-	size_t *first;         /* of each task, and the end: indexes in `splits` */
+	size_t *first; /* of each task, and the end: indexes in `splits` */
 	size_t split_count, split_capacity, task_count, task_capacity;
 	uint64_t split_bytes;
 	uint32_t parts, ranges; /* partition.h; ranges are a wish */

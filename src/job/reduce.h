@@ -13,8 +13,8 @@
 typedef struct pj__reduce {
 	const pj_job *job;
 	pj__task *task;
-	pj__part *part;   /* what is emitted goes here */
-	pj_text text;     /* the result of an aggregate */
+	pj__part *part; /* what is emitted goes here */
+	pj_text text;   /* the result of an aggregate */
 	uint64_t groups;
 	_Alignas(16) char state[PJ_STATE_BYTES_MAX];
 } pj__reduce;

@@ -31,8 +31,7 @@ void pj__schedule_fini(pj__schedule *schedule)
 pj_status pj__schedule_add(pj__schedule *schedule, size_t tasks, pj_error *error)
 {
 	const size_t count = schedule->count + tasks;
-	const pj_status status =
-		pj__grow(&schedule->tasks, &schedule->capacity, count, sizeof *schedule->tasks, error);
+	const pj_status status = pj__grow(&schedule->tasks, &schedule->capacity, count, sizeof *schedule->tasks, error);
 	if (status)
 		return status;
 	for (size_t i = schedule->count; i < count; i++)

@@ -20,25 +20,25 @@
 typedef enum pj__task_state { PJ__TASK_WAITING, PJ__TASK_RUNNING, PJ__TASK_HELD, PJ__TASK_DONE } pj__task_state;
 
 typedef struct pj__task_entry {
-	uint8_t state;   /* pj__task_state */
-	uint8_t alone;   /* must be published by itself */
-	uint16_t slot;   /* of the worker that runs or holds it */
+	uint8_t state;              /* pj__task_state */
+	uint8_t alone;              /* must be published by itself */
+	uint16_t slot;              /* of the worker that runs or holds it */
 	uint16_t crashes, refusals; /* times it was charged: its worker died; its code returned an error */
 } pj__task_entry;
 
 typedef struct pj__slot_entry {
-	int64_t running;  /* task, or -1 */
-	uint32_t *held;   /* tasks */
+	int64_t running; /* task, or -1 */
+	uint32_t *held;  /* tasks */
 	size_t count, capacity;
 } pj__slot_entry;
 
 typedef struct pj__schedule {
 	pj__task_entry *tasks;
 	size_t count, capacity, done;
-	size_t next;           /* no task before this is waiting */
+	size_t next; /* no task before this is waiting */
 	pj__slot_entry *slots;
 	unsigned slot_count;
-	uint64_t attempts;     /* tasks taken */
+	uint64_t attempts; /* tasks taken */
 } pj__schedule;
 
 PJ_MUST_USE pj_status pj__schedule_init(pj__schedule *schedule, unsigned slots, size_t tasks, pj_error *error);

@@ -40,7 +40,8 @@ static pj_status check_interface(const pj_job *job, pj_error *error)
 		return PJ_OK;
 	if (!job)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no job");
-	return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the job is built for interface %u, this is %u", job->abi, PJ_ABI);
+	return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the job is built for interface %u, this is %u", job->abi,
+			PJ_ABI);
 }
 
 static pj_status check_job(const pj_job *job, pj_error *error)
@@ -64,7 +65,8 @@ static pj_status check_job(const pj_job *job, pj_error *error)
 static pj_status call_configure(pj_job *job, const char *const *values, pj_error *error)
 {
 	pj_error why;
-	pj__fail(&why, PJ_ERR_USAGE, 0, NULL, "the job %s refuses its options", job->name ? job->name : "(without a name)");
+	pj__fail(&why, PJ_ERR_USAGE, 0, NULL, "the job %s refuses its options",
+		 job->name ? job->name : "(without a name)");
 	const pj_status status = job->configure(job, values, &why);
 	why.status = status;
 	if (status && error)

@@ -9,8 +9,8 @@
 #include "base/error.h"
 
 typedef struct pj__setup {
-	pj_job job;          /* a copy, configured by the values of its own options */
-	pj_options options;  /* input, output and sorter settled; no field is left to a default */
+	pj_job job;         /* a copy, configured by the values of its own options */
+	pj_options options; /* input, output and sorter settled; no field is left to a default */
 } pj__setup;
 
 /* Checks the job, calls its `configure`, and settles the options (NULL: defaults). */

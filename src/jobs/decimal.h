@@ -21,8 +21,8 @@
  *     limb[0]         [1]           ...        [18]     |    [19]          ...       [36], signed
  *     10^-342 and up  10^-324 and up        10^-18 and up   10^0 and up           10^306 and up
  *
- * Negative numbers are in ten's complement: limbs below the last are 0 to 10^18 - 1, the last one has the sign. So there
- * is one form of each number.
+ * Negative numbers are in ten's complement: limbs below the last are 0 to 10^18 - 1, the last one has the sign. So
+ * there is one form of each number.
  */
 #ifndef PJ_JOBS_DECIMAL_H
 #define PJ_JOBS_DECIMAL_H
@@ -69,7 +69,7 @@ uint64_t pj__decimal_whole(const pj__decimal *decimal);
 /* The packed form; 0 if it has none. */
 int64_t pj__decimal_pack(const pj__decimal *decimal);
 
-/* ------------------------------------------------------------------------------------------ packed, from short texts */
+/* ----------------------------------------------------------------------------------------- packed, from short texts */
 
 /* 10^0 to 10^18. */
 extern const int64_t pj__power_of_ten[PJ__PACKED_DECIMALS + 1];
@@ -96,15 +96,15 @@ static inline int64_t pj__packed(uint64_t digits, bool negative, unsigned decima
 }
 
 /*
- * The packed form of 9 to 16 digits and point, with 16 bytes readable: two words of what pj__pack_short does with one. 0:
- * there is none.
+ * The packed form of 9 to 16 digits and point, with 16 bytes readable: two words of what pj__pack_short does with one.
+ * 0: there is none.
  */
 int64_t pj__pack_longer(const char *at, size_t len, bool negative);
 
 /*
- * The packed form of a number in plain notation of up to 16 digits and point, from `text`, behind which 16 bytes must be
- * readable; 0: it is another, or none. What pj__decimal_read and pj__decimal_pack do, a word at a time: the bytes are
- * shifted so that the last one comes last, and those before the point moved up over it.
+ * The packed form of a number in plain notation of up to 16 digits and point, from `text`, behind which 16 bytes must
+ * be readable; 0: it is another, or none. What pj__decimal_read and pj__decimal_pack do, a word at a time: the bytes
+ * are shifted so that the last one comes last, and those before the point moved up over it.
  *
  *     "-95.7"   ->   0 0 0 0 9 5 . 7   ->   0 0 0 0 0 9 5 7, 1 decimal
  *
@@ -136,7 +136,7 @@ static inline __attribute__((always_inline)) int64_t pj__pack_short(pj_bytes tex
 	return pj__packed(pj__eight_digits(bytes), negative, decimals);
 }
 
-/* -------------------------------------------------------------------------------------------------------- big numbers */
+/* ------------------------------------------------------------------------------------------------------ big numbers */
 
 /* The number as a big one. Its whole part must have at most 309 digits. */
 void pj__big_of_decimal(const pj__decimal *decimal, pj__big *ret_big);

@@ -5,9 +5,9 @@
  *     city<TAB>7.50                                                                                  two decimals)
  *
  * Everything is exact until it is written. Numbers with up to 36 decimals and 36 digits before the point are decimals:
- * their sum, minimum and maximum are written exactly, with the largest number of decimals seen. Where a key has a number
- * beyond that, the three are rounded to the nearest double, once, and written as the shortest text that reads back. The
- * mean always is: of the true quotient.
+ * their sum, minimum and maximum are written exactly, with the largest number of decimals seen. Where a key has a
+ * number beyond that, the three are rounded to the nearest double, once, and written as the shortest text that reads
+ * back. The mean always is: of the true quotient.
  *
  * The state has two parts. Packed numbers (decimal.h), which is nearly all there are, come as integers and need the
  * front only, which shares a cache line with its key; others come as text and go to the big numbers behind. The engine
@@ -25,8 +25,8 @@
  *             | count of all numbers   | most decimals+1 | is_big | overflows of sum, signed |
  *             +------------------------+-----------------+-------+---------------------------+
  *
- * The sum is in units of 10^-18. A packed number is below 2^103 of them, so 2^40 numbers overflow 128 bits some thousand
- * times at most, for which the tally has room.
+ * The sum is in units of 10^-18. A packed number is below 2^103 of them, so 2^40 numbers overflow 128 bits some
+ * thousand times at most, for which the tally has room.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -62,7 +62,7 @@ enum { FRONT_BYTES = 40 };
 _Static_assert(offsetof(struct stats, big_tally) == FRONT_BYTES, "the front is what packed numbers need");
 _Static_assert(sizeof(struct stats) <= PJ_STATE_BYTES_MAX, "the state is small enough");
 
-/* ------------------------------------------------------------------------------------------------------ packed numbers */
+/* --------------------------------------------------------------------------------------------------- packed numbers */
 
 /* What a packed number is multiplied by to be in units of 10^-18, by its low bits. */
 static const int64_t units[32] = {0,
@@ -158,7 +158,7 @@ static void add_many_packed(void *const *states, const int64_t *values, size_t c
 		add(states[i], values[i]);
 }
 
-/* --------------------------------------------------------------------------------------------------------- big numbers */
+/* ------------------------------------------------------------------------------------------------------ big numbers */
 
 static void note_big(struct stats *stats, uint64_t tally)
 {
@@ -211,7 +211,7 @@ static void merge(void *state, const void *other, void *arg)
 		add_big(stats, &more->big_sum, &more->big_least, &more->big_most, more->big_tally);
 }
 
-/* -------------------------------------------------------------------------------------------------------- the result */
+/* ------------------------------------------------------------------------------------------------------- the result */
 
 static void put_tab(pj_text *text)
 {
@@ -352,7 +352,7 @@ static const pj_aggregate aggregate = {
 	.finish = finish,
 };
 
-/* ---------------------------------------------------------------------------------------------------------- the rows */
+/* --------------------------------------------------------------------------------------------------------- the rows */
 
 /* The columns, counted from 1, and the byte between them; handed to the mapper in the bits of its `arg`. */
 struct layout {
@@ -486,7 +486,7 @@ static pj_status map_pairs(pj_task *task, pj_bytes text, void *arg)
 	return status;
 }
 
-/* -------------------------------------------------------------------------------------------------------- the options */
+/* ------------------------------------------------------------------------------------------------------ the options */
 
 static pj_status wrong(pj_error *error, const char *option, const char *value, const char *good)
 {

@@ -1,6 +1,6 @@
 /*
- * wordcount.c: words separated by ASCII white space, with their counts. Bytes are taken as they are, unless --lower makes
- * the ASCII letters small.
+ * wordcount.c: words separated by ASCII white space, with their counts. Bytes are taken as they are, unless --lower
+ * makes the ASCII letters small.
  */
 #include <stdio.h>
 

@@ -40,7 +40,7 @@ typedef int pj__child_main(void *arg);
 
 enum pj__child_signals {
 	PJ__SIGNALS_DEFAULT, /* every signal has its default effect */
-	PJ__SIGNALS_WORKER /* SIGINT, SIGTSTP are ignored: the leader decides; and SIGPIPE, SIGXFSZ: a write fails */
+	PJ__SIGNALS_WORKER   /* SIGINT, SIGTSTP are ignored: the leader decides; and SIGPIPE, SIGXFSZ: a write fails */
 };
 
 /* Forks a child that runs main(arg). On failure (PJ_ERR_RESOURCE, PJ_ERR_MEMORY) there is no child. */

@@ -59,8 +59,7 @@ static pj__entry *find(const pj__region *region, const pj__object *dict, pj_byte
 		if (slots[at] >> 32 != hash >> 32)
 			continue;
 		pj__entry *entry = &entries[(uint32_t)slots[at] - 1];
-		if (entry->hash == hash && is_there(entry) &&
-		    pj_bytes_equal(pj__cell_bytes(region, &entry->key), key))
+		if (entry->hash == hash && is_there(entry) && pj_bytes_equal(pj__cell_bytes(region, &entry->key), key))
 			return entry;
 	}
 	return NULL;

@@ -43,8 +43,8 @@ typedef enum pj__event_kind {
 typedef struct pj__event {
 	pj__event_kind kind;
 	unsigned slot;
-	int exit_code;       /* of a death by exit, else -1 */
-	int signal;          /* of a death by signal, else 0 */
+	int exit_code; /* of a death by exit, else -1 */
+	int signal;    /* of a death by signal, else 0 */
 	int fd;
 	const void *message; /* lives until the next call of wait; aligned to 16 bytes */
 	size_t size;

@@ -34,8 +34,7 @@ void pj__parcel_begin(pj__parcel *parcel, int file)
 static void write_out(pj__parcel *parcel, const void *from, size_t size)
 {
 	if (!parcel->failed && size)
-		parcel->failed = pj__pwrite_all(parcel->file, from, size,
-						 (off_t)(PJ__PARCEL_START + parcel->flushed));
+		parcel->failed = pj__pwrite_all(parcel->file, from, size, (off_t)(PJ__PARCEL_START + parcel->flushed));
 	parcel->flushed += size;
 }
 

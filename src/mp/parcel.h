@@ -23,14 +23,14 @@ enum { PJ__PARCEL_START = 64 };
 
 /* A parcel that is being packed. */
 typedef struct pj__parcel {
-	int file;          /* the memory file that it may use */
-	char *buffer;      /* the last bytes; what came before them is in the file */
+	int file;     /* the memory file that it may use */
+	char *buffer; /* the last bytes; what came before them is in the file */
 	size_t used;
-	uint64_t flushed;  /* bytes in the file */
-	uint64_t begun;    /* where the current string began */
+	uint64_t flushed; /* bytes in the file */
+	uint64_t begun;   /* where the current string began */
 	uint64_t *lengths;
 	size_t count, room;
-	int failed;        /* errno of the first failure: sticky */
+	int failed; /* errno of the first failure: sticky */
 } pj__parcel;
 
 /* What the receiver has to know. */

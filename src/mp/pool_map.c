@@ -58,7 +58,7 @@ struct map {
 	uint64_t end;        /* items from here on are of no interest */
 	struct range *again; /* chunks that are to be done again: the last one first */
 	size_t again_count, again_room;
-	uint8_t *tries;      /* of each item */
+	uint8_t *tries;       /* of each item */
 	unsigned idle_deaths; /* of workers that had nothing to do, since the last reply */
 	struct results *results;
 	pj_error *error; /* of item `end`, or of the map itself */
@@ -245,8 +245,7 @@ static pj_status on_message(struct map *map, const pj__event *event)
 	const pj__pool_reply *reply = event->message;
 	if (slot->state != PJ__POOL_BUSY || slot->condemned)
 		return PJ_OK;
-	if (event->size < sizeof *reply || reply->first != slot->first ||
-	    reply->failed - slot->first >= slot->count) {
+	if (event->size < sizeof *reply || reply->first != slot->first || reply->failed - slot->first >= slot->count) {
 		condemn(map->pool, event->slot);
 		return PJ_OK;
 	}

@@ -207,7 +207,8 @@ pj_status pj__pour_ordered(pj__sink *sink, const pj__parked *parts, size_t count
 			   pj_status (*stopped)(void *arg, pj_error *error), void *arg, uint64_t *ret_pairs,
 			   uint64_t *ret_bytes, pj_error *error)
 {
-	pj__part part = {.columns = sink->output.columns, .escape = sink->output.escape,
+	pj__part part = {.columns = sink->output.columns,
+			 .escape = sink->output.escape,
 			 .as_records = sink->kind == PJ__SINK_FUNCTION};
 	struct cursor *cursors = calloc(count + 1, sizeof *cursors), **heap = calloc(count + 1, sizeof *heap);
 	size_t open = count;

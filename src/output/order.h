@@ -29,7 +29,7 @@ typedef struct pj__parked {
  * bytes. `stopped` (NULL: never) is asked now and then.
  */
 PJ_MUST_USE pj_status pj__pour_ordered(pj__sink *sink, const pj__parked *parts, size_t count,
-				       pj_status (*stopped)(void *arg, pj_error *error), void *arg,
-				       uint64_t *ret_pairs, uint64_t *ret_bytes, pj_error *error);
+				       pj_status (*stopped)(void *arg, pj_error *error), void *arg, uint64_t *ret_pairs,
+				       uint64_t *ret_bytes, pj_error *error);
 
 #endif

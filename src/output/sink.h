@@ -9,8 +9,8 @@
  *     STREAM    standard output, a device or a pipe: the leader writes parts in order; it cannot be taken back.
  *     FUNCTION  the leader hands the pairs to it, in order.
  *
- * The private folder is called ".papjuice-" and a random number, and its owner holds a lock (flock) on it. What a killed
- * leader leaves behind is such a folder with a free lock; the next run that writes beside it removes it.
+ * The private folder is called ".papjuice-" and a random number, and its owner holds a lock (flock) on it. What a
+ * killed leader leaves behind is such a folder with a free lock; the next run that writes beside it removes it.
  *
  * In order: open, (use), commit, close. Closing without a commit leaves what stood there before.
  */

@@ -15,11 +15,11 @@ enum { BUFFER_LEAST = 4096, BUFFER_MOST = 1 << 20 };
 struct pj__cursor {
 	pj__run run;
 	pj__segment segment;
-	uint64_t read;         /* bytes of the segment that were read */
+	uint64_t read; /* bytes of the segment that were read */
 	char *buffer;
 	size_t capacity, at, held;
-	uint64_t pairs;        /* taken so far */
-	XXH3_state_t *hash;    /* of what was read */
+	uint64_t pairs;     /* taken so far */
+	XXH3_state_t *hash; /* of what was read */
 	bool done;
 	uint64_t prefix;
 	pj_bytes key, value;
@@ -58,7 +58,9 @@ static pj_status corrupt(const pj__cursor *cursor, const char *what, pj_error *e
 	return pj__run_corrupt(&cursor->run, cursor->segment.offset + cursor->read, what, error);
 }
 
-/* Reads on; what is left of the last record moves to the front. `needed` bytes of one record must fit (0: not known). */
+/*
+ * Reads on; what is left of the last record moves to the front. `needed` bytes of one record must fit (0: not known).
+ */
 static pj_status fill(pj__cursor *cursor, size_t needed, pj_error *error)
 {
 	const size_t rest = cursor->held - cursor->at;

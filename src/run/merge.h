@@ -18,9 +18,9 @@ typedef struct pj__cursor pj__cursor;
 typedef struct pj__merge {
 	pj__cursor *cursors;
 	size_t count, capacity;
-	uint32_t *losers;     /* losers[0]: the winner; [1 .. count): the inner nodes */
+	uint32_t *losers; /* losers[0]: the winner; [1 .. count): the inner nodes */
 	bool started;
-	pj_bytes key, value;  /* of the pair at hand */
+	pj_bytes key, value; /* of the pair at hand */
 } pj__merge;
 
 void pj__merge_init(pj__merge *merge);

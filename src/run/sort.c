@@ -109,7 +109,8 @@ static void scatter(pj__item *items, size_t count, pj__item *scratch, unsigned s
  * Passes over the bytes that all keys of the range share. Returns the bits in which the prefixes then differ, or 0 when
  * the range is in order.
  */
-static uint64_t skip_common(const struct sorter *sorter, pj__item *items, size_t count, pj__item *scratch, size_t *depth)
+static uint64_t skip_common(const struct sorter *sorter, pj__item *items, size_t count, pj__item *scratch,
+			    size_t *depth)
 {
 	for (;;) {
 		const uint64_t bits = differing_bits(items, count);

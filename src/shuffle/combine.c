@@ -1,7 +1,8 @@
 /*
  * combine.c: the combiner (writer.h) and what its runs come to (combine.h).
  *
- * The combiner gets a batch of slots at a time (combine_kernel.h has the loops). The table stays from task to task; when it is full it is written out as a blob and emptied:
+ * The combiner gets a batch of slots at a time (combine_kernel.h has the loops). The table stays from task to task;
+ * when it is full it is written out as a blob and emptied:
  *
  *     1. the used entries are listed with their buckets, and the bytes of each bucket are summed
  *     2. each record is written to its bucket's place in one buffer, which then is the blob's data

@@ -3,8 +3,8 @@
  * the reduce that reads them.
  *
  * A record's value is the state as it is, or its first `usual_bytes` when the rest is zero; but for pj_sum_i64, whose
- * 128-bit state is rarely needed: there it is a partial sum of 64 bits, zigzag, little endian, without its zero bytes at
- * the end (0 to 8 bytes).
+ * 128-bit state is rarely needed: there it is a partial sum of 64 bits, zigzag, little endian, without its zero bytes
+ * at the end (0 to 8 bytes).
  */
 #ifndef PJ_SHUFFLE_COMBINE_H
 #define PJ_SHUFFLE_COMBINE_H
@@ -20,8 +20,8 @@ struct pj__combine_kernel;
  * What a bucket's pairs have come to: keys with their states, in key order.
  *
  * The records of runs go into the table as slots do in the map: a task of our own batches them. Sums of integers are
- * tried in 64 bits, and where one overflows the bucket is loaded again in 128. So are states with `usual_bytes`: where a
- * whole one turns up the bucket is loaded again with whole states.
+ * tried in 64 bits, and where one overflows the bucket is loaded again in 128. So are states with `usual_bytes`: where
+ * a whole one turns up the bucket is loaded again with whole states.
  */
 typedef struct pj__combined {
 	const pj_aggregate *aggregate;
@@ -89,7 +89,9 @@ typedef void pj__begin(void *state, void *arg); /* makes a new state */
 
 typedef struct pj__combine_kernel {
 	pj__key_hash *hash; /* that look_ahead uses: tables must have it, too */
-	/* Hashes the keys of at most PJ__BATCH slots, notes where each is to be looked for, and asks for that memory. */
+	/*
+	 * Hashes the keys of at most PJ__BATCH slots, notes where each is to be looked for, and asks for that memory.
+	 */
 	void (*look_ahead)(const pj__table *table, const pj_slot *slots, size_t count, size_t *positions);
 	/* Adds the slots' values to sums of 64 bits. There must be room for as many new keys. */
 	void (*add_sums)(pj__table *table, const pj_slot *slots, size_t count, const size_t *positions,

@@ -158,8 +158,8 @@ static void add_sums(pj__table *table, const pj_slot *slots, size_t count, const
 }
 
 static inline __attribute__((always_inline)) void find_with_stride(pj__table *table, const pj_slot *slots, size_t count,
-								   const size_t *positions, size_t stride, void **states,
-								   pj__begin *begin, void *arg)
+								   const size_t *positions, size_t stride,
+								   void **states, pj__begin *begin, void *arg)
 {
 	char *const entries = table->entries;
 	const size_t end = (table->mask + 1) * stride;

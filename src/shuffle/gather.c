@@ -2,8 +2,8 @@
  * gather.c: the writer that keeps every pair (writer.h).
  *
  * Pairs are appended to one buffer as records, in the order of emission, with an item for each: bucket, the first eight
- * bytes of the key, and where the record begins. A flush scatters the items by bucket, sorts each bucket by key (stable,
- * so that the values of a key stay in order), and writes the records in that order as a blob.
+ * bytes of the key, and where the record begins. A flush scatters the items by bucket, sorts each bucket by key
+ * (stable, so that the values of a key stay in order), and writes the records in that order as a blob.
  */
 #include <stdlib.h>
 
@@ -14,11 +14,11 @@
 struct gatherer {
 	pj__writer writer; /* first: a pj__writer * is a struct gatherer * */
 	const pj_aggregate *aggregate;
-	bool numbers;          /* values are stored as the 64 bits they are */
+	bool numbers; /* values are stored as the 64 bits they are */
 	size_t hold_bytes;
 	pj_text records;
 	pj__item *items, *sorted; /* in order of emission; by bucket (and, behind that, room for sorting) */
-	uint32_t *buckets;     /* of each item */
+	uint32_t *buckets;        /* of each item */
 	size_t count, capacity, sorted_capacity;
 	pj__segment *segments;
 	size_t *starts;
@@ -184,9 +184,8 @@ static void flush(pj__writer *writer)
 	if (gatherer->blob.failed) {
 		no_memory(gatherer, gatherer->records.len);
 	} else {
-		const pj_status status =
-			pj__writer_put_blob(writer, gatherer->blob.data, gatherer->blob.len, gatherer->segments,
-					    &error);
+		const pj_status status = pj__writer_put_blob(writer, gatherer->blob.data, gatherer->blob.len,
+							     gatherer->segments, &error);
 		if (status)
 			pj__task_failed(writer->task, status, &error);
 	}

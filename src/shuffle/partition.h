@@ -37,8 +37,8 @@ static inline int pj__splitter_less(pj__splitter a, pj__splitter b)
  * Makes a partition of `parts` x at most `ranges` buckets. The splitters are taken from `sample`, `count` splitters of
  * sampled keys, which is sorted in place; equal splitters are merged, and without a sample there is one range.
  */
-PJ_MUST_USE pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj__splitter *sample,
-					 size_t count, pj_error *error);
+PJ_MUST_USE pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges,
+					 pj__splitter *sample, size_t count, pj_error *error);
 
 /* Makes a partition of given splitters, ascending and distinct, which are copied: count + 1 ranges. */
 PJ_MUST_USE pj_status pj__partition_load(pj__partition *partition, uint32_t parts, const pj__splitter *splitters,

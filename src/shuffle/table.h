@@ -178,8 +178,8 @@ static inline void pj__table_prefetch(const pj__table *table, uint64_t hash)
 }
 
 /*
- * Finds the entries of long keys, `count` of them, whose hashes are at hand; new ones get one, and fresh[i] is set. There
- * must be room for all. False: no memory for a key.
+ * Finds the entries of long keys, `count` of them, whose hashes are at hand; new ones get one, and fresh[i] is set.
+ * There must be room for all. False: no memory for a key.
  *
  * Side by side: first the entries, whose memory was asked for by pj__table_prefetch some time ago, and the keys in the
  * heap are asked for; then the keys are compared.

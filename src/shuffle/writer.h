@@ -17,9 +17,9 @@ typedef struct pj__writer pj__writer;
 struct pj__writer {
 	pj__task *task;
 	const pj__partition *partition;
-	int fd;               /* the run file ... */
-	uint64_t end;         /* ... and where in it the next blob goes */
-	uint64_t pairs;       /* emitted since the last reset */
+	int fd;                              /* the run file ... */
+	uint64_t end;                        /* ... and where in it the next blob goes */
+	uint64_t pairs;                      /* emitted since the last reset */
 	uint64_t runs, run_pairs, run_bytes; /* written since then */
 	/* Writes what is held as a blob, if there is anything. A failure is told to the task. */
 	void (*flush)(pj__writer *writer);

@@ -235,7 +235,9 @@ static const pj_aggregate count_bytes = {.name = "count bytes",
 					 .merge = count_merge,
 					 .finish = count_finish};
 
-/* Counts values, and in what is zero for most keys those that come as bytes: states are kept short while they can be. */
+/*
+ * Counts values, and in what is zero for most keys those that come as bytes: states are kept short while they can be.
+ */
 static void two_counts_add(void *state, int64_t value, void *arg)
 {
 	(void)value;

@@ -292,8 +292,8 @@ static void fill(pj_dict dict)
 		const int length = snprintf(key, sizeof key, "number %d of many", i);
 		pj_list list;
 		if (i % 3)
-			status = pj_dict_set(dict, (pj_bytes){key, (size_t)length}, (pj_bytes){key, sizeof key},
-					     &error);
+			status =
+				pj_dict_set(dict, (pj_bytes){key, (size_t)length}, (pj_bytes){key, sizeof key}, &error);
 		else
 			status = pj_dict_list(dict, (pj_bytes){key, (size_t)length}, &list, &error);
 		if (!status && i % 3 == 0)

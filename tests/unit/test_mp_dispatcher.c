@@ -275,7 +275,7 @@ static void waiting_has_a_limit_and_survives_signals(void **state)
 	assert_in_range(took_ms, 149, 1500);
 	pid_t waited;
 	while ((waited = waitpid(ticker, NULL, 0)) < 0 && errno == EINTR)
-		; /* it ticks on */
+		;                         /* it ticks on */
 	assert_int_equal(waited, ticker); /* the host's child was left for the host */
 	sigaction(SIGUSR1, &old, NULL);
 	pj__dispatcher_destroy(dispatcher);

@@ -173,8 +173,8 @@ static void sizes_come_back(const size_t *sizes, size_t count, size_t chunk)
 static void items_are_of_any_size(void **state)
 {
 	(void)state;
-	const size_t around_a_message[] = {0, 1, 32767, 32768, 32769, 32600, 32650, 32680, 32700, 32720, 0, 131072,
-					   131073, 262143, 262144, 262145};
+	const size_t around_a_message[] = {0,     1,     32767, 32768,  32769,  32600,  32650,  32680,
+					   32700, 32720, 0,     131072, 131073, 262143, 262144, 262145};
 	sizes_come_back(around_a_message, sizeof around_a_message / sizeof *around_a_message, 1);
 	sizes_come_back(around_a_message, sizeof around_a_message / sizeof *around_a_message, 5);
 	const size_t huge[] = {10 << 20, 3, 10 << 20, 0, (10 << 20) + 1, 7};

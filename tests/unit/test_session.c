@@ -148,7 +148,8 @@ static void files_and_folders_appear_as_ever(void **state)
 		assert_int_equal(pj_session_run(session, 0, pj_bytes_of("b"), &output, &result, NULL), PJ_OK);
 		snprintf(path, sizeof path, "%s/parts/part-00000", folder);
 		assert_int_equal(access(path, R_OK), 0);
-		output = (pj_output){.pair = see, .arg = &(struct seen){.len = 0}, .order = PJ_BY_VALUE_DOWN, .limit = 1};
+		output = (pj_output){
+			.pair = see, .arg = &(struct seen){.len = 0}, .order = PJ_BY_VALUE_DOWN, .limit = 1};
 		assert_int_equal(pj_session_run(session, 0, pj_bytes_of(""), &output, NULL, NULL), PJ_OK);
 		assert_string_equal(((struct seen *)output.arg)->text, "ant=4 ");
 	}
