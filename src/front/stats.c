@@ -1,5 +1,5 @@
 /*
- * stats.c: --stats, the numbers of a run as one JSON object. `papjuice help stats` lists what is in it.
+ * stats.c: --stats, the numbers of a run as one JSON object. `papjuice help statistics` lists what is in it.
  *
  * Names of files may hold any bytes and JSON only UTF-8: what is not UTF-8 is written as \xNN, so that the object can
  * always be read. The file is written after the run; before it, it is made sure that it probably can be.

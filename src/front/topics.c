@@ -108,6 +108,6 @@ const struct pj__topic pj__topics[] = {
 	{"output", "what a job writes, and when", output},
 	{"exit-codes", "exit codes and messages", exit_codes},
 	{"own-jobs", "jobs of your own: sources and plug-ins", own_jobs},
-	{"stats", "the statistics of a run", stats},
+	{"statistics", "the statistics of a run", stats},
 	{NULL, NULL, NULL},
 };

@@ -537,7 +537,7 @@ static const pj_job_option options[] = {
 const pj_job pj__job_stats = {
 	.abi = PJ_ABI,
 	.name = "stats",
-	.summary = "count, sum, minimum, mean and maximum of a column of numbers, for each key",
+	.summary = "count, sum, min, mean and max of numbers, by key",
 	.mapper = {.text = map_rows},
 	.reducer = {.aggregate = &aggregate},
 	.options = options,

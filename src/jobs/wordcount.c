@@ -49,8 +49,8 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 
 static const pj_job_option options[] = {
 	[LOWER] = {"lower", 0, NULL, NULL, "make ASCII capitals small before counting"},
-	[BY_COUNT] = {"by-count", 0, NULL, NULL, "the most frequent words first, equally frequent ones by their bytes"},
-	[TOP] = {"top", 0, "K", NULL, "only the K most frequent words, as --by-count orders them"},
+	[BY_COUNT] = {"by-count", 0, NULL, NULL, "the most frequent words first, ties by key"},
+	[TOP] = {"top", 0, "K", NULL, "only the K most frequent words"},
 	{NULL},
 };
 
