@@ -106,8 +106,8 @@ static void others_are_not(void **state)
 					    "1\x0e",
 					    "1\x1e",
 					    ">5",
-					    "1\xae"
-					    "5",
+					    ("1\xae"
+					     "5"),
 					    "1_0",
 					    "0x10"};
 	pj__decimal decimal;
