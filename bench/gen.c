@@ -33,6 +33,13 @@ static char letter(char first, uint64_t index)
 	return (char)(first + (char)index);
 }
 
+static void free_names(char **names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
 /* A name for each index, of up to about `most` letters, unlike all others: the index in base 26 is part of it. */
 static char **make_names(size_t count, size_t most)
 {
@@ -49,8 +56,10 @@ static char **make_names(size_t count, size_t most)
 			name[len++] = letter('a', below(26));
 		name[len] = 0;
 		names[i] = strdup(name);
-		if (!names[i])
+		if (!names[i]) {
+			free_names(names, i);
 			return NULL;
+		}
 	}
 	return names;
 }
@@ -76,6 +85,7 @@ static int text(uint64_t bytes, size_t vocabulary)
 		done += len + 1;
 	}
 	putchar('\n');
+	free_names(names, vocabulary);
 	return 0;
 }
 
@@ -89,6 +99,7 @@ static int rows(uint64_t count, size_t keys)
 		const int size = (int)(tenths < 0 ? -tenths : tenths);
 		printf("%s;%s%d.%d\n", names[below(keys)], tenths < 0 ? "-" : "", size / 10, size % 10);
 	}
+	free_names(names, keys);
 	return 0;
 }
 

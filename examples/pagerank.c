@@ -147,8 +147,10 @@ static const pj_job jobs[JOBS] = {
 static void *grown(void *array, uint64_t room, size_t size, bool *failed)
 {
 	void *larger = reallocarray(array, room, size);
-	*failed |= !larger;
-	return larger ? larger : array;
+	if (larger)
+		return larger;
+	*failed = true;
+	return array;
 }
 
 /* Gets the arrays ready for a node. False: no memory. */

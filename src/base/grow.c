@@ -21,5 +21,6 @@ pj_status pj__grow(void *array, size_t *capacity, size_t count, size_t item_byte
 		return pj__no_memory(error, wanted * item_bytes);
 	memcpy(array, &grown, sizeof grown);
 	*capacity = wanted;
+	/* cppcheck-suppress memleak; the caller's pointer has it */
 	return PJ_OK;
 }

@@ -2,7 +2,8 @@
  * table.c: see table.h.
  *
  * Fresh memory is dear, so entries are kept and emptied by writing zeros, and a table begins small and grows four times
- * at a time: a small job never pays for a large table. Large tables ask for huge pages, which save most misses of the
+ * at a time: a small job never pays for a large table. A small table grows early, as its memory costs little, and a key
+ * that is found where it is first looked for saves a branch that is foreseen wrongly. Large tables ask for huge pages, which save most misses of the
  * translation cache.
  */
 #include "shuffle/table.h"
@@ -12,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { LOAD_PERCENT = 70, HUGE_PAGE = 2 << 20 };
+enum { LOAD_PERCENT = 70, SMALL_LOAD_PERCENT = 30, SMALL_BYTES = 2 << 20, HUGE_PAGE = 2 << 20 };
 
 /* Memory of zeros, aligned for huge pages when it is large. */
 static char *map_entries(size_t bytes)
@@ -41,8 +42,10 @@ uint64_t pj__plain_hash(uint64_t seed, pj__key key)
 
 static void set_size(pj__table *table, size_t entries)
 {
+	const size_t percent = entries < table->most && entries * table->stride <= SMALL_BYTES ? SMALL_LOAD_PERCENT
+											       : LOAD_PERCENT;
 	table->mask = entries - 1;
-	table->limit = entries / 100 * LOAD_PERCENT + entries % 100 * LOAD_PERCENT / 100;
+	table->limit = entries / 100 * percent + entries % 100 * percent / 100;
 }
 
 /* Gives the table new memory of `entries` zeroed entries; the old memory is handed to the caller. */

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import command, counts, good, limit_of, make_text
+from conftest import SANITIZED, command, counts, good, limit_of, make_text
 
 pytestmark = pytest.mark.usefixtures("trace")
 
@@ -120,6 +120,7 @@ def test_no_descriptor_is_kept_for_a_file(small, small_counted, tmp_path):
     assert (tmp_path / "out").read_bytes() == small_counted
 
 
+@pytest.mark.skipif(SANITIZED, reason="sanitizers keep freed memory")
 def test_a_file_costs_little_memory(tmp_path):
     """What a file costs is its name and some numbers: less than 2 KB."""
     tiny = tmp_path / "tiny"

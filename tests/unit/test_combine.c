@@ -160,7 +160,10 @@ static void check_key(struct reference *reference, pj_bytes key, const void *sta
 	size_t i = 0;
 	while (i < KEYS && (!reference->used[i] || !pj_bytes_equal(make_key(bytes, i), key)))
 		i++;
-	assert_true(i < KEYS); /* once each, and nothing else */
+	if (i >= KEYS) {
+		fail_msg("a key comes twice, or is none of ours");
+		return;
+	}
 	reference->used[i] = false;
 	assert_int_equal(finish(reference->aggregate, state, &got),
 			 finish(reference->aggregate, reference->states[i], &expected));
