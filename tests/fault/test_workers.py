@@ -29,6 +29,7 @@ from conftest import (
     state_of,
     survived,
     until,
+    without_leak_check,
 )
 
 pytestmark = pytest.mark.usefixtures("trace")
@@ -69,8 +70,7 @@ class Way:
         return [*what, *self.args, "-" if self.pipe else source, "-o", self.output, "--overwrite", "-q"]
 
     def start(self, job, source):
-        # looking for leaks at the end is done by a child of the program, too, and it must not be killed
-        env = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+        env = without_leak_check()
         if not self.pipe:
             return start(*self.command(job, source), env=env)
         with subprocess.Popen(["cat", source], stdout=subprocess.PIPE) as cat:
@@ -414,9 +414,8 @@ def test_a_worker_dies_while_parts_are_taken(job, tmp_path):
     text = b"".join(b"line %d\n" % i for i in range(60_000))
     (tmp_path / "in").write_bytes(text)
     expected = good("run", job("places"), "in", "--by", "map", "--sorter", "simple")
-    with start(
-        "run", job("places"), "in", "--by", "map", "-w", "3", "--split-size", "20K", "-q", "--attempts", "99"
-    ) as program:
+    args = ["--by", "map", "-w", "3", "--split-size", "20K", "-q", "--attempts", "99"]
+    with start("run", job("places"), "in", *args, env=without_leak_check()) as program:
         got = []
         reader = threading.Thread(target=lambda: got.extend(iter(lambda: slow_read(program.stdout), b"")), daemon=True)
         reader.start()
