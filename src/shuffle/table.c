@@ -3,8 +3,8 @@
  *
  * Fresh memory is dear, so entries are kept and emptied by writing zeros, and a table begins small and grows four times
  * at a time: a small job never pays for a large table. A small table grows early, as its memory costs little, and a key
- * that is found where it is first looked for saves a branch that is foreseen wrongly. Large tables ask for huge pages, which save most misses of the
- * translation cache.
+ * that is found where it is first looked for saves a branch that is foreseen wrongly. Large tables ask for huge pages,
+ * which save most misses of the translation cache.
  */
 #include "shuffle/table.h"
 
@@ -42,8 +42,8 @@ uint64_t pj__plain_hash(uint64_t seed, pj__key key)
 
 static void set_size(pj__table *table, size_t entries)
 {
-	const size_t percent = entries < table->most && entries * table->stride <= SMALL_BYTES ? SMALL_LOAD_PERCENT
-											       : LOAD_PERCENT;
+	const bool small = entries < table->most && entries * table->stride <= SMALL_BYTES;
+	const size_t percent = small ? SMALL_LOAD_PERCENT : LOAD_PERCENT;
 	table->mask = entries - 1;
 	table->limit = entries / 100 * percent + entries % 100 * percent / 100;
 }
@@ -88,15 +88,19 @@ void pj__table_clear(pj__table *table)
 pj_status pj__table_reset(pj__table *table, size_t expected, pj_error *error)
 {
 	const size_t wanted = power_of_two(expected / LOAD_PERCENT * 100 + 128);
+	pj_status status = PJ_OK;
 	pj__table_clear(table); /* so all of its memory is zero, above the old size, too */
 	if (wanted > table->allocated / table->stride) {
 		munmap(table->entries, table->allocated);
 		table->entries = NULL;
 		table->allocated = 0;
-		return replace(table, wanted, error);
+		status = replace(table, wanted, error);
+	} else {
+		set_size(table, wanted);
 	}
-	set_size(table, wanted);
-	return PJ_OK;
+	if (table->limit < expected) /* a small table is filled further, as it is known to be enough */
+		table->limit = expected;
+	return status;
 }
 
 uint64_t pj__long_hash(const pj__table *table, pj_bytes key)
