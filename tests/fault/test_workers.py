@@ -121,7 +121,9 @@ def disturb(program, dice, seconds, signals):
 def disturbed_runs(way, job, source, trials, signals=(signal.SIGKILL,)):
     expected, seconds = measured(way, job, source)
     sent = 0
-    for trial in range(trials):
+    for trial in range(12 * trials):
+        if trial >= trials and sent > trials // 4:
+            break  # on a busy machine it takes more trials to catch a worker
         dice = random.Random(f"{SEED} {way} {trial}")
         print(f"PAPJUICE_SEED={SEED}: {way}, trial {trial}")
         with way.start(job, source) as program:
@@ -139,7 +141,7 @@ def disturbed_runs(way, job, source, trials, signals=(signal.SIGKILL,)):
 
 @pytest.mark.parametrize("way", WAYS, ids=repr)
 def test_killed_workers(way, job, long_text):
-    disturbed_runs(way, job, long_text, 6)
+    disturbed_runs(way, job, long_text, 4)
 
 
 @pytest.mark.slow
