@@ -1,7 +1,7 @@
 /*
  * table.c: see table.h.
  *
- * Fresh memory is dear, so entries are kept and emptied by writing zeros, and a table begins small and grows four times
+ * Fresh memory is dear, so entries are kept and emptied by writing zeros, and a table begins small and grows eight times
  * at a time: a small job never pays for a large table. A small table grows early, as its memory costs little, and a key
  * that is found where it is first looked for saves a branch that is foreseen wrongly. Large tables ask for huge pages,
  * which save most misses of the translation cache.
@@ -13,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { LOAD_PERCENT = 70, SMALL_LOAD_PERCENT = 30, SMALL_BYTES = 2 << 20, HUGE_PAGE = 2 << 20 };
+enum { LOAD_PERCENT = 60, SMALL_LOAD_PERCENT = 30, SMALL_BYTES = 2 << 20, HUGE_PAGE = 2 << 20 };
 
 /* Memory of zeros, aligned for huge pages when it is large. */
 static char *map_entries(size_t bytes)
@@ -146,7 +146,7 @@ pj_status pj__table_reserve(pj__table *table, size_t more, bool *ret_full, pj_er
 			*ret_full = true;
 			return PJ_OK;
 		}
-		const pj_status status = grow(table, entries * 4 < table->most ? entries * 4 : table->most, error);
+		const pj_status status = grow(table, entries * 8 < table->most ? entries * 8 : table->most, error);
 		if (status)
 			return status;
 	}
