@@ -1,10 +1,10 @@
 /*
  * table.c: see table.h.
  *
- * Fresh memory is dear, so entries are kept and emptied by writing zeros, and a table begins small and grows eight times
- * at a time: a small job never pays for a large table. A small table grows early, as its memory costs little, and a key
- * that is found where it is first looked for saves a branch that is foreseen wrongly. Large tables ask for huge pages,
- * which save most misses of the translation cache.
+ * Fresh memory is dear, so entries are kept and emptied by writing zeros, and a table begins small and grows eight
+ * times at a time: a small job never pays for a large table. A small table grows early, as its memory costs little, and
+ * a key that is found where it is first looked for saves a branch that is foreseen wrongly. Large tables ask for huge
+ * pages, which save most misses of the translation cache.
  */
 #include "shuffle/table.h"
 
