@@ -88,3 +88,10 @@ uint64_t pj__now_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
+
+uint64_t pj__wanted_ns(void)
+{
+	long long ran = 0, waited = 0;
+	/* the kernel's scheduler/sched-stats: time on a processor, time in its queue */
+	return read_numbers("/proc/self/schedstat", &ran, &waited) == 2 ? (uint64_t)(ran + waited) : 0;
+}

@@ -19,6 +19,12 @@ uint64_t pj__memory_of(pid_t pid);
  */
 uint64_t pj__memory_available(void);
 
+/*
+ * Nanoseconds for which this process has run, or waited only for a processor, so far: the rest of its time it was
+ * blocked. 0 if that cannot be known.
+ */
+uint64_t pj__wanted_ns(void);
+
 /* Nanoseconds of the monotonic clock. */
 uint64_t pj__now_ns(void);
 

@@ -245,14 +245,36 @@ static pj_status give_task(struct leader *leader, unsigned i, pj_error *error)
 	return send(leader, i, &message, error);
 }
 
+/*
+ * How many workers may be at work at a time. More tables than processors gain nothing: each comes to hold nearly every
+ * key, and all are written and reduced. So once every worker has had a task, those go on that keep the processors busy;
+ * the more of their time tasks are blocked, the more of them.
+ */
+static unsigned count_at_work(const struct leader *leader)
+{
+	const unsigned workers = leader->local.workers, processors = leader->local.processors;
+	if (leader->phase != PJ__PHASE_MAP || !pj__setup_combines(leader->run->setup) || !leader->wanted_ns ||
+	    workers <= processors)
+		return workers;
+	const uint64_t enough = (processors * leader->mapped_ns + leader->wanted_ns / 2) / leader->wanted_ns;
+	return enough < processors ? processors : enough < workers ? (unsigned)enough : workers;
+}
+
 static pj_status give_work(struct leader *leader, pj_error *error)
 {
+	const unsigned most = count_at_work(leader);
+	unsigned busy = 0;
+	for (unsigned i = 0; i < leader->local.workers; i++)
+		busy += leader->slots[i].busy;
 	for (unsigned i = 0; i < leader->local.workers && leader->sampling != PJ__SAMPLE_RUNNING; i++) {
 		const struct slot *slot = &leader->slots[i];
 		if (slot->busy)
 			continue;
 		const int64_t next = pj__schedule_peek(&leader->schedule);
+		if (next >= 0 && busy >= most)
+			break;
 		const bool none = next < 0 || (leader->makes_parts && !pj__parts_allow(leader, i, next));
+		busy += !none;
 		const pj_status status = !none        ? give_task(leader, i, error)
 					 : slot->dead ? PJ_OK
 						      : settle_slot(leader, i, error);
@@ -270,30 +292,29 @@ static pj_status did_sample(struct leader *leader, unsigned slot, const pj__mess
 {
 	const pj__on_board sample = message->did.sample;
 	const pj__plan *plan = leader->run->plan;
-	pj__splitter *keys = malloc((sample.count + 1) * sizeof *keys);
-	if (!keys)
-		return pj__no_memory(error, sample.count * sizeof *keys);
+	pj_text keys = {0};
+	char *to = pj__text_room(&keys, sample.count + 1);
+	if (!to)
+		return pj__no_memory(error, sample.count);
 	pj__partition partition;
-	pj_status status = pj__pread_exactly(leader->local.files[slot], "sample", keys, sample.count * sizeof *keys,
-					     (off_t)sample.offset, error);
+	pj_status status =
+		pj__pread_exactly(leader->local.files[slot], "sample", to, sample.count, (off_t)sample.offset, error);
 	if (!status)
-		status = pj__partition_init(&partition, plan->parts, plan->ranges, keys, sample.count, error);
-	if (!status) {
-		leader->buckets = partition.buckets;
-		/* They stand at the front of the board, where room was left for them. */
-		leader->splitters = (pj__on_board){0, partition.ranges - 1};
-		status = pj__pwrite_checked(leader->local.board, "board", partition.splitters,
-					    (partition.ranges - 1) * sizeof *partition.splitters, 0, error);
-		if (leader->local.stays) {
-			free(leader->kept_splitters);
-			leader->kept_splitters = partition.splitters;
-			leader->kept_count = partition.ranges - 1;
-			leader->kept_job = leader->local.brief.job;
-			partition.splitters = NULL;
-		}
+		status = pj__partition_init(&partition, plan->parts, plan->ranges, (pj_bytes){to, sample.count}, error);
+	pj__text_fini(&keys);
+	if (status)
+		return status;
+	leader->buckets = partition.buckets;
+	/* They stand at the front of the board, where room was left for them. */
+	leader->splitters = (pj__on_board){0, partition.text.len};
+	status = pj__pwrite_checked(leader->local.board, "board", partition.text.data, partition.text.len, 0, error);
+	if (leader->local.stays) {
+		pj__partition_fini(&leader->kept);
+		leader->kept = partition;
+		leader->kept_job = leader->local.brief.job;
+	} else {
 		pj__partition_fini(&partition);
 	}
-	free(keys);
 	return status;
 }
 
@@ -321,6 +342,8 @@ static pj_status did(struct leader *leader, unsigned slot, const pj__message *me
 		if (leader->makes_parts)
 			return pj__part_held(leader, slot, message->task, &message->did.counts, error);
 		add_counts(&from->pending, &message->did.counts);
+		leader->mapped_ns += message->did.ns;
+		leader->wanted_ns += message->did.wanted_ns;
 		if (message->kind == PJ__PUBLISHED || message->flags & PJ__IS_PUBLISHED)
 			status = publish(leader, slot, message->did.end, error);
 		release_spool(leader);

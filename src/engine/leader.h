@@ -62,8 +62,7 @@ struct leader {
 	uint64_t board_end;
 	pj__on_board splitters, runs;
 	uint32_t buckets;
-	pj__splitter *kept_splitters; /* of a standing job, for its next run */
-	size_t kept_count;
+	pj__partition kept; /* of a standing job, for its next run */
 	uint32_t kept_job;
 	pj__published *published;
 	size_t published_count, published_capacity;
@@ -72,9 +71,10 @@ struct leader {
 	bool makes_parts;
 	struct part *parts;
 	size_t part_count, part_capacity;
-	size_t part_sized;    /* parts before this have an offset */
-	uint64_t part_offset; /* of part `part_sized` */
-	size_t part_next;     /* the first that is not written */
+	size_t part_sized;             /* parts before this have an offset */
+	uint64_t part_offset;          /* of part `part_sized` */
+	size_t part_next;              /* the first that is not written */
+	uint64_t mapped_ns, wanted_ns; /* of all map tasks so far: their time, and how much wanted a processor */
 	/* watching */
 	uint64_t measured_ns, told_ns;
 };

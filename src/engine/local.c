@@ -46,7 +46,9 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 {
 	pj__local *local = &leader->local;
 	*leader = (struct leader){.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1}};
-	local->table_bytes = choose_table_bytes(workers);
+	local->processors = pj__processors();
+	local->table.bytes = choose_table_bytes(workers);
+	local->table.thrifty = workers > local->processors;
 	local->files = calloc(workers, sizeof *local->files);
 	local->ends = calloc(workers, sizeof *local->ends);
 	leader->slots = calloc(workers, sizeof *leader->slots);
@@ -54,7 +56,7 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 		local->workers = 0;
 		return pj__no_memory(error, workers * sizeof *leader->slots);
 	}
-	if (getrandom(&local->seed, sizeof local->seed, 0) != sizeof local->seed)
+	if (getrandom(&local->table.seed, sizeof local->table.seed, 0) != sizeof local->table.seed)
 		return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot get a random number");
 	return make_files(leader, error);
 }
@@ -76,7 +78,7 @@ void pj__leader_close(struct leader *leader)
 	free(leader->slots);
 	free(leader->published);
 	free(leader->parts);
-	free(leader->kept_splitters);
+	pj__partition_fini(&leader->kept);
 }
 
 pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t job, const pj_bytes *params,
@@ -93,6 +95,7 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	leader->released = leader->part_count = leader->part_sized = leader->part_next = 0;
 	leader->part_offset = leader->board_end = leader->released_bytes = leader->run_count = 0;
 	leader->published_count = 0;
+	leader->mapped_ns = leader->wanted_ns = 0;
 	leader->splitters = (pj__on_board){0, 0};
 	leader->buckets = run->plan->parts;
 	for (unsigned i = 0; i < leader->local.workers; i++) {
@@ -111,14 +114,15 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	pj_status status = pj__spool_init(&leader->spool, &run->plan->sources, run->plan->split_bytes, error);
 	if (status)
 		return status;
-	if (samples && leader->kept_splitters && leader->kept_job == job) {
+	if (samples && leader->kept.buckets && leader->kept_job == job) {
 		/* Where they came from does not show: those of the last run will do. */
 		leader->sampling = PJ__SAMPLE_DONE;
-		leader->buckets = run->plan->parts * (uint32_t)(leader->kept_count + 1);
-		status = pj__leader_post(leader, leader->kept_splitters, leader->kept_count,
-					 sizeof *leader->kept_splitters, &leader->splitters, error);
+		leader->buckets = leader->kept.buckets;
+		status = pj__leader_post(leader, leader->kept.text.data, leader->kept.text.len, 1, &leader->splitters,
+					 error);
 	} else if (samples) {
-		leader->board_end = (uint64_t)run->plan->ranges * sizeof(pj__splitter); /* room, at the front */
+		leader->board_end =
+			(uint64_t)run->plan->ranges * (PJ__SPLITTER_MOST + PJ__RECORD_HEAD_MAX); /* room in front */
 	}
 	if (!status && params)
 		status = pj__leader_post(leader, params->ptr, params->len, 1, &brief->params, error);

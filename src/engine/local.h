@@ -32,6 +32,7 @@
 #include "engine/engine.h"
 #include "job/map.h"
 #include "shuffle/partition.h"
+#include "shuffle/table.h"
 
 typedef enum pj__message_kind {
 	PJ__BEGIN = 1,
@@ -92,15 +93,16 @@ typedef struct pj__message {
 		struct {                       /* MERGE, REDUCE */
 			uint32_t first, count; /* buckets; of MERGE: published runs on the board */
 			pj__on_board runs;
-			uint64_t splitters; /* number of them that MAP told */
+			uint64_t splitters; /* bytes of them, as MAP told */
 		} reduce;
 		struct { /* WRITE; WRITTEN */
 			uint64_t offset, bytes;
 		} write;
 		struct { /* SAMPLED, MAPPED, PUBLISHED, REDUCED */
 			pj__counts counts;
-			uint64_t end;        /* of the runs in the worker's file */
-			pj__on_board sample; /* SAMPLED: in the worker's file */
+			uint64_t end;           /* of the runs in the worker's file */
+			uint64_t ns, wanted_ns; /* MAPPED: the task's time, and how much of it wanted a processor */
+			pj__on_board sample;    /* SAMPLED: in the worker's file */
 		} did;
 		pj__brief brief; /* BEGIN */
 		pj_error error;  /* FAILED */
@@ -135,13 +137,12 @@ typedef struct pj__local {
 	const pj__sink *sink;    /* of a single run; NULL: the brief says that workers park everything */
 	pj__brief brief;         /* of the run at hand */
 	bool stays;              /* the workers stand for several runs */
-	unsigned workers;
+	unsigned workers, processors;
 	int *files;     /* of each slot: its runs and parked parts */
 	uint64_t *ends; /* of each slot: bytes of its file that are published */
 	int board;
 	char *pages;                    /* PJ__PAGE_BYTES for each slot */
-	uint64_t seed;                  /* of hash tables */
-	size_t table_bytes;             /* the largest combining table of a worker */
+	pj__table_terms table;          /* of each worker's combining table */
 	struct pj__shared_dict *shared; /* sorter shared: the dict at hand; else NULL */
 } pj__local;
 

@@ -4,32 +4,39 @@
 #include "engine/sample.h"
 
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
-enum { PIECES = 64, PIECE = 16 << 10, KEYS_MOST = 1 << 16, SEEN_BITS = 1 << 20 };
+enum { PIECES = 64, PIECE = 16 << 10, KEYS_MOST = 1 << 16, BYTES_MOST = 4 << 20, SEEN_BITS = 1 << 20 };
 
 struct sampler {
 	pj__task task; /* first */
 	bool once;     /* each key once */
-	pj__splitter *keys;
+	pj_text *keys; /* as records without values */
 	size_t count;
 	uint64_t seen[SEEN_BITS / 64]; /* keys, by a hash: a collision only makes the sample smaller */
 };
+
+static bool is_full(const struct sampler *sampler)
+{
+	return sampler->count == KEYS_MOST || sampler->keys->len > BYTES_MOST || sampler->keys->failed;
+}
 
 static void take(pj__task *task, pj_bytes key, pj_bytes value)
 {
 	struct sampler *sampler = (struct sampler *)task;
 	(void)value;
-	if (sampler->count == KEYS_MOST)
+	if (is_full(sampler))
 		return;
-	const pj__splitter first = pj__splitter_of(key);
+	key.len = key.len < PJ__SPLITTER_MOST ? key.len : PJ__SPLITTER_MOST;
 	if (sampler->once) {
-		const uint64_t mixed = (first.high ^ first.low * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
-		const uint64_t hash = (mixed ^ mixed >> 32) % SEEN_BITS;
+		const uint64_t hash = XXH3_64bits(key.ptr, key.len) % SEEN_BITS;
 		if (sampler->seen[hash / 64] >> hash % 64 & 1)
 			return;
 		sampler->seen[hash / 64] |= (uint64_t)1 << hash % 64;
 	}
-	sampler->keys[sampler->count++] = first;
+	pj__sample_add(sampler->keys, key);
+	sampler->count++;
 }
 
 static void take_batch(pj_task *face)
@@ -75,23 +82,19 @@ static void sample_split(pj__mapping *mapping, pj__split split)
 }
 
 pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
-		     const pj__split *given, pj__splitter **ret_sample, size_t *ret_count, pj_error *error)
+		     const pj__split *given, pj_text *ret_sample, pj_error *error)
 {
 	const pj_aggregate *aggregate = setup->job.reducer.aggregate;
 	struct sampler *sampler = pj__task_holder(sizeof *sampler);
-	pj__splitter *keys = malloc(KEYS_MOST * sizeof *keys);
-	if (!sampler || !keys) {
-		free(sampler);
-		free(keys);
-		return pj__no_memory(error, sizeof *sampler + KEYS_MOST * sizeof *keys);
-	}
+	if (!sampler)
+		return pj__no_memory(error, sizeof *sampler);
 	pj__task_init(&sampler->task, aggregate && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64);
 	sampler->task.params = params;
 	sampler->task.emit = take;
 	sampler->task.face.batch_full = take_batch;
 	sampler->task.face.emit_long = take_long;
 	sampler->once = pj__setup_combines(setup);
-	sampler->keys = keys;
+	sampler->keys = ret_sample;
 	pj__mapping mapping;
 	pj_status status = pj__mapping_init(&mapping, &setup->job, &sampler->task, &plan->sources, here, error);
 	if (!status && given) {
@@ -99,16 +102,12 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	} else if (!status) {
 		const uint64_t bytes = plan->sources.bytes;
 		pj__split split;
-		for (uint64_t i = 0; i < PIECES && sampler->count < KEYS_MOST; i++)
+		for (uint64_t i = 0; i < PIECES && !is_full(sampler); i++)
 			if (piece_at(&plan->sources, (uint64_t)((__uint128_t)bytes * i / PIECES), &split))
 				sample_split(&mapping, split);
 	}
 	pj__mapping_fini(&mapping);
-	*ret_sample = keys;
-	*ret_count = sampler->count;
 	pj__task_fini(&sampler->task);
 	free(sampler);
-	if (status)
-		free(keys);
 	return status;
 }

@@ -2,7 +2,7 @@
  * sample.h: a look at the keys that a mapper will emit, so that they can be parted in equal ranges.
  *
  * The mapper is run over some pieces that are spread evenly over the input; which ones depends on the input alone. Its
- * pairs are dropped but for the first 16 bytes of their keys: of each key once for jobs that combine, of each pair
+ * pairs are dropped but for the beginnings of their keys: of each key once for jobs that combine, of each pair
  * else.
  */
 #ifndef PJ_ENGINE_SAMPLE_H
@@ -11,10 +11,10 @@
 #include "engine/local.h"
 
 /*
- * Samples the plan's input (`given` NULL), or one split of a stream. *ret_sample is to be freed. User code that fails
- * makes the sample smaller, no more.
+ * Samples the plan's input (`given` NULL), or one split of a stream. The keys, cut to PJ__SPLITTER_MOST
+ * bytes, are appended to *ret_sample as records without values. User code that fails makes the sample smaller, no more.
  */
 PJ_MUST_USE pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
-				 const pj__split *given, pj__splitter **ret_sample, size_t *ret_count, pj_error *error);
+				 const pj__split *given, pj_text *ret_sample, pj_error *error);
 
 #endif

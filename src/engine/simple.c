@@ -287,7 +287,7 @@ static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct g
 static pj_status reduce_all(struct simple *simple, pj_error *error)
 {
 	pj__partition partition;
-	pj_status status = pj__partition_init(&partition, simple->run->plan->parts, 1, NULL, 0, error);
+	pj_status status = pj__partition_init(&partition, simple->run->plan->parts, 1, (pj_bytes){NULL, 0}, error);
 	struct group **groups = calloc(simple->count + 1, sizeof *groups);
 	if (!status && !groups)
 		status = pj__no_memory(error, simple->count * sizeof *groups);

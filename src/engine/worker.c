@@ -118,7 +118,7 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 		pj__emit_to_part(&worker->task, &worker->part);
 	else if (pj__setup_combines(&worker->setup))
 		status = pj__combiner_create(&worker->task, job->reducer.aggregate, job->reducer.arg, file,
-					     worker->local->table_bytes, worker->local->seed, &worker->writer, error);
+					     &worker->local->table, &worker->writer, error);
 	else
 		status = pj__gatherer_create(&worker->task, job->reducer.aggregate, file, HOLD_BYTES, &worker->writer,
 					     error);
@@ -133,14 +133,16 @@ static pj_status load_partition(struct worker *worker, pj__on_board list, pj_err
 {
 	if (worker->partition.buckets)
 		return PJ_OK;
-	pj__splitter *splitters = malloc((list.count + 1) * sizeof *splitters);
+	pj_text text = {0};
+	char *splitters = pj__text_room(&text, list.count + 1);
 	if (!splitters)
-		return pj__no_memory(error, list.count * sizeof *splitters);
-	pj_status status = pj__pread_exactly(worker->local->board, "board", splitters, list.count * sizeof *splitters,
-					     (off_t)list.offset, error);
+		return pj__no_memory(error, list.count);
+	pj_status status =
+		pj__pread_exactly(worker->local->board, "board", splitters, list.count, (off_t)list.offset, error);
 	if (!status)
-		status = pj__partition_load(&worker->partition, worker->brief.parts, splitters, list.count, error);
-	free(splitters);
+		status = pj__partition_load(&worker->partition, worker->brief.parts, (pj_bytes){splitters, list.count},
+					    error);
+	pj__text_fini(&text);
 	if (worker->writer)
 		worker->writer->partition = &worker->partition;
 	return status;
@@ -176,6 +178,8 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 	pj_status status = load_partition(worker, message->map.splitters, error);
 	if (status)
 		return status;
+	const bool crowded = worker->local->workers > worker->local->processors;
+	const uint64_t begun = pj__now_ns(), wanted = crowded ? pj__wanted_ns() : 0;
 	worker->part.pairs = 0;
 	if (worker->writer)
 		worker->writer->end = worker->end;
@@ -187,6 +191,8 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 	if (status)
 		return status;
 	*message = (pj__message){.kind = PJ__MAPPED, .task = task};
+	message->did.ns = pj__now_ns() - begun;
+	message->did.wanted_ns = crowded ? pj__wanted_ns() - wanted : 0;
 	message->did.counts = (pj__counts){.records = worker->mapping.records, .bytes = worker->mapping.bytes};
 	if (worker->setup.job.map_only) {
 		if (worker->part.bytes.failed)
@@ -210,17 +216,15 @@ static pj_status sample(struct worker *worker, pj__message *message, pj_error *e
 {
 	const bool given = message->flags & PJ__SPLIT_GIVEN;
 	const pj__split split = message->map.split;
-	pj__splitter *keys;
-	size_t count;
-	pj_status status = pj__sample(&worker->setup, params_of(worker), worker->plan,
-				      &pj__page_of(worker->local, worker->slot)->here, given ? &split : NULL, &keys,
-				      &count, error);
-	if (status)
-		return status;
-	*message = (pj__message){.kind = PJ__SAMPLED, .did.sample = {worker->end, count}};
-	status = pj__pwrite_checked(worker->local->files[worker->slot], "sample", keys, count * sizeof *keys,
-				    (off_t)worker->end, error);
-	free(keys);
+	pj_text keys = {0};
+	pj_status status =
+		pj__sample(&worker->setup, params_of(worker), worker->plan,
+			   &pj__page_of(worker->local, worker->slot)->here, given ? &split : NULL, &keys, error);
+	*message = (pj__message){.kind = PJ__SAMPLED, .did.sample = {worker->end, keys.len}};
+	if (!status)
+		status = pj__pwrite_checked(worker->local->files[worker->slot], "sample", keys.data, keys.len,
+					    (off_t)worker->end, error);
+	pj__text_fini(&keys);
 	return status;
 }
 
@@ -321,7 +325,7 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 	if (!pj__setup_combines(&worker->setup))
 		return PJ_OK;
 	return pj__combined_init(&worker->combined, worker->setup.job.reducer.aggregate, worker->setup.job.reducer.arg,
-				 worker->local->seed, error);
+				 worker->local->table.seed, error);
 }
 
 static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t count, pj_error *error)

@@ -74,7 +74,7 @@ struct placed {
 };
 
 /* Entries whose buckets are looked for side by side; bytes between segments, for copies that overshoot. */
-enum { PLACED_AT_ONCE = 64, GAP = 32 };
+enum { PLACED_AT_ONCE = 64, GAP = 32, PREFETCH_BYTES = 64 };
 
 struct combiner {
 	pj__writer writer; /* first: a pj__writer * is a combiner * */
@@ -362,21 +362,32 @@ static void count_record(struct combiner *combiner, uint32_t bucket, size_t byte
 	combiner->segments[bucket].pairs++;
 }
 
+/* A short key stands in its entry with zero bytes behind it, as a lead wants it. */
+static inline pj__lead lead_of_entry(const pj__table *table, const char *entry)
+{
+	if (PJ_UNLIKELY(pj__entry_tag(entry) == PJ__TAG_LONG))
+		return pj__lead_of(pj__entry_key(table, entry));
+	uint64_t words[2];
+	memcpy(words, entry, sizeof words);
+	return (pj__lead){__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
+}
+
 /* Finds the buckets of some entries, and counts their records. */
 static void place_some(struct combiner *combiner, struct placed *placed, size_t count)
 {
 	const pj__table *table = &combiner->table;
 	const pj__partition *partition = combiner->writer.partition;
-	pj__splitter first[PLACED_AT_ONCE] = {{0, 0}};
+	pj__lead leads[PLACED_AT_ONCE] = {{0, 0}};
 	uint32_t ranges[PLACED_AT_ONCE];
 	char narrow[8];
 	for (size_t i = 0; i < count; i++)
-		first[i] = pj__splitter_of(pj__entry_key(table, pj__entry(table, placed[i].entry, table->stride)));
-	pj__partition_ranges(partition, first, count, ranges);
+		leads[i] = lead_of_entry(table, pj__entry(table, placed[i].entry, table->stride));
+	pj__partition_ranges(partition, leads, count, ranges);
 	for (size_t i = 0; i < count; i++) {
 		char *entry = pj__entry(table, placed[i].entry, table->stride);
 		const pj_bytes key = pj__entry_key(table, entry);
-		placed[i].bucket = pj__partition_part(partition, key) * partition->ranges + ranges[i];
+		placed[i].bucket = pj__partition_part(partition, key) * partition->ranges +
+				   pj__partition_refine(partition, key, ranges[i]);
 		count_record(combiner, placed[i].bucket,
 			     pj__record_bytes(key.len, stored_state(combiner, entry, narrow).len));
 	}
@@ -457,6 +468,7 @@ static void fill_blob(struct combiner *combiner, char *blob)
 		else
 			to = pj__put_record(to, pj__entry_key(table, entry), stored_state(combiner, entry, narrow));
 		*position = (uint64_t)(to - blob);
+		__builtin_prefetch(to + PREFETCH_BYTES, 1); /* too many streams for the processor to foresee */
 	}
 	walk_overflow(combiner, blob);
 	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++)
@@ -528,8 +540,8 @@ static void destroy(pj__writer *writer)
 	free(combiner);
 }
 
-pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd, size_t table_bytes,
-			      uint64_t seed, pj__writer **ret_writer, pj_error *error)
+pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd,
+			      const pj__table_terms *terms, pj__writer **ret_writer, pj_error *error)
 {
 	struct combiner *combiner = calloc(1, sizeof *combiner);
 	if (!combiner)
@@ -540,14 +552,16 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 	const size_t state = combiner->narrow ? sizeof(int64_t) : pj__usual_bytes(aggregate);
 	/* the largest power of two of entries that fits */
 	size_t most = 1024;
-	while (most * 2 <= table_bytes / (PJ__KEY_BYTES + state))
+	while (most * 2 <= terms->bytes / (PJ__KEY_BYTES + state))
 		most *= 2;
-	const pj_status status = pj__table_init(&combiner->table, state, most < 4096 ? most : 4096, most, seed, error);
+	const pj_status status =
+		pj__table_init(&combiner->table, state, most < 4096 ? most : 4096, most, terms->seed, error);
 	if (status) {
 		free(combiner);
 		return status;
 	}
 	combiner->table.hash = combiner->kernel->hash;
+	combiner->table.thrifty = terms->thrifty;
 	const bool numbers = aggregate->takes != PJ_TAKES_BYTES;
 	task->face.number = aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
 	task->face.batch_full = numbers ? batch_full : pj__task_batch_as_text;

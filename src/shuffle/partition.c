@@ -7,59 +7,120 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-pj__splitter pj__splitter_of(pj_bytes key)
+#include "run/sort.h"
+
+void pj__sample_add(pj_text *sample, pj_bytes key)
 {
-	uint64_t words[2] = {0, 0};
-	if (key.len)
-		memcpy(words, key.ptr, key.len < 16 ? key.len : 16);
-	return (pj__splitter){__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
+	key.len = key.len < PJ__SPLITTER_MOST ? key.len : PJ__SPLITTER_MOST;
+	char *to = pj__text_room(sample, pj__record_bytes(key.len, 0));
+	if (to)
+		sample->len = (size_t)(pj__put_record(to, key, (pj_bytes){NULL, 0}) - sample->data);
 }
 
-static int compare(const void *a, const void *b)
+static pj_bytes key_at(const void *text, uint64_t at)
 {
-	const pj__splitter *x = a, *y = b;
-	return pj__splitter_less(*y, *x) - pj__splitter_less(*x, *y);
+	pj_bytes key = {NULL, 0}, value;
+	const pj_bytes *bytes = text;
+	(void)pj__get_record(bytes->ptr + at, bytes->ptr + bytes->len, &key, &value, NULL);
+	return key;
 }
 
-pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj__splitter *sample,
-			     size_t count, pj_error *error)
+/* The records of `text` as items, in order, with room for as many behind them. */
+static pj_status list_keys(pj_bytes text, pj__item **ret_items, size_t *ret_count, pj_error *error)
 {
-	*partition = (pj__partition){.parts = parts, .ranges = 1, .buckets = parts};
-	if (count && ranges > 1) {
-		partition->splitters = malloc((ranges - 1) * sizeof *sample);
-		if (!partition->splitters)
-			return pj__no_memory(error, (ranges - 1) * sizeof *sample);
-		qsort(sample, count, sizeof *sample, compare);
-		for (uint32_t i = 1; i < ranges; i++) {
-			const pj__splitter next = sample[(size_t)((__uint128_t)i * count / ranges)];
-			const uint32_t found = partition->ranges - 1;
-			if (!found || pj__splitter_less(partition->splitters[found - 1], next)) {
-				partition->splitters[found] = next;
-				partition->ranges++;
-			}
+	const char *at = text.ptr, *end = at + text.len;
+	pj_bytes key, value;
+	size_t count = 0;
+	/* a record has two bytes at least */
+	pj__item *items = reallocarray(NULL, text.len / 2 + 1, 2 * sizeof *items);
+	if (!items)
+		return pj__no_memory(error, text.len * sizeof *items);
+	while (at < end) {
+		const uint64_t offset = (uint64_t)(at - text.ptr);
+		at = pj__get_record(at, end, &key, &value, NULL);
+		if (!at || key.len > PJ__SPLITTER_MOST) {
+			free(items);
+			return pj__fail(error, PJ_ERR_CORRUPT, 0, NULL, "the sample of the keys is damaged");
 		}
+		items[count++] = (pj__item){pj__prefix(key, 0), offset};
 	}
-	partition->buckets = parts * partition->ranges;
+	*ret_items = items;
+	*ret_count = count;
 	return PJ_OK;
 }
 
-pj_status pj__partition_load(pj__partition *partition, uint32_t parts, const pj__splitter *splitters, size_t count,
+/* Adds a splitter to the text, unless it is the last one again. */
+static void add_splitter(pj__partition *partition, pj_bytes key, pj_bytes *last)
+{
+	if (partition->ranges > 1 && pj_bytes_equal(key, *last))
+		return;
+	pj__sample_add(&partition->text, key);
+	partition->ranges++;
+	*last = key;
+}
+
+/* Finds the splitters in the text. */
+static pj_status index_splitters(pj__partition *partition, pj_error *error)
+{
+	const uint32_t count = partition->ranges - 1;
+	const pj_bytes text = pj__text_all(&partition->text);
+	partition->buckets = partition->parts * partition->ranges;
+	partition->splitters = calloc(count + 1, sizeof *partition->splitters);
+	partition->leads = calloc(count + 1, sizeof *partition->leads);
+	if (!partition->splitters || !partition->leads || partition->text.failed)
+		return pj__no_memory(error, count * (sizeof *partition->splitters + sizeof *partition->leads));
+	const char *at = text.ptr;
+	for (uint32_t i = 0; i < count; i++) {
+		pj_bytes value;
+		at = pj__get_record(at, text.ptr + text.len, &partition->splitters[i], &value, NULL);
+		partition->leads[i] = pj__lead_of(partition->splitters[i]);
+		partition->deep |= i && !pj__lead_less(partition->leads[i - 1], partition->leads[i]);
+	}
+	return PJ_OK;
+}
+
+pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj_bytes sample,
 			     pj_error *error)
 {
-	const uint32_t ranges = (uint32_t)count + 1;
-	*partition = (pj__partition){.parts = parts, .ranges = ranges, .buckets = parts * ranges};
-	if (!count)
-		return PJ_OK;
-	partition->splitters = malloc(count * sizeof *splitters);
-	if (!partition->splitters)
-		return pj__no_memory(error, count * sizeof *splitters);
-	memcpy(partition->splitters, splitters, count * sizeof *splitters);
-	return PJ_OK;
+	pj__item *items;
+	size_t count;
+	*partition = (pj__partition){.parts = parts, .ranges = 1};
+	pj_status status = list_keys(sample, &items, &count, error);
+	if (status)
+		return status;
+	pj__sort(items, count, items + count, key_at, &sample);
+	pj_bytes last = {NULL, 0};
+	for (uint32_t i = 1; i < ranges && count; i++)
+		add_splitter(partition, key_at(&sample, items[(size_t)((__uint128_t)i * count / ranges)].at), &last);
+	free(items);
+	status = index_splitters(partition, error);
+	if (status)
+		pj__partition_fini(partition);
+	return status;
+}
+
+pj_status pj__partition_load(pj__partition *partition, uint32_t parts, pj_bytes text, pj_error *error)
+{
+	pj__item *items;
+	size_t count;
+	*partition = (pj__partition){.parts = parts};
+	pj_status status = list_keys(text, &items, &count, error);
+	if (status)
+		return status;
+	free(items);
+	partition->ranges = (uint32_t)count + 1;
+	pj_text_bytes(&partition->text, text);
+	status = index_splitters(partition, error);
+	if (status)
+		pj__partition_fini(partition);
+	return status;
 }
 
 void pj__partition_fini(pj__partition *partition)
 {
+	pj__text_fini(&partition->text);
 	free(partition->splitters);
+	free(partition->leads);
 	*partition = (pj__partition){0};
 }
 
@@ -70,30 +131,56 @@ uint32_t pj__partition_part(const pj__partition *partition, pj_bytes key)
 
 __extension__ typedef unsigned __int128 wide;
 
-static inline wide wide_of(pj__splitter splitter)
+static inline wide wide_of(pj__lead lead)
 {
-	return (wide)splitter.high << 64 | splitter.low;
+	return (wide)lead.high << 64 | lead.low;
 }
 
-void pj__partition_ranges(const pj__partition *partition, const pj__splitter *keys, size_t count, uint32_t *ranges)
+void pj__partition_ranges(const pj__partition *partition, const pj__lead *leads, size_t count, uint32_t *ranges)
 {
-	const pj__splitter *splitters = partition->splitters;
+	const pj__lead *splitters = partition->leads;
 	memset(ranges, 0, count * sizeof *ranges);
 	/* Step by step for all keys: ranges[i] splitters are known to be at or below key i, `rest` more may be. */
 	for (uint32_t rest = partition->ranges - 1; rest;) {
 		const uint32_t half = rest == 1 ? 1 : rest / 2;
 		for (size_t i = 0; i < count; i++) {
-			const uint32_t is_below = wide_of(splitters[ranges[i] + half - 1]) <= wide_of(keys[i]);
+			const uint32_t is_below = wide_of(splitters[ranges[i] + half - 1]) <= wide_of(leads[i]);
 			ranges[i] += half & -is_below;
 		}
 		rest -= half;
 	}
 }
 
+uint32_t pj__partition_refine(const pj__partition *partition, pj_bytes key, uint32_t range)
+{
+	if (!partition->deep || !range)
+		return range;
+	const wide lead = wide_of(pj__lead_of(key));
+	/* Splitters before `least` are at or below the key; those from `range` on are above it. */
+	uint32_t least = 0;
+	if (wide_of(partition->leads[range - 1]) != lead)
+		return range;
+	for (uint32_t above = range - 1; least < above;) {
+		const uint32_t middle = least + (above - least) / 2;
+		if (wide_of(partition->leads[middle]) < lead)
+			least = middle + 1;
+		else
+			above = middle;
+	}
+	while (least < range) {
+		const uint32_t middle = least + (range - least) / 2;
+		if (pj_bytes_compare(partition->splitters[middle], key) <= 0)
+			least = middle + 1;
+		else
+			range = middle;
+	}
+	return range;
+}
+
 uint32_t pj__partition_bucket(const pj__partition *partition, pj_bytes key)
 {
-	const pj__splitter first = pj__splitter_of(key);
+	const pj__lead lead = pj__lead_of(key);
 	uint32_t range;
-	pj__partition_ranges(partition, &first, 1, &range);
-	return pj__partition_part(partition, key) * partition->ranges + range;
+	pj__partition_ranges(partition, &lead, 1, &range);
+	return pj__partition_part(partition, key) * partition->ranges + pj__partition_refine(partition, key, range);
 }

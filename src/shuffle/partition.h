@@ -7,49 +7,66 @@
  *
  * A part is what becomes one part file: part = XXH3-64(key, seed 0) modulo parts. For one output there is one part. A
  * range is a range of keys within its part, by splitters: it keeps what is reduced at a time in the cache, gives the
- * workers equal shares, and puts a part's keys in order, range after range, without a merge of everything. Ranges are
- * decided by a key's first 16 bytes. Where the splitters come from does not show in the output.
+ * workers equal shares, and puts a part's keys in order, range after range, without a merge of everything. Most keys'
+ * ranges are decided by their first 16 bytes, their lead; only where splitters agree in theirs whole keys are compared.
+ * Where the splitters come from does not show in the output.
  */
 #ifndef PJ_SHUFFLE_PARTITION_H
 #define PJ_SHUFFLE_PARTITION_H
 
-#include "base/error.h"
+#include "base/text.h"
 
 /* The first 16 bytes of a key, zero bytes where it has ended; their order is (high, low). */
-typedef struct pj__splitter {
+typedef struct pj__lead {
 	uint64_t high, low;
-} pj__splitter;
+} pj__lead;
+
+enum { PJ__SPLITTER_MOST = 256 /* bytes of a splitter: as many of a key's are looked at */ };
 
 typedef struct pj__partition {
 	uint32_t parts, ranges, buckets;
-	pj__splitter *splitters; /* ranges - 1, ascending: keys >= splitters[i] lie in a range > i */
+	pj_text text;        /* the splitters, ranges - 1, ascending, as records without values */
+	pj_bytes *splitters; /* in `text`: keys >= splitters[i] lie in a range > i */
+	pj__lead *leads;     /* of the splitters */
+	bool deep;           /* some splitters agree in their leads */
 } pj__partition;
 
-/* The 16 bytes of a key. */
-pj__splitter pj__splitter_of(pj_bytes key);
+static inline pj__lead pj__lead_of(pj_bytes key)
+{
+	uint64_t words[2] = {0, 0};
+	if (key.len)
+		memcpy(words, key.ptr, key.len < sizeof words ? key.len : sizeof words);
+	return (pj__lead){__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
+}
 
-static inline int pj__splitter_less(pj__splitter a, pj__splitter b)
+static inline bool pj__lead_less(pj__lead a, pj__lead b)
 {
 	return a.high < b.high || (a.high == b.high && a.low < b.low);
 }
 
-/*
- * Makes a partition of `parts` x at most `ranges` buckets. The splitters are taken from `sample`, `count` splitters of
- * sampled keys, which is sorted in place; equal splitters are merged, and without a sample there is one range.
- */
-PJ_MUST_USE pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges,
-					 pj__splitter *sample, size_t count, pj_error *error);
+/* Adds a key, cut to PJ__SPLITTER_MOST bytes, to a sample. Without memory it is left out, and sample->failed is set. */
+void pj__sample_add(pj_text *sample, pj_bytes key);
 
-/* Makes a partition of given splitters, ascending and distinct, which are copied: count + 1 ranges. */
-PJ_MUST_USE pj_status pj__partition_load(pj__partition *partition, uint32_t parts, const pj__splitter *splitters,
-					 size_t count, pj_error *error);
+/*
+ * Makes a partition of `parts` x at most `ranges` buckets. The splitters are taken from `sample`, keys
+ * added by pj__sample_add in any order. Equal splitters are merged, and without a sample
+ * there is one range. PJ_ERR_CORRUPT: it is none.
+ */
+PJ_MUST_USE pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj_bytes sample,
+					 pj_error *error);
+
+/* Makes a partition of the splitters of another one, the bytes of its `text`, which are copied. */
+PJ_MUST_USE pj_status pj__partition_load(pj__partition *partition, uint32_t parts, pj_bytes text, pj_error *error);
 void pj__partition_fini(pj__partition *partition);
 
 /*
- * The ranges of `count` keys at once, by their first 16 bytes: many searches side by side, none of which can be
+ * The ranges of `count` keys at once, as far as their leads decide: many searches side by side, none of which can be
  * predicted, cost little more than one.
  */
-void pj__partition_ranges(const pj__partition *partition, const pj__splitter *keys, size_t count, uint32_t *ranges);
+void pj__partition_ranges(const pj__partition *partition, const pj__lead *leads, size_t count, uint32_t *ranges);
+
+/* The range of a key, where pj__partition_ranges said `range`: another one only in a deep partition. */
+uint32_t pj__partition_refine(const pj__partition *partition, pj_bytes key, uint32_t range);
 
 /* The bucket of a key, and the part alone. */
 uint32_t pj__partition_bucket(const pj__partition *partition, pj_bytes key);

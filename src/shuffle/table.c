@@ -4,7 +4,8 @@
  * Fresh memory is dear, so entries are kept and emptied by writing zeros, and a table begins small and grows eight
  * times at a time: a small job never pays for a large table. A small table grows early, as its memory costs little, and
  * a key that is found where it is first looked for saves a branch that is foreseen wrongly. Large tables ask for huge
- * pages, which save most misses of the translation cache.
+ * pages, which save most misses of the translation cache. A thrifty table grows in smaller steps when it is large: it asks
+ * for less memory, and moves its entries more often.
  */
 #include "shuffle/table.h"
 
@@ -13,7 +14,13 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { LOAD_PERCENT = 60, SMALL_LOAD_PERCENT = 30, SMALL_BYTES = 2 << 20, HUGE_PAGE = 2 << 20 };
+enum {
+	LOAD_PERCENT = 60,
+	SMALL_LOAD_PERCENT = 30,
+	SMALL_BYTES = 2 << 20,
+	THRIFTY_BYTES = 8 << 20,
+	HUGE_PAGE = 2 << 20
+};
 
 /* Memory of zeros, aligned for huge pages when it is large. */
 static char *map_entries(size_t bytes)
@@ -146,7 +153,10 @@ pj_status pj__table_reserve(pj__table *table, size_t more, bool *ret_full, pj_er
 			*ret_full = true;
 			return PJ_OK;
 		}
-		const pj_status status = grow(table, entries * 8 < table->most ? entries * 8 : table->most, error);
+		const size_t bytes = entries * table->stride;
+		const size_t times = !table->thrifty || bytes < THRIFTY_BYTES ? 8 : bytes < 4 * THRIFTY_BYTES ? 4 : 2;
+		const pj_status status =
+			grow(table, entries * times < table->most ? entries * times : table->most, error);
 		if (status)
 			return status;
 	}

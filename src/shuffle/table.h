@@ -42,10 +42,18 @@ typedef struct pj__table {
 	size_t count, limit; /* entries used; how many may be before it must grow or be emptied */
 	size_t most;         /* number of entries that it may grow to */
 	size_t allocated;    /* bytes at `entries` */
+	bool thrifty;        /* memory is dear: it grows in smaller steps; set by the caller */
 	uint64_t seed;
 	pj__key_hash *hash; /* of short keys; pj__plain_hash unless the caller sets another, before the first key */
 	pj_text heap;       /* long keys */
 } pj__table;
+
+/* On what terms a combiner's table is kept. */
+typedef struct pj__table_terms {
+	size_t bytes; /* the most that it may take */
+	bool thrifty; /* see above */
+	uint64_t seed;
+} pj__table_terms;
 
 /*
  * Makes a table for states of `state_bytes`, with at least `least` entries at once and growing to at most `most`, both

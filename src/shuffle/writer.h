@@ -11,6 +11,7 @@
 #include "base/task.h"
 #include "run/run.h"
 #include "shuffle/partition.h"
+#include "shuffle/table.h"
 
 typedef struct pj__writer pj__writer;
 
@@ -29,11 +30,11 @@ struct pj__writer {
 };
 
 /*
- * A writer for an exact aggregate. Its table has states of the aggregate and grows to `table_bytes`. `partition` may be
- * set later, before the first flush.
+ * A writer for an exact aggregate, with a table of its states that is kept on `terms`. `partition` may be set later,
+ * before the first flush.
  */
 PJ_MUST_USE pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd,
-					  size_t table_bytes, uint64_t seed, pj__writer **ret_writer, pj_error *error);
+					  const pj__table_terms *terms, pj__writer **ret_writer, pj_error *error);
 
 /*
  * A writer that keeps every pair. `aggregate` (NULL: none) decides how numbers are stored: as they are for one that

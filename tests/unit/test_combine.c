@@ -40,16 +40,18 @@ static void begin(struct emitting *emitting, const pj_aggregate *aggregate, size
 {
 	uint64_t random = 99;
 	char bytes[64];
-	pj__splitter sample[64];
+	pj_text sample = {0};
 	pj_error error;
+	const pj__table_terms terms = {.bytes = memory, .thrifty = parts > 1, .seed = 1234};
 	for (size_t i = 0; i < 64; i++)
-		sample[i] = pj__splitter_of(make_key(bytes, random_below(&random, KEYS)));
+		pj__sample_add(&sample, make_key(bytes, random_below(&random, KEYS)));
 	*emitting = (struct emitting){.task = pj__task_holder(sizeof *emitting->task), .fd = open_memory_file()};
 	assert_non_null(emitting->task);
-	assert_good(pj__partition_init(&emitting->partition, parts, 7, sample, 64, &error), error);
+	assert_good(pj__partition_init(&emitting->partition, parts, 7, pj__text_all(&sample), &error), error);
+	pj__text_fini(&sample);
 	pj__task_init(emitting->task, PJ_NUMBER_I64);
 	assert_good(aggregate && aggregate->exact ? pj__combiner_create(emitting->task, aggregate, NULL, emitting->fd,
-									memory, 1234, &emitting->writer, &error)
+									&terms, &emitting->writer, &error)
 						  : pj__gatherer_create(emitting->task, aggregate, emitting->fd, memory,
 									&emitting->writer, &error),
 		    error);

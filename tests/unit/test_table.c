@@ -166,11 +166,11 @@ static pj__partition make_partition(uint32_t parts, uint32_t ranges, uint64_t *r
 	pj__partition partition;
 	pj_error error;
 	char bytes[80];
-	pj__splitter *sample = calloc(sampled + 1, sizeof *sample);
+	pj_text sample = {0};
 	for (size_t i = 0; i < sampled; i++)
-		sample[i] = pj__splitter_of(make_key(bytes, random_below(random, kinds)));
-	assert_good(pj__partition_init(&partition, parts, ranges, sample, sampled, &error), error);
-	free(sample);
+		pj__sample_add(&sample, make_key(bytes, random_below(random, kinds)));
+	assert_good(pj__partition_init(&partition, parts, ranges, pj__text_all(&sample), &error), error);
+	pj__text_fini(&sample);
 	return partition;
 }
 
@@ -179,7 +179,8 @@ static uint32_t plain_bucket(const pj__partition *partition, pj_bytes key)
 {
 	uint32_t range = 0;
 	for (uint32_t i = 0; i + 1 < partition->ranges; i++)
-		if (!pj__splitter_less(pj__splitter_of(key), partition->splitters[i]))
+		if (partition->deep ? pj_bytes_compare(partition->splitters[i], key) <= 0
+				    : !pj__lead_less(pj__lead_of(key), pj__lead_of(partition->splitters[i])))
 			range = i + 1;
 	return (uint32_t)(XXH3_64bits(key.ptr, key.len) % partition->parts) * partition->ranges + range;
 }
@@ -198,8 +199,8 @@ static void buckets_are_as_the_header_says(void **state)
 		assert_int_equal(partition.buckets, partition.parts * partition.ranges);
 		assert_in_range(partition.ranges, 1, ranges > 1 && sampled ? ranges : 1);
 		for (uint32_t i = 1; i + 1 < partition.ranges; i++)
-			assert_true(pj__splitter_less(partition.splitters[i - 1], partition.splitters[i]));
-		assert_good(pj__partition_load(&copy, parts, partition.splitters, partition.ranges - 1, &error), error);
+			assert_true(pj_bytes_compare(partition.splitters[i - 1], partition.splitters[i]) < 0);
+		assert_good(pj__partition_load(&copy, parts, pj__text_all(&partition.text), &error), error);
 		for (size_t i = 0; i < 400; i++) {
 			const pj_bytes key = make_key(bytes, i);
 			const uint32_t bucket = pj__partition_bucket(&partition, key);
@@ -230,27 +231,50 @@ static void ranges_are_in_key_order(void **state)
 	pj__partition_fini(&partition);
 }
 
-static void shares_are_even(void **state)
+static void check_shares(const char *prefix)
 {
-	(void)state;
 	enum { KEYS = 100000, RANGES = 16 };
 	uint64_t random = 10;
 	pj__partition partition;
 	pj_error error;
-	pj__splitter *sample = calloc(KEYS / 10, sizeof *sample);
+	pj_text sample = {0};
 	size_t shares[RANGES] = {0};
-	char bytes[24];
+	char bytes[80];
 	for (size_t i = 0; i < KEYS / 10; i++)
-		sample[i] =
-			pj__splitter_of((pj_bytes){bytes, (size_t)sprintf(bytes, "%zu", random_below(&random, KEYS))});
-	assert_good(pj__partition_init(&partition, 1, RANGES, sample, KEYS / 10, &error), error);
+		pj__sample_add(&sample,
+			       (pj_bytes){bytes, (size_t)sprintf(bytes, "%s%zu", prefix, random_below(&random, KEYS))});
+	assert_good(pj__partition_init(&partition, 1, RANGES, pj__text_all(&sample), &error), error);
 	assert_int_equal(partition.ranges, RANGES);
 	for (size_t i = 0; i < KEYS; i++)
-		shares[pj__partition_bucket(&partition, (pj_bytes){bytes, (size_t)sprintf(bytes, "%zu", i)})]++;
+		shares[pj__partition_bucket(&partition,
+					    (pj_bytes){bytes, (size_t)sprintf(bytes, "%s%zu", prefix, i)})]++;
 	for (size_t i = 0; i < RANGES; i++)
 		assert_in_range(shares[i], KEYS / RANGES * 8 / 10, KEYS / RANGES * 12 / 10);
 	pj__partition_fini(&partition);
-	free(sample);
+	pj__text_fini(&sample);
+}
+
+static void shares_are_even(void **state)
+{
+	(void)state;
+	check_shares("");
+}
+
+/* Log lines that begin with the same hour, addresses of the same site. */
+static void shares_of_keys_with_one_beginning_are_even(void **state)
+{
+	(void)state;
+	check_shares("https://an.example/of/a/long/beginning/");
+}
+
+static void a_damaged_sample_is_refused(void **state)
+{
+	(void)state;
+	pj__partition partition;
+	pj_error error;
+	static const char cut[] = "\005\000abc";
+	assert_int_equal(pj__partition_init(&partition, 1, 4, (pj_bytes){cut, 5}, &error), PJ_ERR_CORRUPT);
+	assert_int_equal(pj__partition_load(&partition, 1, (pj_bytes){cut, 5}, &error), PJ_ERR_CORRUPT);
 }
 
 int main(void)
@@ -264,6 +288,8 @@ int main(void)
 		cmocka_unit_test(buckets_are_as_the_header_says),
 		cmocka_unit_test(ranges_are_in_key_order),
 		cmocka_unit_test(shares_are_even),
+		cmocka_unit_test(shares_of_keys_with_one_beginning_are_even),
+		cmocka_unit_test(a_damaged_sample_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
