@@ -8,21 +8,21 @@
 #include <xxhash.h>
 
 #include "base/grow.h"
-#include "base/io.h"
 
-enum { BUFFER_LEAST = 4096, BUFFER_MOST = 1 << 20 };
+enum {
+	RAW_LEAST = 16 << 10,
+	PACKED_LEAST = PJ__BLOCK_BYTES + 4096, /* a block, and what is left of the last record before it */
+	BUFFER_MOST = 1 << 20,
+};
 
 struct pj__cursor {
-	pj__run run;
-	pj__segment segment;
-	uint64_t read; /* bytes of the segment that were read */
+	uint64_t prefix; /* of the key */
+	pj_bytes key, value;
+	bool done;
 	char *buffer;
 	size_t capacity, at, held;
-	uint64_t pairs;     /* taken so far */
-	XXH3_state_t *hash; /* of what was read */
-	bool done;
-	uint64_t prefix;
-	pj_bytes key, value;
+	uint64_t pairs; /* taken so far */
+	pj__unpacker unpacker;
 };
 
 void pj__merge_init(pj__merge *merge)
@@ -34,10 +34,11 @@ void pj__merge_fini(pj__merge *merge)
 {
 	for (size_t i = 0; i < merge->count; i++) {
 		free(merge->cursors[i].buffer);
-		XXH3_freeState(merge->cursors[i].hash);
+		pj__unpacker_fini(&merge->cursors[i].unpacker);
 	}
 	free(merge->cursors);
 	free(merge->losers);
+	free(merge->scratch);
 	*merge = (pj__merge){0};
 }
 
@@ -49,13 +50,17 @@ pj_status pj__merge_add(pj__merge *merge, const pj__run *run, const pj__segment 
 		pj__grow(&merge->cursors, &merge->capacity, merge->count + 1, sizeof *merge->cursors, error);
 	if (status)
 		return status;
-	merge->cursors[merge->count++] = (pj__cursor){.run = *run, .segment = *segment};
+	pj__cursor *cursor = &merge->cursors[merge->count];
+	*cursor = (pj__cursor){0};
+	pj__unpacker_init(&cursor->unpacker, run, segment, NULL);
+	merge->count++;
 	return PJ_OK;
 }
 
 static pj_status corrupt(const pj__cursor *cursor, const char *what, pj_error *error)
 {
-	return pj__run_corrupt(&cursor->run, cursor->segment.offset + cursor->read, what, error);
+	return pj__run_corrupt(&cursor->unpacker.run, cursor->unpacker.segment.offset + cursor->unpacker.taken, what,
+			       error);
 }
 
 /*
@@ -64,41 +69,39 @@ static pj_status corrupt(const pj__cursor *cursor, const char *what, pj_error *e
 static pj_status fill(pj__cursor *cursor, size_t needed, pj_error *error)
 {
 	const size_t rest = cursor->held - cursor->at;
-	memmove(cursor->buffer, cursor->buffer + cursor->at, rest);
+	if (cursor->at)
+		memmove(cursor->buffer, cursor->buffer + cursor->at, rest);
 	cursor->at = 0;
 	cursor->held = rest;
-	const uint64_t unread = cursor->segment.bytes - cursor->read;
+	const uint64_t unread = cursor->unpacker.segment.bytes - cursor->unpacker.read;
 	if (!unread || needed > rest + unread || (!needed && rest >= PJ__RECORD_HEAD_MAX))
 		return corrupt(cursor, "a record is cut off", error);
-	if (needed > cursor->capacity) {
-		char *grown = realloc(cursor->buffer, needed);
+	/* A packed segment comes in whole blocks: the record, and what comes with its last piece. */
+	const size_t least = pj__unpacker_least(&cursor->unpacker);
+	size_t wanted = needed > rest ? needed : rest + 1;
+	if (wanted < rest + unread)
+		wanted += least - 1;
+	if (wanted > cursor->capacity) {
+		char *grown = realloc(cursor->buffer, wanted);
 		if (!grown)
-			return pj__no_memory(error, needed);
+			return pj__no_memory(error, wanted);
 		cursor->buffer = grown;
-		cursor->capacity = needed;
+		cursor->capacity = wanted;
 	}
-	size_t want = cursor->capacity - rest;
-	want = want > unread ? (size_t)unread : want;
-	const off_t from = (off_t)(cursor->run.offset + cursor->segment.offset + cursor->read);
+	size_t got;
 	const pj_status status =
-		pj__pread_exactly(cursor->run.fd, "stored run", cursor->buffer + rest, want, from, error);
-	if (status)
-		return status;
-	if (XXH3_64bits_update(cursor->hash, cursor->buffer + rest, want) != XXH_OK)
-		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "cannot hash a stored run");
-	cursor->read += want;
-	cursor->held += want;
-	if (cursor->read == cursor->segment.bytes && XXH3_64bits_digest(cursor->hash) != cursor->segment.checksum)
-		return corrupt(cursor, "the checksum does not fit", error);
-	return PJ_OK;
+		pj__unpacker_read(&cursor->unpacker, cursor->buffer + rest, cursor->capacity - rest, &got, error);
+	if (!status)
+		cursor->held += got;
+	return status;
 }
 
 /* Steps to the cursor's next record, or sets `done`. */
 static pj_status advance(pj__cursor *cursor, pj_error *error)
 {
-	if (cursor->pairs == cursor->segment.pairs) {
+	if (cursor->pairs == cursor->unpacker.segment.pairs) {
 		cursor->done = true;
-		return cursor->at == cursor->held && cursor->read == cursor->segment.bytes
+		return cursor->at == cursor->held && cursor->unpacker.read == cursor->unpacker.segment.bytes
 			       ? PJ_OK
 			       : corrupt(cursor, "there are more bytes than pairs", error);
 	}
@@ -118,21 +121,30 @@ static pj_status advance(pj__cursor *cursor, pj_error *error)
 	}
 }
 
-static pj_status open_cursor(pj__cursor *cursor, size_t buffer_bytes, pj_error *error)
+static size_t buffer_least(const pj__segment *segment)
 {
-	if (buffer_bytes > cursor->segment.bytes)
-		buffer_bytes = (size_t)cursor->segment.bytes;
+	const uint64_t least = segment->packed ? PACKED_LEAST : RAW_LEAST;
+	const size_t bytes = (size_t)(segment->bytes < least ? segment->bytes : least);
 	/* A record's head must fit, so that its length can be known. */
-	if (buffer_bytes < PJ__RECORD_HEAD_MAX)
-		buffer_bytes = PJ__RECORD_HEAD_MAX;
-	cursor->buffer = malloc(buffer_bytes);
-	cursor->hash = XXH3_createState();
-	if (!cursor->buffer || !cursor->hash)
-		return pj__no_memory(error, buffer_bytes);
-	cursor->capacity = buffer_bytes;
-	const uint64_t seed = XXH3_64bits(&cursor->segment, offsetof(pj__segment, checksum));
-	if (XXH3_64bits_reset_withSeed(cursor->hash, seed) != XXH_OK)
-		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "cannot hash a stored run");
+	return bytes < PJ__RECORD_HEAD_MAX ? PJ__RECORD_HEAD_MAX : bytes;
+}
+
+size_t pj__merge_least(const pj__segment *segment)
+{
+	return buffer_least(segment) + sizeof(pj__cursor) + (segment->packed ? 0 : sizeof(XXH3_state_t));
+}
+
+/* `share`: of the memory for all buffers */
+static pj_status open_cursor(pj__cursor *cursor, size_t share, char *scratch, pj_error *error)
+{
+	const pj__segment *segment = &cursor->unpacker.segment;
+	const size_t least = buffer_least(segment);
+	share = share < segment->bytes ? share : (size_t)segment->bytes;
+	cursor->capacity = share < least ? least : share;
+	cursor->buffer = malloc(cursor->capacity);
+	if (!cursor->buffer)
+		return pj__no_memory(error, cursor->capacity);
+	cursor->unpacker.scratch = scratch;
 	return advance(cursor, error);
 }
 
@@ -166,10 +178,13 @@ pj_status pj__merge_start(pj__merge *merge, size_t memory_bytes, pj_error *error
 	merge->losers = calloc(merge->count, sizeof *merge->losers);
 	if (!merge->losers)
 		return pj__no_memory(error, merge->count * sizeof *merge->losers);
-	size_t share = memory_bytes / merge->count;
-	share = share < BUFFER_LEAST ? BUFFER_LEAST : share > BUFFER_MOST ? BUFFER_MOST : share;
+	merge->scratch = malloc(PJ__MERGE_SHARED);
+	if (!merge->scratch)
+		return pj__no_memory(error, PJ__MERGE_SHARED);
+	const size_t for_buffers = memory_bytes > PJ__MERGE_SHARED ? memory_bytes - PJ__MERGE_SHARED : 0;
+	const size_t share = for_buffers / merge->count < BUFFER_MOST ? for_buffers / merge->count : BUFFER_MOST;
 	for (size_t i = 0; i < merge->count; i++) {
-		const pj_status status = open_cursor(&merge->cursors[i], share, error);
+		const pj_status status = open_cursor(&merge->cursors[i], share, merge->scratch, error);
 		if (status)
 			return status;
 	}

@@ -5,13 +5,15 @@
  * in which their segments were added, and within a segment as they stand: that is the plan order.
  *
  * A tournament tree of losers (Knuth, volume 3, 5.4.1) over cursors. Each cursor reads its segment through a buffer, so
- * that a segment, and the values of one key, may be larger than memory; its checksum is judged at its end.
+ * that a segment, and the values of one key, may be larger than memory; the checksum of a raw one is judged at its end.
  */
 #ifndef PJ_RUN_MERGE_H
 #define PJ_RUN_MERGE_H
 
 #include "run/record.h"
-#include "run/run.h"
+#include "run/unpacker.h"
+
+enum { PJ__MERGE_SHARED = PJ__UNPACKER_SCRATCH };
 
 typedef struct pj__cursor pj__cursor;
 
@@ -19,6 +21,7 @@ typedef struct pj__merge {
 	pj__cursor *cursors;
 	size_t count, capacity;
 	uint32_t *losers; /* losers[0]: the winner; [1 .. count): the inner nodes */
+	char *scratch;    /* for the readers of packed segments: PJ__MERGE_SHARED bytes */
 	bool started;
 	pj_bytes key, value; /* of the pair at hand */
 } pj__merge;
@@ -28,6 +31,9 @@ void pj__merge_fini(pj__merge *merge);
 
 /* Adds a segment, sorted by key, of a run whose file stays open. Empty segments are passed over. */
 PJ_MUST_USE pj_status pj__merge_add(pj__merge *merge, const pj__run *run, const pj__segment *segment, pj_error *error);
+
+/* The memory that a segment takes in a merge at least; all of them together take PJ__MERGE_SHARED bytes more. */
+size_t pj__merge_least(const pj__segment *segment);
 
 /* Begins to read; all buffers together take about `memory_bytes`, if records are no longer than that allows. */
 PJ_MUST_USE pj_status pj__merge_start(pj__merge *merge, size_t memory_bytes, pj_error *error);

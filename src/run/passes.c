@@ -1,0 +1,116 @@
+/*
+ * passes.c: see passes.h.
+ */
+#include "run/passes.h"
+#include "run/merge.h"
+#include "run/packer.h"
+
+struct passes {
+	pj__run *runs;
+	pj__segment *segments;
+	size_t count;
+	uint64_t cost;               /* memory that a merge of all takes at least */
+	size_t all_memory, a_memory; /* for the merge of all, and for one that is written */
+	int fd;
+	uint64_t *end;
+	pj__packer packer;
+};
+
+/* How many segments from `first` on to merge into one: as memory allows, and no more than needed to fit all. */
+static size_t width_from(const struct passes *passes, size_t first)
+{
+	if (passes->cost <= passes->all_memory)
+		return 1;
+	pj__segment merged = {.packed = 1}; /* what becomes of them: it is known how long it is, but not how it packs */
+	uint64_t cost = 0;
+	size_t width = 0;
+	for (; first + width < passes->count; width++) {
+		const pj__segment *next = &passes->segments[first + width];
+		if (width >= 2 && (cost + pj__merge_least(next) > passes->a_memory ||
+				   passes->cost - cost + pj__merge_least(&merged) <= passes->all_memory))
+			break;
+		cost += pj__merge_least(next);
+		merged.bytes += next->bytes;
+	}
+	return width;
+}
+
+/* Merges neighbours into a run behind the others; *ret_run and *ret_segment are it. */
+static pj_status merge_some(struct passes *passes, size_t first, size_t width, pj__run *ret_run,
+			    pj__segment *ret_segment, pj_error *error)
+{
+	pj__merge merge;
+	bool more = true;
+	pj__merge_init(&merge);
+	pj_status status = pj__packer_begin(&passes->packer, passes->fd, *passes->end, error);
+	for (size_t i = first; i < first + width && !status; i++)
+		status = pj__merge_add(&merge, &passes->runs[i], &passes->segments[i], error);
+	if (!status)
+		status = pj__merge_start(&merge, passes->a_memory + PJ__MERGE_SHARED, error);
+	while (!status) {
+		status = pj__merge_next(&merge, &more, error);
+		if (status || !more)
+			break;
+		status = pj__packer_add(&passes->packer, merge.key, merge.value, error);
+	}
+	if (!status)
+		status = pj__packer_finish(&passes->packer, ret_run, ret_segment, error);
+	if (!status)
+		*passes->end = ret_run->offset + ret_run->bytes;
+	pj__merge_fini(&merge);
+	return status;
+}
+
+/* One pass over all segments; what it makes of them moves to the front of the arrays. */
+static pj_status pass(struct passes *passes, pj_error *error)
+{
+	size_t kept = 0;
+	for (size_t i = 0, width; i < passes->count; i += width) {
+		width = width_from(passes, i);
+		pj__run run = passes->runs[i];
+		pj__segment segment = passes->segments[i];
+		if (width > 1) {
+			const pj_status status = merge_some(passes, i, width, &run, &segment, error);
+			if (status)
+				return status;
+			for (size_t j = i; j < i + width; j++)
+				passes->cost -= pj__merge_least(&passes->segments[j]);
+			passes->cost += pj__merge_least(&segment);
+		}
+		passes->runs[kept] = run;
+		passes->segments[kept++] = segment;
+	}
+	passes->count = kept;
+	return PJ_OK;
+}
+
+static size_t less(size_t bytes, size_t by)
+{
+	return bytes > by ? bytes - by : 0;
+}
+
+pj_status pj__merge_passes(pj__run *runs, pj__segment *segments, size_t *count, size_t memory_bytes, int fd,
+			   uint64_t *end, unsigned *ret_passes, pj_error *error)
+{
+	struct passes passes = {.runs = runs, .segments = segments, .fd = fd, .end = end};
+	passes.all_memory = less(memory_bytes, PJ__MERGE_SHARED);
+	passes.a_memory = less(passes.all_memory, PJ__PACKER_BYTES);
+	for (size_t i = 0; i < *count; i++) {
+		if (!segments[i].bytes)
+			continue;
+		runs[passes.count] = runs[i];
+		segments[passes.count++] = segments[i];
+		passes.cost += pj__merge_least(&segments[i]);
+	}
+	pj_status status = PJ_OK;
+	unsigned done = 0;
+	pj__packer_init(&passes.packer);
+	for (; !status && passes.count > 2 && passes.cost > passes.all_memory; done++)
+		status = pass(&passes, error);
+	pj__packer_fini(&passes.packer);
+	if (!status) {
+		*count = passes.count;
+		*ret_passes = done;
+	}
+	return status;
+}
