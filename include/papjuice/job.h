@@ -148,12 +148,19 @@ typedef struct pj_options {
 	pj_input input;
 	pj_output output;
 	pj_sorter sorter;
-	unsigned workers;          /* 0: as many as there are processors */
-	uint64_t partitions;       /* 0: chosen by the size of the input */
-	uint64_t split_bytes;      /* input per map task; 0: 16 MiB */
-	unsigned attempts;         /* tries per task before the run fails; 0: 4 */
-	unsigned timeout_ms;       /* an attempt without progress for so long is killed and tried again; 0: never */
-	const char *temp;          /* folder for temporary files; NULL: $TMPDIR, else beside the output */
+	unsigned workers;     /* 0: as many as there are processors */
+	uint64_t partitions;  /* 0: chosen by the size of the input */
+	uint64_t split_bytes; /* input per map task; 0: 16 MiB */
+	unsigned attempts;    /* tries per task before the run fails; 0: 4 */
+	unsigned timeout_ms;  /* an attempt without progress for so long is killed and tried again; 0: never */
+	/*
+	 * Bytes that PapJuice itself may use for pairs, in all processes together; more goes to files in `temp`. At
+	 * most 2^62. 0: half of what is available when the run begins. Not used by the sorters `simple` and `shared`,
+	 * which keep everything in memory.
+	 */
+	uint64_t memory;
+	/* Folder for temporary files; NULL: $TMPDIR, else beside the output, for streams and functions /var/tmp. */
+	const char *temp;
 	pj_bytes params;           /* handed to every task */
 	const char *const *values; /* of the job's own options; NULL: their initial values */
 	/* Called in the calling process some ten times a second. */
@@ -186,6 +193,9 @@ typedef struct pj_result {
 	unsigned workers_used; /* of these, how many had a task published */
 	double plan_seconds, map_seconds, merge_seconds, reduce_seconds, commit_seconds, total_seconds;
 	uint64_t peak_bytes;                 /* memory of all processes together, at its highest (sampled) */
+	uint64_t memory_bytes;               /* the budget */
+	uint64_t spilled_bytes;              /* of runs and parts that were written to disk */
+	uint64_t merge_passes;               /* over spilled pairs, besides the one that reduces them */
 	uint64_t inputs_grown;               /* inputs that grew after they were planned */
 	pj_failure failure[PJ_FAILURES_MAX]; /* the first ones */
 } pj_result;

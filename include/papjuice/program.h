@@ -64,6 +64,12 @@ PJ_API const char *pj_nearest(const char *word, const char *const *names, size_t
 /* Processors this process may use: its affinity, cut to its cgroup's quota; at least 1. The default of `workers`. */
 PJ_API unsigned pj_processors(void);
 
+/*
+ * Bytes of memory that can be had now: what the kernel calls available, and free swap, cut to what the limits of the
+ * process's cgroup leave. Half of it is the default of `memory`. UINT64_MAX if it cannot be known.
+ */
+PJ_API uint64_t pj_memory_available(void);
+
 /* --------------------------------------------------------------------------------------------------- built-in jobs */
 
 /* The built-in jobs, in the order of their names: the index-th, or NULL behind the last. */

@@ -4,6 +4,9 @@
 #include "base/io.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -103,6 +106,44 @@ pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error)
 	if (fd < 0)
 		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_RESOURCE), errno, NULL,
 				"cannot make a memory file (%s)", label);
+	*ret_fd = fd;
+	return PJ_OK;
+}
+
+static pj_status no_temp_file(const char *folder, pj_error *error)
+{
+	const pj_status status = pj__status_of_errno(errno, PJ_ERR_OUTPUT);
+	pj__fail(error, status, errno, folder, "cannot make a temporary file");
+	pj__error_hint(error, "--temp names another folder");
+	return status;
+}
+
+/* A process that is killed between the two calls leaves an empty file: no call does both. */
+static int make_and_remove(const char *folder)
+{
+	char path[PATH_MAX];
+	const int len = snprintf(path, sizeof path, "%s/.papjuice-XXXXXX", folder);
+	if (len < 0 || (size_t)len >= sizeof path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	int fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0 && unlink(path) < 0) {
+		const int failed = errno;
+		close(fd);
+		errno = failed;
+		fd = -1;
+	}
+	return fd;
+}
+
+pj_status pj__temp_file(const char *folder, int *ret_fd, pj_error *error)
+{
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
+		fd = make_and_remove(folder);
+	if (fd < 0)
+		return no_temp_file(folder, error);
 	*ret_fd = fd;
 	return PJ_OK;
 }

@@ -33,6 +33,12 @@ PJ_MUST_USE pj_status pj__pwrite_checked(int fd, const char *name, const void *f
 PJ_MUST_USE pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error);
 
 /*
+ * A file without a name in `folder`, for what need not stay: open for reading and writing, closed on exec, gone with
+ * its last descriptor. Where the file system has no such files, one of a random name that is taken away at once.
+ */
+PJ_MUST_USE pj_status pj__temp_file(const char *folder, int *ret_fd, pj_error *error);
+
+/*
  * Maps `size` bytes of new shared memory, inherited over fork. The memory is reserved before it is touched, so that a
  * lack of it is PJ_ERR_MEMORY here and never a SIGBUS later. Unmap with munmap(address, size).
  */

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
+
 static unsigned affinity(void)
 {
 	cpu_set_t set;
@@ -64,22 +66,25 @@ uint64_t pj__memory_of(pid_t pid)
 	return kilobytes * 1024;
 }
 
-uint64_t pj__memory_available(void)
+uint64_t pj__memory_available_under(const char *root)
 {
-	char line[256];
+	char path[4096], line[256];
 	unsigned long long kilobytes = 0, swap = 0;
-	long long limit = 0, unused = 0;
-	FILE *file = fopen("/proc/meminfo", "re");
+	snprintf(path, sizeof path, "%s/proc/meminfo", root);
+	FILE *file = fopen(path, "re");
 	while (file && fgets(line, sizeof line, file))
 		if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) != 1)
 			(void)sscanf(line, "SwapFree: %llu kB", &swap);
 	if (file)
 		fclose(file);
 	const uint64_t available = kilobytes ? (kilobytes + swap) * 1024 : UINT64_MAX;
-	if (read_numbers("/sys/fs/cgroup/memory.max", &limit, &unused) < 1 &&
-	    read_numbers("/sys/fs/cgroup/memory/memory.limit_in_bytes", &limit, &unused) < 1)
-		return available;
-	return limit > 0 && (uint64_t)limit < available ? (uint64_t)limit : available;
+	const uint64_t left = pj__cgroup_memory_left(root);
+	return left < available ? left : available;
+}
+
+uint64_t pj__memory_available(void)
+{
+	return pj__memory_available_under("");
 }
 
 uint64_t pj__now_ns(void)

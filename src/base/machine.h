@@ -14,10 +14,13 @@ unsigned pj__processors(void);
 uint64_t pj__memory_of(pid_t pid);
 
 /*
- * Bytes of memory that can be had now without pushing anybody out: what the kernel calls available, and free swap, cut
- * to the cgroup's limit. UINT64_MAX if that cannot be known.
+ * Bytes of memory that can be had now: what the kernel calls available, and free swap, cut to what is left of the limit
+ * of the control group and of those above it. UINT64_MAX if that cannot be known.
  */
 uint64_t pj__memory_available(void);
+
+/* The same, with `root` before every path that is read: for tests. */
+uint64_t pj__memory_available_under(const char *root);
 
 /*
  * Nanoseconds for which this process has run, or waited only for a processor, so far: the rest of its time it was

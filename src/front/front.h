@@ -88,6 +88,9 @@ bool pj__read_count(const char *text, uint64_t min, uint64_t max, uint64_t *ret_
 /* "64K": a number of at least 1, then nothing or one of K M G T, powers of 1024. */
 bool pj__read_size(const char *text, uint64_t *ret_bytes);
 
+/* "64M", or "50%" of the memory that is available (from 1 to 100); at most 2^62. */
+bool pj__read_memory(const char *text, uint64_t *ret_bytes);
+
 /* "2.5" seconds, to the millisecond; 0 is 0. */
 bool pj__read_seconds(const char *text, unsigned *ret_ms);
 

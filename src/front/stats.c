@@ -176,6 +176,7 @@ static json_t *of_options(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "overwrite", json_boolean(run->output.overwrite));
 	failed |= json_object_set_new(made, "escape", json_boolean(run->output.escape));
 	failed |= json_object_set_new(made, "workers", run->workers ? number(run->workers) : json_null());
+	failed |= json_object_set_new(made, "memory", run->memory ? number(run->memory) : json_null());
 	failed |= json_object_set_new(made, "partitions", run->partitions ? number(run->partitions) : json_null());
 	failed |= json_object_set_new(made, "split_bytes", number(run->split_bytes ? run->split_bytes : 16u << 20));
 	failed |= json_object_set_new(made, "sorter", text(pj__sorter_name(pj__sorter_of(outcome->job, run))));
@@ -260,6 +261,9 @@ char *pj__stats_text(const struct pj__outcome *outcome)
 	const pj_result *const result = &outcome->result;
 	json_t *const made = json_object(), *const memory = json_object();
 	int failed = json_object_set_new(memory, "peak_bytes", number(result->peak_bytes));
+	failed |= json_object_set_new(memory, "memory_bytes", number(result->memory_bytes));
+	failed |= json_object_set_new(memory, "spilled_bytes", number(result->spilled_bytes));
+	failed |= json_object_set_new(memory, "merge_passes", number(result->merge_passes));
 	failed |= json_object_set_new(made, "papjuice", text(PJ_VERSION));
 	failed |= json_object_set_new(made, "job", text(outcome->job->name));
 	failed |= json_object_set_new(made, "status", text(pj_status_name(outcome->error.status)));

@@ -32,6 +32,11 @@ static bool take_workers(struct pj__settings *settings, const char *value)
 	return pj__read_workers(value, &settings->run.workers);
 }
 
+static bool take_memory(struct pj__settings *settings, const char *value)
+{
+	return pj__read_memory(value, &settings->run.memory);
+}
+
 static bool take_partitions(struct pj__settings *settings, const char *value)
 {
 	return pj__read_count(value, 1, 65536, &settings->run.partitions);
@@ -133,6 +138,16 @@ const struct pj__option pj__options[] = {
 	 .help = "worker processes; 2x doubles the default",
 	 .more = "The processors counted are those this process may use (affinity and cgroup quota). The result does "
 		 "not depend on the number of workers."},
+	{.name = "memory",
+	 .letter = 'm',
+	 .value = "SIZE",
+	 .initial = "half of free",
+	 .take = take_memory,
+	 .good = "a number of bytes, with K, M, G or T: 512M, 4G; or a share of what is available: 50%",
+	 .help = "budget for all processes together",
+	 .more = "What does not fit goes to files in --temp. K, M, G and T are powers of 1024; 50% is half of the "
+		 "memory that is available now, cgroup limits included. The result does not depend on it. The sorters "
+		 "simple and shared keep everything in memory."},
 	{.name = "partitions",
 	 .letter = 'p',
 	 .value = "N",

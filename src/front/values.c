@@ -54,6 +54,25 @@ bool pj__read_size(const char *text, uint64_t *ret_bytes)
 	return true;
 }
 
+bool pj__read_memory(const char *text, uint64_t *ret_bytes)
+{
+	const uint64_t most = UINT64_C(1) << 62;
+	const char *end = text;
+	uint64_t bytes;
+	if (read_digits(&end, &bytes) && !strcmp(end, "%")) {
+		if (!bytes || bytes > 100)
+			return false;
+		const uint64_t available = pj_memory_available(), known = available < most ? available : most;
+		bytes = known / 100 * bytes + known % 100 * bytes / 100;
+		*ret_bytes = bytes ? bytes : 1;
+		return true;
+	}
+	if (!pj__read_size(text, &bytes) || bytes > most)
+		return false;
+	*ret_bytes = bytes;
+	return true;
+}
+
 bool pj__read_seconds(const char *text, unsigned *ret_ms)
 {
 	uint64_t whole = 0, ms = 0;

@@ -8,6 +8,7 @@
 #include "base/machine.h"
 
 enum { ATTEMPTS = 4, PARTITIONS_MOST = 65536 };
+static const uint64_t memory_most = UINT64_C(1) << 62;
 
 static pj_status wrong(pj_error *error, const char *what, const char *name)
 {
@@ -171,6 +172,13 @@ pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *
 	if (settled->partitions > PARTITIONS_MOST)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "%llu partitions are more than %d",
 				(unsigned long long)settled->partitions, PARTITIONS_MOST);
+	if (settled->memory > memory_most)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "a memory budget of %llu bytes is more than 2^62",
+				(unsigned long long)settled->memory);
+	if (!settled->memory) {
+		const uint64_t half = pj__memory_available() / 2;
+		settled->memory = half < memory_most ? half : memory_most;
+	}
 	if (!settled->attempts)
 		settled->attempts = ATTEMPTS;
 	return PJ_OK;

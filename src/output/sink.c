@@ -30,6 +30,14 @@ const char *pj__sink_name(const pj__sink *sink)
 	return sink->path ? sink->path : sink->kind == PJ__SINK_FUNCTION ? "output function" : "standard output";
 }
 
+const char *pj__temp_folder(const char *given, const pj__sink *sink)
+{
+	const char *const common = given ? given : getenv("TMPDIR");
+	if (common && *common)
+		return common;
+	return sink->kind == PJ__SINK_FILE || sink->kind == PJ__SINK_FOLDER ? sink->parent : "/var/tmp";
+}
+
 static pj_status exists(const char *path, pj_error *error)
 {
 	pj__fail(error, PJ_ERR_EXISTS, 0, path, "the output exists");

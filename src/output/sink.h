@@ -46,6 +46,12 @@ typedef struct pj__sink {
 const char *pj__sink_name(const pj__sink *sink);
 
 /*
+ * The folder for temporary files of a run: `given` by its options, else $TMPDIR, else that in which the output will
+ * lie; for a stream or function /var/tmp. It belongs to the options, the environment or the sink.
+ */
+const char *pj__temp_folder(const char *given, const pj__sink *sink);
+
+/*
  * Checks that the output can be written, refuses one that exists (unless `output->overwrite`), and prepares it. On
  * failure the sink need not be closed, and nothing has changed.
  */

@@ -26,6 +26,11 @@ unsigned pj_processors(void)
 	return pj__processors();
 }
 
+uint64_t pj_memory_available(void)
+{
+	return pj__memory_available();
+}
+
 /* The stand-in's `load`: called in a worker. */
 static pj_status load(void *arg, const pj_job **ret_job, pj_error *error)
 {

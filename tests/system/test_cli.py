@@ -133,7 +133,8 @@ def test_version():
         (["run"], "papjuice: no job to run: JOB is missing", "papjuice run JOB"),
         (["run", "-w2", "wordcount"], "papjuice: the job comes first: -w2", "papjuice run JOB"),
         (["wordcount", "--ouput", "x"], "papjuice: unknown option: --ouput", "--output"),
-        (["wordcount", "--memory", "1G"], "papjuice: unknown option: --memory", "papjuice wordcount --help"),
+        (["wordcount", "--zzzzzz", "1G"], "papjuice: unknown option: --zzzzzz", "papjuice wordcount --help"),
+        (["wordcount", "--memroy", "1G"], "papjuice: unknown option: --memroy", "--memory"),
         (["wordcount", "-Z"], "papjuice: unknown option: -Z", "papjuice wordcount --help"),
         (["help", "completions", "tcsh"], "papjuice: no completions for this shell: tcsh", "bash"),
         (["\x1b[31mred"], "papjuice: unknown command: \\x1b[31mred", "papjuice help"),
@@ -161,6 +162,13 @@ def test_unknown_names_have_a_near_one(args, what, near):
         (["--split-size", "99999999999T"], "--split-size: 99999999999T"),
         (["--split-size="], "--split-size: (empty)"),
         (["--sorter", "total"], "--sorter: total"),
+        (["--memory", "0"], "--memory: 0"),
+        (["-m", "much"], "--memory: much"),
+        (["-m", "0%"], "--memory: 0%"),
+        (["-m", "101%"], "--memory: 101%"),
+        (["-m-1G"], "--memory: -1G"),
+        (["--memory", "4194305T"], "--memory: 4194305T"),  # more than 2^62
+        (["--temp="], "--temp: (empty)"),
         (["--attempts", "none"], "--attempts: none"),
         (["--task-timeout", "-1"], "--task-timeout: -1"),
         (["--progress", "yes"], "--progress: yes"),
@@ -183,6 +191,8 @@ def test_bad_values_change_nothing(args, what, tmp_path):
         ["-w2", "in.txt", "-p", "3"],
         ["in.txt", "--workers=1", "--split-size", "1K"],
         ["-qj2x", "in.txt"],
+        ["-m", "1G", "in.txt"],
+        ["--memory=50%", "in.txt"],
         ["--sorter", "simple", "in.txt"],
         ["--sorter=shared", "in.txt"],
         ["-o", "-", "--", "in.txt"],
@@ -311,6 +321,7 @@ def test_statistics(tmp_path):
     seconds = stats["seconds"]
     assert 0 < seconds["total"] < LIMIT and sum(seconds.values()) <= 2.5 * seconds["total"]
     assert stats["memory"]["peak_bytes"] > 100000
+    assert {"memory_bytes", "spilled_bytes", "merge_passes"} < stats["memory"].keys()
 
 
 def test_statistics_of_a_failure(tmp_path):
@@ -746,6 +757,7 @@ def test_completions_parse(shell, tmp_path):
         (["papjuice", "wor"], ["wordcount"]),
         (["papjuice", "r"], ["run"]),
         (["papjuice", "wordcount", "--sp"], ["--split-size"]),
+        (["papjuice", "wordcount", "--mem"], ["--memory"]),
         (["papjuice", "wordcount", "--sorter", ""], ["simple", "plex", "shared"]),
         (["papjuice", "wordcount", "--sorter", "=", "s"], ["simple", "shared"]),
         (["papjuice", "wordcount", "--progress", "=", ""], ["auto", "always", "never"]),

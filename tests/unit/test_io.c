@@ -4,8 +4,13 @@
 #include "testing.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/io.h"
@@ -212,13 +217,82 @@ static void too_much_shared_memory_is_refused(void **state)
 	assert_null(address);
 }
 
+static void assert_unnamed(const char *folder)
+{
+	int fd = -1;
+	struct stat is;
+	pj_error error;
+	char bytes[4] = "";
+	assert_good(pj__temp_file(folder, &fd, &error), error);
+	assert_int_equal(fstat(fd, &is), 0);
+	assert_int_equal(is.st_nlink, 0);
+	assert_int_equal(is.st_mode & 0777, 0600);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(pj__pwrite_all(fd, "abc", 3, 5000), 0);
+	assert_good(pj__pread_exactly(fd, "temp", bytes, 3, 5000, &error), error);
+	assert_memory_equal(bytes, "abc", 3);
+	assert_int_equal(rmdir(folder), 0); /* nothing is in it */
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(pj__close(&fd), 0);
+}
+
+/* From here on this process lives on a file system that has no files without a name. */
+static int forbid_unnamed_files(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {sizeof code / sizeof *code, code};
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void temporary_files_have_no_name(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/papjuice-test-XXXXXX", missing[64];
+	int fd = 7, code;
+	pj_error error;
+	assert_non_null(mkdtemp(folder));
+	assert_unnamed(folder);
+	const pid_t child = fork();
+	if (!child) {
+		if (forbid_unnamed_files())
+			_exit(77);
+		assert_int_equal(open(folder, O_TMPFILE | O_RDWR, 0600), -1);
+		assert_unnamed(folder);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &code, 0), child);
+	assert_int_equal(rmdir(folder), 0);
+	snprintf(missing, sizeof missing, "%s/none", folder);
+	assert_fails(pj__temp_file(missing, &fd, &error), PJ_ERR_OUTPUT, error);
+	assert_int_equal(error.errnum, ENOENT);
+	assert_string_equal(error.file, missing);
+	assert_non_null(strstr(error.hint, "--temp"));
+	assert_int_equal(fd, 7);
+	if (WIFEXITED(code) && WEXITSTATUS(code) == 77) {
+		print_message("skip: system calls cannot be filtered here\n");
+		skip();
+	}
+	assert_int_equal(code, 0);
+}
+
 int main(void)
 {
 	alarm(60);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_written_is_read), cmocka_unit_test(signals_and_short_counts_do_not_matter),
-		cmocka_unit_test(failures_are_told),       cmocka_unit_test(descriptors_run_out),
-		cmocka_unit_test(shared_memory_is_shared), cmocka_unit_test(too_much_shared_memory_is_refused),
+		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(signals_and_short_counts_do_not_matter),
+		cmocka_unit_test(failures_are_told),
+		cmocka_unit_test(descriptors_run_out),
+		cmocka_unit_test(temporary_files_have_no_name),
+		cmocka_unit_test(shared_memory_is_shared),
+		cmocka_unit_test(too_much_shared_memory_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,43 @@ static void sizes_are_read(void **state)
 	}
 }
 
+static void budgets_are_read(void **state)
+{
+	(void)state;
+	uint64_t bytes = 0, half = 0, whole = 0;
+	assert_true(pj__read_memory("512M", &bytes) && bytes == 512u << 20);
+	assert_true(pj__read_memory("4g", &bytes) && bytes == 4ull << 30);
+	assert_true(pj__read_memory("1", &bytes) && bytes == 1);
+	assert_true(pj__read_memory("4611686018427387904", &bytes) && bytes == 1ull << 62);
+	/* what is available moves meanwhile, but not by half of it */
+	assert_true(pj__read_memory("50%", &half) && pj__read_memory("100%", &whole));
+	assert_true(whole / 4 < half && half < whole && whole <= 1ull << 62);
+	assert_true(pj__read_memory("1%", &bytes) && bytes && bytes < half);
+	bytes = 77;
+	static const char *const bad[] = {"",
+					  "0",
+					  "%",
+					  "0%",
+					  "101%",
+					  "50%%",
+					  "50 %",
+					  "-5%",
+					  "5.5%",
+					  "50%M",
+					  "50M%",
+					  "all",
+					  "-1",
+					  " 1G",
+					  "1G ",
+					  "1GB",
+					  "4611686018427387905",
+					  "4194305T",
+					  "18446744073709551666%"};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (pj__read_memory(bad[i], &bytes) || bytes != 77)
+			fail_msg("\"%s\" is taken for %llu bytes", bad[i], (unsigned long long)bytes);
+}
+
 static void seconds_are_read(void **state)
 {
 	(void)state;
@@ -179,7 +216,7 @@ static void every_option_arrives(void **state)
 	struct pj__settings s;
 	pj_error error;
 	assert_int_equal(READ(&s, &plain_job, &error, "-o", "out", "a.txt", "--overwrite", "-w3", "--partitions=7",
-			      "--split-size", "64K", "--sorter", "shared", "--temp=/t", "--attempts", "2",
+			      "--split-size", "64K", "--sorter", "shared", "--temp=/t", "--attempts", "2", "-m64M",
 			      "--task-timeout=1.5", "--progress", "never", "-q", "--stats", "s.json", "--escape", "-",
 			      "b.txt"),
 			 PJ_OK);
@@ -191,6 +228,7 @@ static void every_option_arrives(void **state)
 	assert_int_equal(s.run.split_bytes, 65536);
 	assert_int_equal(s.run.sorter, PJ_SORTER_SHARED);
 	assert_string_equal(s.run.temp, "/t");
+	assert_int_equal(s.run.memory, 64 << 20);
 	assert_int_equal(s.run.attempts, 2);
 	assert_int_equal(s.run.timeout_ms, 1500);
 	assert_int_equal(s.progress, PJ__PROGRESS_NEVER);
@@ -217,6 +255,7 @@ static void defaults_stand(void **state)
 	assert_int_equal(s.run.split_bytes, 0);
 	assert_int_equal(s.run.sorter, PJ_SORTER_DEFAULT);
 	assert_int_equal(s.run.attempts, 0);
+	assert_int_equal(s.run.memory, 0);
 	assert_int_equal(s.run.timeout_ms, 600000); /* 0 would be "never" */
 	assert_int_equal(s.progress, PJ__PROGRESS_AUTO);
 	assert_int_equal(s.run.input.path_count, 0);
@@ -303,10 +342,16 @@ static void what_is_wrong_is_said(void **state)
 {
 	(void)state;
 	expect_refused(&plain_job, "--ouptut", "x", "unknown option: --ouptut", "the nearest is --output");
-	expect_refused(&plain_job, "--memory", "1G", "unknown option: --memory", "papjuice test --help");
+	expect_refused(&plain_job, "--zzzzzz", "1G", "unknown option: --zzzzzz", "papjuice test --help");
 	expect_refused(&plain_job, "--sort=x", NULL, "unknown option: --sort", "the nearest is --sorter");
 	expect_refused(&own_job, "--patern", NULL, "unknown option: --patern", "the nearest is --pattern");
-	expect_refused(&plain_job, "-m", "1G", "unknown option: -m", "--help");
+	expect_refused(&plain_job, "-Z", "1G", "unknown option: -Z", "--help");
+	expect_refused(&plain_job, "-m", NULL, "an option needs a value: -m, --memory SIZE", "--help");
+	expect_refused(&plain_job, "-m", "lots", "bad value for --memory: lots", "50%");
+	expect_refused(&plain_job, "-m0", NULL, "bad value for --memory: 0", "512M");
+	expect_refused(&plain_job, "--memory=101%", NULL, "bad value for --memory: 101%", "50%");
+	expect_refused(&plain_job, "--memory=4194305T", NULL, "bad value for --memory: 4194305T", "50%");
+	expect_refused(&plain_job, "--temp", "", "bad value for --temp: (empty)", "a folder");
 	expect_refused(&plain_job, "-qz", NULL, "unknown option: -z", "--help");
 	expect_refused(&plain_job, "-output", "x", "unknown option: -output", "two dashes: --output");
 	expect_refused(&plain_job, "-w", NULL, "an option needs a value: -w, -j, --workers N", "--help");
@@ -543,6 +588,9 @@ static void statistics_are_json(void **state)
 	outcome->result.failures = 1;
 	outcome->result.failure[0] = (pj_failure){"map", 3, 1, "signal \x80 11"};
 	outcome->result.map_seconds = 1.25;
+	outcome->result.memory_bytes = UINT64_C(1) << 62;
+	outcome->result.spilled_bytes = 12345;
+	outcome->result.merge_passes = 2;
 	char *const text = pj__stats_text(outcome);
 	assert_non_null(text);
 	json_error_t why;
@@ -550,17 +598,18 @@ static void statistics_are_json(void **state)
 	if (!all)
 		fail_msg("%s: %s", why.text, text);
 	const char *status, *first, *second, *sorter, *reason, *phase, *only_top, *signal_line;
-	json_int_t bytes, task, exit_code, attempt, workers;
+	json_int_t bytes, task, exit_code, attempt, workers, budget, spilled, passes;
 	int only;
 	double map;
 	assert_int_equal(json_unpack_ex(all, &why, 0,
 					"{s:s, s:I, s:{s:s, s:I, s:s}, s:{s:[s,s], s:s, s:I, s:{s:b, s:s, s:n}}, "
-					"s:{s:I}, s:{s:f}, s:[{s:s, s:I}]}",
+					"s:{s:I}, s:{s:f}, s:[{s:s, s:I}], s:{s:I, s:I, s:I}}",
 					"status", &status, "exit_code", &exit_code, "error", "phase", &phase, "task",
 					&task, "message", &signal_line, "options", "inputs", &first, &second, "sorter",
 					&sorter, "workers", &workers, "job", "only", &only, "top", &only_top, "pattern",
 					"counters", "input_bytes", &bytes, "seconds", "map", &map, "failures", "reason",
-					&reason, "attempt", &attempt),
+					&reason, "attempt", &attempt, "memory", "memory_bytes", &budget,
+					"spilled_bytes", &spilled, "merge_passes", &passes),
 			 0);
 	assert_string_equal(status, "PJ_ERR_CRASH");
 	assert_string_equal(signal_line, "a task failed: signal 11 (SIGSEGV) (map task 3)");
@@ -571,6 +620,7 @@ static void statistics_are_json(void **state)
 	assert_string_equal(only_top, "10");
 	assert_string_equal(reason, "signal \\x80 11");
 	assert_true(only && task == 3 && exit_code == 5 && attempt == 1 && workers == 2);
+	assert_true(budget == (json_int_t)1 << 62 && spilled == 12345 && passes == 2);
 	assert_true(bytes == (json_int_t)1 << 40 && map > 1.2499 && map < 1.2501);
 	json_decref(all);
 	free(text);
@@ -657,6 +707,7 @@ int main(void)
 	alarm(60);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_are_read),
+		cmocka_unit_test(budgets_are_read),
 		cmocka_unit_test(seconds_are_read),
 		cmocka_unit_test(workers_and_counts_are_read),
 		cmocka_unit_test(the_name_that_was_meant),

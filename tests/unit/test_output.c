@@ -574,6 +574,39 @@ static void long_results_by_value(void **state)
 	free(key);
 }
 
+/* -------------------------------------------------------------------------------------------------- temporary files */
+
+static const char *temp_folder(const char *given, const char *path)
+{
+	static char found[256];
+	const pj_output output = {.path = path};
+	pj__sink sink;
+	pj_error error;
+	assert_good(pj__sink_open(&sink, &output, &error), error);
+	snprintf(found, sizeof found, "%s", pj__temp_folder(given, &sink));
+	pj__sink_close(&sink);
+	return found;
+}
+
+static void temporary_files_have_a_folder(void **state)
+{
+	(void)state;
+	const char *const was = getenv("TMPDIR");
+	char *const before = was ? strdup(was) : NULL;
+	assert_int_equal(setenv("TMPDIR", "/from/environment", 1), 0);
+	assert_string_equal(temp_folder("given", "new"), "given");
+	assert_string_equal(temp_folder(NULL, "new"), "/from/environment");
+	assert_int_equal(setenv("TMPDIR", "", 1), 0);
+	assert_string_equal(temp_folder(NULL, "-"), "/var/tmp");
+	assert_int_equal(unsetenv("TMPDIR"), 0);
+	assert_string_equal(temp_folder(NULL, "new"), folder);
+	assert_string_equal(temp_folder(NULL, "new/"), folder);
+	assert_string_equal(temp_folder(NULL, "/dev/null"), "/var/tmp");
+	assert_string_equal(temp_folder(NULL, NULL), "/var/tmp");
+	assert_int_equal(before ? setenv("TMPDIR", before, 1) : 0, 0);
+	free(before);
+}
+
 int main(void)
 {
 	alarm(60);
@@ -593,6 +626,7 @@ int main(void)
 		cmocka_unit_test(trees_are_removed_whole),
 		cmocka_unit_test(the_largest_come_first),
 		cmocka_unit_test(long_results_by_value),
+		cmocka_unit_test(temporary_files_have_a_folder),
 	};
 	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

@@ -1,0 +1,16 @@
+/*
+ * cgroup.h: how much memory the control group of this process leaves it.
+ */
+#ifndef PJ_BASE_CGROUP_H
+#define PJ_BASE_CGROUP_H
+
+#include <stdint.h>
+
+/*
+ * Bytes that the process may still take before its control group, or one above it, is at its limit; what files have in
+ * the cache and do not use counts as free, as the kernel gives it up first. UINT64_MAX: there is no limit, or it cannot
+ * be known. `root` stands before every path that is read ("" but in tests).
+ */
+uint64_t pj__cgroup_memory_left(const char *root);
+
+#endif
