@@ -8,9 +8,9 @@
  *     index        for each bucket: offset in the blob, bytes, pairs, packed, checksum, guard (6 x 64 bits)
  *     footer       magic, version, buckets, offset of the index, bytes of the blob, pairs, checksum (8 x 64 bits)
  *
- * All numbers are 64 bits, little endian. Offsets count from the blob's start, never are there pointers: a blob means the
- * same in a memory file, in a spill and in a message. Blobs of one attempt lie one behind another, and are found from
- * the end through their footers. In memory segments are raw, for speed; what goes to disk is packed (packer.h).
+ * All numbers are 64 bits, little endian. Offsets count from the blob's start, never are there pointers: a blob means
+ * the same in a memory file, in a spill and in a message. Blobs of one attempt lie one behind another, and are found
+ * from the end through their footers. In memory segments are raw, for speed; what goes to disk is packed (packer.h).
  */
 #ifndef PJ_RUN_RUN_H
 #define PJ_RUN_RUN_H

@@ -1,16 +1,22 @@
 /*
- * fuzz_run.c: the run format. The first byte says which of three:
+ * fuzz_run.c: the run format. The first byte says which of these:
  *
  *     round trip   the bytes are pairs: the gatherer writes them in blobs, groups read them back; every value of every
  *                  key must come, in the order of emission, and keys in order
  *     damage       such blobs, with bytes changed: the same, or PJ_ERR_CORRUPT
  *     forgery      the bytes are segments, under an index and checksums that fit them: no crash and no endless loop,
  *                  but PJ_ERR_CORRUPT or pairs that are in the bytes
+ *
+ * and whether in the raw form or in the packed one. Packed, a round trip is one through passes, too; of a forgery the
+ * bytes are blocks.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "run/packer.h"
+#include "run/passes.h"
 #include "shuffle/combine.h"
 #include "shuffle/groups.h"
 #include "shuffle/writer.h"
@@ -104,31 +110,77 @@ static pj_status read_bucket(const pj__run *runs, const pj__segment *segments, s
 	return status;
 }
 
-/* Opens the blobs that end at `end` and reads every bucket. */
-static pj_status read_runs(int fd, uint64_t end, uint64_t blobs, uint32_t buckets, const struct pairs *sorted,
-			   size_t *next)
+/* Writes all blobs anew, packed, to another file, which takes the place of the first. Returns the end there. */
+static uint64_t pack_runs(int fd, uint64_t end, uint64_t blobs, uint32_t buckets)
 {
+	const int packed = memfd_create("packed", MFD_CLOEXEC);
 	pj__run *runs = calloc(blobs + 1, sizeof *runs);
+	pj__segment *segments = calloc(buckets, sizeof *segments);
+	pj__packer packer;
+	uint64_t to = 0;
+	must(packed >= 0 && runs && segments);
+	pj__packer_init(&packer);
+	for (uint64_t i = blobs; i-- > 0; end = runs[i].offset)
+		must(!pj__run_open(&runs[i], fd, end, buckets, NULL));
+	for (uint64_t i = 0; i < blobs; i++) {
+		char *data = malloc(runs[i].bytes);
+		must(data && pread(fd, data, runs[i].bytes, (off_t)runs[i].offset) == (ssize_t)runs[i].bytes);
+		must(!pj__run_segments(&runs[i], 0, buckets, segments, NULL));
+		must(!pj__packer_put_blob(&packer, packed, to, data, segments, buckets, &to, NULL));
+		free(data);
+	}
+	must(dup3(packed, fd, O_CLOEXEC) == fd);
+	pj__packer_fini(&packer);
+	close(packed);
+	free(runs);
+	free(segments);
+	return to;
+}
+
+/* Reads a bucket's segments as they are, or, in passes with no memory to speak of, what becomes of them. */
+static pj_status read_segments(pj__run *runs, pj__segment *segments, size_t count, bool in_passes,
+			       const struct pairs *sorted, size_t *next)
+{
+	if (!in_passes)
+		return read_bucket(runs, segments, count, sorted, next);
+	const int scratch = memfd_create("scratch", MFD_CLOEXEC);
+	uint64_t end = 0;
+	unsigned passes;
+	must(scratch >= 0);
+	pj_status status = pj__merge_passes(runs, segments, &count, 0, scratch, &end, &passes, NULL);
+	if (!status)
+		status = read_bucket(runs, segments, count, sorted, next);
+	close(scratch);
+	return status;
+}
+
+/* Opens the blobs that end at `end` and reads every bucket. */
+static pj_status read_runs(int fd, uint64_t end, uint64_t blobs, uint32_t buckets, bool in_passes,
+			   const struct pairs *sorted, size_t *next)
+{
+	pj__run *opened = calloc(blobs + 1, sizeof *opened), *runs = calloc(blobs + 1, sizeof *runs);
 	pj__segment *segments = calloc(blobs + 1, sizeof *segments);
-	must(runs && segments);
+	must(opened && runs && segments);
 	pj_status status = PJ_OK;
-	for (uint64_t i = blobs; i-- > 0 && !status; end = runs[i].offset)
-		status = pj__run_open(&runs[i], fd, end, buckets, NULL);
+	for (uint64_t i = blobs; i-- > 0 && !status; end = opened[i].offset)
+		status = pj__run_open(&opened[i], fd, end, buckets, NULL);
 	for (uint32_t bucket = 0; bucket < buckets && !status; bucket++) {
+		memcpy(runs, opened, blobs * sizeof *runs); /* passes put others in their place */
 		for (uint64_t i = 0; i < blobs && !status; i++)
 			status = pj__run_segments(&runs[i], bucket, 1, &segments[i], NULL);
 		if (!status)
-			status = read_bucket(runs, segments, blobs, sorted, next);
+			status = read_segments(runs, segments, blobs, in_passes, sorted, next);
 	}
+	free(opened);
 	free(runs);
 	free(segments);
 	return status;
 }
 
-static void round_trip(const uint8_t *data, size_t size, int fd, bool damage)
+static void round_trip(const uint8_t *data, size_t size, int fd, bool damage, bool packed)
 {
 	struct pairs *pairs = malloc(sizeof *pairs);
-	pj_text sample = {0};
+	pj__splitter sample[4];
 	pj__partition partition;
 	uint64_t blobs;
 	size_t next = 0;
@@ -137,37 +189,64 @@ static void round_trip(const uint8_t *data, size_t size, int fd, bool damage)
 		     used = 2 + (changes < size - 2 ? changes : size - 2);
 	parse(pairs, data + used, data + size);
 	for (size_t i = 0; i < 4; i++)
-		pj__sample_add(&sample, pairs->count ? pairs->at[i * pairs->count / 4].key : (pj_bytes){NULL, 0});
-	must(!pj__partition_init(&partition, 1, 4, pj__text_all(&sample), NULL));
-	pj__text_fini(&sample);
-	const uint64_t end = write_runs(pairs, &partition, fd, (size_t)data[0] * 16, &blobs);
+		sample[i] = pj__splitter_of(pairs->count ? pairs->at[i * pairs->count / 4].key : (pj_bytes){NULL, 0});
+	must(!pj__partition_init(&partition, 1, 4, sample, 4, NULL));
+	uint64_t end = write_runs(pairs, &partition, fd, (size_t)data[0] * 16, &blobs);
+	if (packed)
+		end = pack_runs(fd, end, blobs, partition.buckets);
 	qsort(pairs->at, pairs->count, sizeof *pairs->at, compare);
 	for (size_t i = 2; damage && end && i + 3 <= used; i += 3) {
 		const off_t at = (off_t)((uint64_t)(data[i] | data[i + 1] << 8) % end);
 		must(pwrite(fd, &data[i + 2], 1, at) == 1);
 	}
-	const pj_status status = read_runs(fd, end, blobs, partition.buckets, pairs, &next);
+	const pj_status status = read_runs(fd, end, blobs, partition.buckets, packed, pairs, &next);
 	must(status == PJ_OK ? next == pairs->count : damage && status == PJ_ERR_CORRUPT);
 	pj__partition_fini(&partition);
 	free(pairs);
 }
 
-/* A segment made of the bytes, under an entry and a checksum that fit them. */
-static void forge(const uint8_t *data, size_t size, int fd)
+/* Puts the bytes into the file as they are. */
+static void forge_raw(pj__segment *segment, const uint8_t *bytes, size_t size, int fd)
 {
-	pj__segment segments[2] = {{.bytes = (size - 2) / 2}, {.bytes = (size - 2) - (size - 2) / 2}};
-	const char *bytes = (const char *)data + 2;
+	must(pwrite(fd, bytes, size, (off_t)segment->offset) == (ssize_t)size);
+	segment->bytes = size;
+	segment->checksum = pj__segment_checksum(segment, bytes);
+}
+
+/* Puts blocks into the file: of each, two bytes say how many there are raw, one how many are stored. */
+static void forge_blocks(pj__segment *segment, const uint8_t *at, size_t size, int fd)
+{
+	for (const uint8_t *end = at + size; end - at >= 3;) {
+		pj__block block = {.raw = at[0] | (uint32_t)at[1] << 8, .stored = at[2]};
+		at += 3;
+		if (block.stored > end - at)
+			block.stored = (uint32_t)(end - at);
+		segment->checksum = block.checksum = pj__block_checksum(&block, at, segment->checksum);
+		const off_t to = (off_t)(segment->offset + segment->packed);
+		must(pwrite(fd, &block, sizeof block, to) == (ssize_t)sizeof block);
+		must(pwrite(fd, at, block.stored, to + (off_t)sizeof block) == (ssize_t)block.stored);
+		segment->packed += sizeof block + block.stored;
+		segment->bytes += block.raw;
+		at += block.stored;
+	}
+}
+
+/* Segments made of the bytes, under entries and checksums that fit them. */
+static void forge(const uint8_t *data, size_t size, int fd, bool packed)
+{
+	pj__segment segments[2] = {{0}};
+	const size_t half = (size - 2) / 2;
 	uint64_t end;
 	pj__run run;
 	size_t next = 0;
-	must(pwrite(fd, bytes, size - 2, 0) == (ssize_t)(size - 2));
 	for (int i = 0; i < 2; i++) {
-		segments[i].offset = i ? segments[0].bytes : 0;
+		segments[i].offset = i ? segments[0].packed ? segments[0].packed : segments[0].bytes : 0;
 		segments[i].pairs = data[1] >> (4 * i) & 15;
-		segments[i].checksum = pj__segment_checksum(&segments[i], bytes + segments[i].offset);
+		(packed ? forge_blocks : forge_raw)(&segments[i], data + 2 + (i ? half : 0), i ? size - 2 - half : half,
+						    fd);
 	}
 	must(!pj__run_finish(fd, 0, segments, 2, &end, NULL));
-	const pj_status grouped = read_runs(fd, end, 1, 2, NULL, &next);
+	const pj_status grouped = read_runs(fd, end, 1, 2, packed, NULL, &next);
 	must(grouped == PJ_OK || grouped == PJ_ERR_CORRUPT);
 	static const pj_aggregate *const aggregates[] = {&pj_sum_i64, &pj_max_f64, &pj_sum_f64};
 	if (pj__run_open(&run, fd, end, 2, NULL) || pj__run_segments(&run, 0, 2, segments, NULL))
@@ -191,10 +270,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	const int fd = memfd_create("fuzz", MFD_CLOEXEC);
 	must(fd >= 0);
+	const bool packed = data[0] / 3 % 2;
 	if (data[0] % 3 == 2)
-		forge(data, size, fd);
+		forge(data, size, fd, packed);
 	else
-		round_trip(data, size, fd, data[0] % 3 == 1);
+		round_trip(data, size, fd, data[0] % 3 == 1, packed);
 	close(fd);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * test_packer.c: runs for the disk. What was packed comes out again, pair by pair and segment by segment; no damage goes
- * unseen; thousands of segments are merged with little memory; and a full disk is an error that names the file.
+ * test_packer.c: runs for the disk. What was packed comes out again, pair by pair and segment by segment; no damage
+ * goes unseen; thousands of segments are merged with little memory; and a full disk is an error that names the file.
  */
 #include "testing.h"
 
@@ -76,7 +76,7 @@ static void hostile_blocks(void **state)
 	}
 }
 
-/* ---------------------------------------------------------------------------------------------------------- whole blobs */
+/* ------------------------------------------------------------------------------------------------------ whole blobs */
 
 static void blobs_come_out_as_they_went_in(void **state)
 {
@@ -268,7 +268,7 @@ static void entries_that_their_blocks_belie(void **state)
 	close(fd);
 }
 
-/* --------------------------------------------------------------------------------------------------------- pair by pair */
+/* ----------------------------------------------------------------------------------------------------- pair by pair */
 
 static void pairs_come_out_as_they_went_in(void **state)
 {
@@ -329,7 +329,7 @@ static void pairs_come_out_as_they_went_in(void **state)
 	close(fd);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- in passes */
+/* -------------------------------------------------------------------------------------------------------- in passes */
 
 struct many {
 	int fd;
@@ -470,7 +470,7 @@ static void a_little_too_much_costs_a_little(void **state)
 	close(scratch);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ a full disk */
+/* ------------------------------------------------------------------------------------------------------ a full disk */
 
 static void check_full(int fd, uint64_t start, int errnum)
 {

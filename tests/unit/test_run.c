@@ -3,6 +3,9 @@
  */
 #include "testing.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "run/record.h"
 #include "run/run.h"
 
@@ -228,10 +231,17 @@ static void index_entries_that_do_not_fit_are_refused(void **state)
 		{.offset = 1, .bytes = UINT64_MAX},
 		{.bytes = 2, .pairs = 3},
 		{.pairs = 1},
+		{.bytes = 1, .packed = room + 1},
+		{.offset = room, .bytes = 1, .packed = 1},
+		{.offset = 1, .bytes = 1, .packed = UINT64_MAX},
+		{.bytes = 300 * room, .packed = room},
+		{.bytes = UINT64_MAX, .packed = room},
+		{.guard = 1},
 	};
 	for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
-		pj__segment read[3];
-		assert_int_equal(pwrite(fd, &hostile[i], sizeof hostile[i], (off_t)run.index), sizeof hostile[i]);
+		pj__segment read[3], entry = hostile[i];
+		entry.guard ^= XXH3_64bits(&entry, offsetof(pj__segment, guard));
+		assert_int_equal(pwrite(fd, &entry, sizeof entry, (off_t)run.index), sizeof entry);
 		assert_fails(pj__run_segments(&run, 0, 3, read, &error), PJ_ERR_CORRUPT, error);
 		assert_good(pj__run_segments(&run, 1, 2, read, &error), error);
 	}
