@@ -11,7 +11,7 @@
 
 enum {
 	RAW_LEAST = 16 << 10,
-	PACKED_LEAST = PJ__BLOCK_BYTES + 4096, /* a block, and what is left of the last record before it */
+	REST_LEAST = 4 << 10, /* before a block: for what is left of the last record */
 	BUFFER_MOST = 1 << 20,
 };
 
@@ -123,7 +123,11 @@ static pj_status advance(pj__cursor *cursor, pj_error *error)
 
 static size_t buffer_least(const pj__segment *segment)
 {
-	const uint64_t least = segment->packed ? PACKED_LEAST : RAW_LEAST;
+	uint64_t least = segment->longest; /* no overflow: it is checked to be at most `bytes` */
+	if (segment->packed)
+		least = PJ__BLOCK_BYTES + (least > REST_LEAST ? least : REST_LEAST);
+	else if (least < RAW_LEAST)
+		least = RAW_LEAST;
 	const size_t bytes = (size_t)(segment->bytes < least ? segment->bytes : least);
 	/* A record's head must fit, so that its length can be known. */
 	return bytes < PJ__RECORD_HEAD_MAX ? PJ__RECORD_HEAD_MAX : bytes;

@@ -32,10 +32,13 @@ void pj__merge_fini(pj__merge *merge);
 /* Adds a segment, sorted by key, of a run whose file stays open. Empty segments are passed over. */
 PJ_MUST_USE pj_status pj__merge_add(pj__merge *merge, const pj__run *run, const pj__segment *segment, pj_error *error);
 
-/* The memory that a segment takes in a merge at least; all of them together take PJ__MERGE_SHARED bytes more. */
+/*
+ * The memory that a segment takes in a merge at least, for its longest record, too, if that is known. All of them
+ * together take PJ__MERGE_SHARED bytes more.
+ */
 size_t pj__merge_least(const pj__segment *segment);
 
-/* Begins to read; all buffers together take about `memory_bytes`, if records are no longer than that allows. */
+/* Begins to read; all buffers together take about `memory_bytes`, or what they need at least if that is more. */
 PJ_MUST_USE pj_status pj__merge_start(pj__merge *merge, size_t memory_bytes, pj_error *error);
 
 /* Steps to the next pair: *ret_more = false behind the last one. merge->key and value live until the next call. */

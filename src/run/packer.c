@@ -53,7 +53,11 @@ pj_status pj__packer_begin(pj__packer *packer, int fd, uint64_t start, pj_error 
 
 static pj_status put_segment(pj__packer *packer, const char *data, pj__segment *segment, pj_error *error)
 {
-	packer->segment = (pj__segment){.offset = packer->at + packer->held - packer->start, .pairs = segment->pairs};
+	packer->segment = (pj__segment){
+		.offset = packer->at + packer->held - packer->start,
+		.pairs = segment->pairs,
+		.longest = segment->longest,
+	};
 	pj_status status = PJ_OK;
 	for (uint64_t left = segment->bytes; left && !status;) {
 		const size_t bytes = left < PJ__BLOCK_BYTES ? (size_t)left : PJ__BLOCK_BYTES;
@@ -95,9 +99,12 @@ static pj_status append(pj__packer *packer, const char *bytes, size_t count, pj_
 
 pj_status pj__packer_add(pj__packer *packer, pj_bytes key, pj_bytes value, pj_error *error)
 {
-	packer->segment.pairs++;
 	/* two lengths that are those of objects in memory have a sum */
-	if (PJ_LIKELY(pj__record_bytes(key.len, value.len) <= PJ__BLOCK_BYTES - packer->filled)) {
+	const size_t bytes = pj__record_bytes(key.len, value.len);
+	packer->segment.pairs++;
+	if (packer->segment.longest < bytes)
+		packer->segment.longest = bytes;
+	if (PJ_LIKELY(bytes <= PJ__BLOCK_BYTES - packer->filled)) {
 		char *block = block_of(packer);
 		packer->filled = (size_t)(pj__put_record(block + packer->filled, key, value) - block);
 		return PJ_OK;

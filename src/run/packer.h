@@ -31,8 +31,8 @@ void pj__packer_fini(pj__packer *packer);
 
 /*
  * Packs and writes a blob to `start` of the file. Its segments are raw at `data` (between them there may be gaps), and
- * their offset, bytes and pairs are set; they become those of the packed blob, whose end is *ret_end. On failure they
- * are not to be used.
+ * their offset, bytes, pairs and longest are set; they become those of the packed blob, whose end is *ret_end. On
+ * failure they are not to be used.
  */
 PJ_MUST_USE pj_status pj__packer_put_blob(pj__packer *packer, int fd, uint64_t start, const char *data,
 					  pj__segment *segments, uint32_t buckets, uint64_t *ret_end, pj_error *error);

@@ -31,6 +31,8 @@ static size_t width_from(const struct passes *passes, size_t first)
 			break;
 		cost += pj__merge_least(next);
 		merged.bytes += next->bytes;
+		if (merged.longest < next->longest)
+			merged.longest = next->longest;
 	}
 	return width;
 }

@@ -96,7 +96,8 @@ static bool fits(const pj__run *run, const pj__segment *segment)
 {
 	const uint64_t room = run->index - run->offset, stored = segment->packed ? segment->packed : segment->bytes;
 	return segment->guard == guard_of(segment) && segment->offset <= room && stored <= room - segment->offset &&
-	       segment->bytes / PJ__BLOCK_RATIO <= stored && segment->pairs <= segment->bytes;
+	       segment->bytes / PJ__BLOCK_RATIO <= stored && segment->pairs <= segment->bytes &&
+	       segment->longest <= segment->bytes;
 }
 
 pj_status pj__run_segments(const pj__run *run, uint32_t first, uint32_t count, pj__segment *segments, pj_error *error)

@@ -5,7 +5,7 @@
  *            | segment 0 | segment 1 | ... | index       | footer |
  *            +-----------+-----------+-----+-------------+--------+
  *     segment      records, one after another (record.h): raw, or packed in blocks (block.h)
- *     index        for each bucket: offset in the blob, bytes, pairs, packed, checksum, guard (6 x 64 bits)
+ *     index        for each bucket: offset in the blob, bytes, pairs, packed, longest, checksum, guard (7 x 64 bits)
  *     footer       magic, version, buckets, offset of the index, bytes of the blob, pairs, checksum (8 x 64 bits)
  *
  * All numbers are 64 bits, little endian. Offsets count from the blob's start, never are there pointers: a blob means
@@ -25,8 +25,9 @@
 typedef struct pj__segment {
 	uint64_t offset, bytes, pairs; /* `bytes`: of the records, however they are stored */
 	uint64_t packed;               /* stored bytes, in blocks; 0: the records are stored as they are */
+	uint64_t longest;              /* bytes of the longest record; 0: not known */
 	uint64_t checksum;             /* of the records; packed: of the last block, which stands for all */
-	uint64_t guard;                /* checksum of the five above */
+	uint64_t guard;                /* checksum of the six above */
 } pj__segment;
 
 /* A blob in a file. */

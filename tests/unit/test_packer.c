@@ -448,6 +448,55 @@ static void many_segments_in_few_passes(void **state)
 	check_passes(300, 60, 3000, false, 1 << 20, 2, 4);
 }
 
+/* A merge takes the memory of a record from each segment, so long ones make it narrow. */
+static void long_records_are_merged_few_at_a_time(void **state)
+{
+	(void)state;
+	enum { SEGMENTS = 24, LONG = 300000, MEMORY = 3 << 19 };
+	const int fd = open_memory_file();
+	pj__run runs[SEGMENTS];
+	pj__segment segments[SEGMENTS];
+	pj__packer packer;
+	pj__merge merge;
+	pj_error error;
+	char *value = calloc(LONG, 1);
+	uint64_t end = 0, needed = PJ__MERGE_SHARED;
+	size_t count = SEGMENTS;
+	unsigned passes;
+	bool more;
+	pj__packer_init(&packer);
+	for (int s = 0; s < SEGMENTS; s++) {
+		assert_good(pj__packer_begin(&packer, fd, end, &error), error);
+		for (int i = 0; i < 6; i++) {
+			value[0] = (char)s;
+			const pj_bytes long_or_short = {value, i == 3 ? LONG : 5};
+			assert_good(pj__packer_add(&packer, pj_bytes_of("key"), long_or_short, &error), error);
+		}
+		assert_good(pj__packer_finish(&packer, &runs[s], &segments[s], &error), error);
+		assert_int_equal(segments[s].longest, pj__record_bytes(3, LONG));
+		end = runs[s].offset + runs[s].bytes;
+	}
+	assert_good(pj__merge_passes(runs, segments, &count, MEMORY, fd, &end, &passes, &error), error);
+	assert_in_range(passes, 2, 4);
+	pj__merge_init(&merge);
+	for (size_t s = 0; s < count; s++) {
+		needed += pj__merge_least(&segments[s]);
+		assert_int_equal(segments[s].longest, pj__record_bytes(3, LONG));
+		assert_good(pj__merge_add(&merge, &runs[s], &segments[s], &error), error);
+	}
+	assert_in_range(needed, LONG, MEMORY);
+	assert_good(pj__merge_start(&merge, MEMORY, &error), error);
+	for (int i = 0; i < SEGMENTS * 6; i++) {
+		assert_good(pj__merge_next(&merge, &more, &error), error);
+		assert_true(more && merge.value.ptr[0] == (char)(i / 6));
+		assert_int_equal(merge.value.len, i % 6 == 3 ? LONG : 5);
+	}
+	pj__merge_fini(&merge);
+	pj__packer_fini(&packer);
+	free(value);
+	close(fd);
+}
+
 /* No more is merged than has to be. */
 static void a_little_too_much_costs_a_little(void **state)
 {
@@ -552,6 +601,7 @@ int main(void)
 		cmocka_unit_test(entries_that_their_blocks_belie),
 		cmocka_unit_test(pairs_come_out_as_they_went_in),
 		cmocka_unit_test(many_segments_in_few_passes),
+		cmocka_unit_test(long_records_are_merged_few_at_a_time),
 		cmocka_unit_test(a_little_too_much_costs_a_little),
 		cmocka_unit_test(a_full_disk_is_told),
 		cmocka_unit_test(a_limit_of_file_size_is_told),

@@ -236,6 +236,7 @@ static void index_entries_that_do_not_fit_are_refused(void **state)
 		{.offset = 1, .bytes = 1, .packed = UINT64_MAX},
 		{.bytes = 300 * room, .packed = room},
 		{.bytes = UINT64_MAX, .packed = room},
+		{.bytes = 2, .longest = 3},
 		{.guard = 1},
 	};
 	for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
