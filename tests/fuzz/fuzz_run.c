@@ -245,6 +245,8 @@ static void forge(const uint8_t *data, size_t size, int fd, bool packed)
 		(packed ? forge_blocks : forge_raw)(&segments[i], data + 2 + (i ? half : 0), i ? size - 2 - half : half,
 						    fd);
 	}
+	if (!segments[0].bytes && !segments[1].bytes)
+		return; /* no block at all */
 	must(!pj__run_finish(fd, 0, segments, 2, &end, NULL));
 	const pj_status grouped = read_runs(fd, end, 1, 2, packed, NULL, &next);
 	must(grouped == PJ_OK || grouped == PJ_ERR_CORRUPT);
