@@ -180,7 +180,7 @@ static pj_status read_runs(int fd, uint64_t end, uint64_t blobs, uint32_t bucket
 static void round_trip(const uint8_t *data, size_t size, int fd, bool damage, bool packed)
 {
 	struct pairs *pairs = malloc(sizeof *pairs);
-	pj__splitter sample[4];
+	pj_text sample = {0};
 	pj__partition partition;
 	uint64_t blobs;
 	size_t next = 0;
@@ -189,8 +189,9 @@ static void round_trip(const uint8_t *data, size_t size, int fd, bool damage, bo
 		     used = 2 + (changes < size - 2 ? changes : size - 2);
 	parse(pairs, data + used, data + size);
 	for (size_t i = 0; i < 4; i++)
-		sample[i] = pj__splitter_of(pairs->count ? pairs->at[i * pairs->count / 4].key : (pj_bytes){NULL, 0});
-	must(!pj__partition_init(&partition, 1, 4, sample, 4, NULL));
+		pj__sample_add(&sample, pairs->count ? pairs->at[i * pairs->count / 4].key : (pj_bytes){NULL, 0});
+	must(!pj__partition_init(&partition, 1, 4, pj__text_all(&sample), NULL));
+	pj__text_fini(&sample);
 	uint64_t end = write_runs(pairs, &partition, fd, (size_t)data[0] * 16, &blobs);
 	if (packed)
 		end = pack_runs(fd, end, blobs, partition.buckets);
