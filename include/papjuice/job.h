@@ -104,9 +104,12 @@ typedef struct pj_job_option {
 	const char *value;   /* what stands for its value in the help; NULL: a flag */
 	const char *initial; /* value when it is not given; NULL: none */
 	const char *help;
+	bool many;    /* it may be given several times: its value is all of theirs, joined by newlines */
+	bool operand; /* where it is not given, the first argument that is no option is its value */
 } pj_job_option;
 
 typedef struct pj_job pj_job;
+typedef struct pj_result pj_result;
 
 struct pj_job {
 	uint32_t abi;        /* PJ_ABI */
@@ -117,14 +120,24 @@ struct pj_job {
 	pj_sorter sorter;
 	pj_reducer reducer;
 	pj_output output;
-	bool map_only; /* what mappers emit is the output, in plan order; `sorter` and `reducer` are not used */
+	bool map_only;        /* what mappers emit is the output, in plan order; `sorter` and `reducer` are not used */
+	uint32_t input_count; /* so many inputs are needed, no more and no less; 0: any number */
+	bool may_replace_input; /* with `overwrite` the output may be a file that is read: replaced at the end */
 	/* The job's own options, ended by one whose name is NULL; or NULL. */
 	const pj_job_option *options;
 	/*
 	 * Optional: settles a copy of the job by the values of its options, in the order of the table (a flag: "" or
-	 * NULL). Called before the run, in each process that uses the job.
+	 * NULL). Called before the run, in the calling process, whose memory the workers inherit; of a job with `load`
+	 * in each worker, too. It may be called in several threads at a time, for one copy each.
 	 */
 	pj_status (*configure)(pj_job *job, const char *const *values, pj_error *error);
+	/* Optional: gives back what `configure` got for the copy. A worker that ends does not call it. */
+	void (*release)(pj_job *job);
+	/*
+	 * Optional, for pj_main: whether the answer of a run that went well is yes; no is exit code 1. `values` are
+	 * those of the job's options. A plug-in can't have it: it would run in the calling process.
+	 */
+	bool (*answer)(const pj_result *result, const char *const *values);
 	/*
 	 * Optional: the user's code is not in this process. Called once in each worker, where it returns the real job;
 	 * the one at hand only describes it. See program.h.
@@ -181,7 +194,7 @@ typedef struct pj_failure {
 enum { PJ_FAILURES_MAX = 64, PJ_WORKERS_MAX = 1024 };
 
 /* What a run did. Counts of what failed attempts did are not in it. */
-typedef struct pj_result {
+struct pj_result {
 	uint64_t inputs, input_bytes, records; /* records: lines */
 	uint64_t map_tasks, reduce_tasks, partitions;
 	uint64_t map_pairs;            /* pairs emitted by mappers */
@@ -198,7 +211,7 @@ typedef struct pj_result {
 	uint64_t merge_passes;               /* over spilled pairs, besides the one that reduces them */
 	uint64_t inputs_grown;               /* inputs that grew after they were planned */
 	pj_failure failure[PJ_FAILURES_MAX]; /* the first ones */
-} pj_result;
+};
 
 /*
  * Runs `job` as `options` say (NULL: defaults) and waits for its end. *ret_result (NULL: not wanted) is set in any

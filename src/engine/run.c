@@ -55,7 +55,8 @@ static bool lies_within(const pj__source *source, const char *folder)
 
 pj_status pj__run_refuse_own_input(const pj__run_state *run, pj_error *error)
 {
-	if (!run->sink->exists)
+	const bool is_file = run->sink->kind == PJ__SINK_FILE;
+	if (!run->sink->exists || (is_file && run->setup->job.may_replace_input))
 		return PJ_OK;
 	for (size_t i = 0; i < run->plan->sources.count; i++) {
 		const pj__source *source = &run->plan->sources.at[i];
@@ -123,8 +124,10 @@ pj_status pj_run(const pj_job *job, const pj_options *options, pj_result *ret_re
 	pj__setup setup;
 	pj__run_state run = {.setup = &setup, .result = result, .started_ns = pj__now_ns()};
 	pj_status status = pj__setup_init(&setup, job, options, error);
-	if (!status)
+	if (!status) {
 		status = run_planned(&run, error);
+		pj__setup_fini(&setup);
+	}
 	result->total_seconds = seconds_since(run.started_ns);
 	return status;
 }

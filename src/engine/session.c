@@ -11,7 +11,7 @@ struct pj_session {
 	struct leader leader;
 	pj__setup *setups;
 	pj__plan *plans;
-	size_t count, planned;
+	size_t count, settled, planned;
 };
 
 static pj_status refuse(const char *what, pj_error *error)
@@ -24,6 +24,7 @@ static pj_status prepare(pj_session *session, const pj_job *jobs, const pj_optio
 	for (size_t i = 0; i < session->count; i++) {
 		pj__setup *setup = &session->setups[i];
 		pj_status status = pj__setup_init(setup, &jobs[i], options, error);
+		session->settled += !status;
 		if (!status && setup->options.sorter != PJ_SORTER_PLEX)
 			status = refuse("use another sorter than plex", error);
 		if (!status)
@@ -68,6 +69,8 @@ void pj_session_close(pj_session *session)
 	pj__leader_close(&session->leader);
 	for (size_t i = 0; i < session->planned; i++)
 		pj__plan_fini(&session->plans[i]);
+	for (size_t i = 0; i < session->settled; i++)
+		pj__setup_fini(&session->setups[i]);
 	free(session->plans);
 	free(session->setups);
 	free(session);

@@ -380,6 +380,8 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	result->output_pairs = simple->part.pairs;
 	result->output_bytes = simple->pour.bytes;
 	result->peak_bytes = peak_bytes();
+	if (run->setup->job.load && loaded.job.load != run->setup->job.load)
+		pj__setup_fini(&loaded);
 	forget_groups(simple);
 	pj__text_fini(&simple->part.bytes);
 	pj__task_fini(&simple->task);

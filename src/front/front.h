@@ -39,6 +39,8 @@ struct pj__settings {
 	const char *stats;   /* path, "-", or NULL */
 	const char **paths;  /* run.input.paths, owned */
 	const char **values; /* run.values, owned; one for each of the job's own options */
+	char **joined;       /* of those that may be given several times: what was given, owned */
+	size_t own;          /* how many these are */
 };
 
 /* What the value of an option is, for completions. */
@@ -76,6 +78,9 @@ struct pj__known {
 };
 
 size_t pj__own_count(const pj_job *job);
+
+/* The index of the option whose value the first argument may be; the count of them: there is none. */
+size_t pj__own_operand(const pj_job *job);
 
 /* The index-th option of the job (NULL: the common ones only); false behind the last. */
 bool pj__known_at(const pj_job *job, size_t index, struct pj__known *ret_known);

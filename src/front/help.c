@@ -60,14 +60,41 @@ static void print_option_line(FILE *out, const struct pj__known *known)
 	print_words(out, help, HELP_COLUMN);
 }
 
+/* What stands before the inputs: "" or " PATTERN". */
+static const char *operand_of(const pj_job *job, char *text, size_t size)
+{
+	const size_t own = pj__own_operand(job);
+	const bool has = own < pj__own_count(job);
+	snprintf(text, size, "%s%s", has ? " " : "", has && job->options[own].value ? job->options[own].value : "");
+	return text;
+}
+
+static void print_usage(FILE *out, const pj_job *job, const char *program)
+{
+	char operand[64];
+	fprintf(out, "usage: %s [options]%s ", program, operand_of(job, operand, sizeof operand));
+	for (uint32_t i = 0; i < job->input_count; i++)
+		fprintf(out, "%sINPUT", i ? " " : "");
+	fprintf(out, "%s\n", job->input_count ? "" : "[INPUT...]");
+}
+
 static void print_examples(FILE *out, const pj_job *job, const char *program)
 {
+	char operand[64];
+	operand_of(job, operand, sizeof operand);
 	if (job->summary)
 		fprintf(out, "%s: %s\n\n", program, job->summary);
-	fprintf(out, "  %s book.txt\n", program);
-	fprintf(out, "  %s -o result.tsv --overwrite folder/ '*.log'\n", program);
-	fprintf(out, "  zcat *.gz | %s -w 4 --stats run.json -o parts/\n\n", program);
-	fprintf(out, "usage: %s [options] [INPUT...]\n", program);
+	if (job->input_count) {
+		fprintf(out, "  %s%s -o result.tsv", program, operand);
+		for (uint32_t i = 0; i < job->input_count; i++)
+			fprintf(out, " %u.txt", i + 1);
+		fprintf(out, "\n\n");
+	} else {
+		fprintf(out, "  %s%s book.txt\n", program, operand);
+		fprintf(out, "  %s%s -o result.tsv --overwrite folder/ '*.log'\n", program, operand);
+		fprintf(out, "  zcat *.gz | %s%s -w 4 --stats run.json -o parts/\n\n", program, operand);
+	}
+	print_usage(out, job, program);
 }
 
 static void print_own_options(FILE *out, const pj_job *job, bool full)
@@ -136,8 +163,7 @@ void pj__help_full(FILE *out, const pj_job *job, const char *program)
 
 void pj__usage_lines(FILE *out, const pj_job *job, const char *program)
 {
-	(void)job;
-	fprintf(out, "usage: %s [options] [INPUT...]\n", program);
+	print_usage(out, job, program);
 	fprintf(out, "       an INPUT is a file, a folder, a glob, @LIST, or - for standard input\n");
 	fprintf(out, "       %s -h shows the options\n", program);
 }

@@ -94,6 +94,8 @@ static int finish(const struct run *run, struct pj__outcome *outcome)
 		if (!outcome->exit_code)
 			outcome->exit_code = pj_error_exit_code(&stats_error);
 	}
+	if (!outcome->exit_code && run->job->answer && !run->job->answer(&outcome->result, run->settings.values))
+		outcome->exit_code = 1;
 	if (!error->status)
 		print_notes(run, &outcome->result);
 	else if (!reader_gone)

@@ -3,7 +3,9 @@
  *
  * Options may stand before, between and behind inputs; "--" ends them; "-" is an input. A value follows its option
  * ("-w 2", "--workers 2") or is part of it ("-w2", "--workers=2"); flags may be joined ("-qw2"). Names are not
- * abbreviated: a script with an abbreviation would break with the next option. The last one of an option counts.
+ * abbreviated: a script with an abbreviation would break with the next option. The last one of an option counts, unless
+ * it is one of the job's that takes many. Where a job's option is an operand and is not given, the first input is its
+ * value.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -104,12 +106,27 @@ static pj_status unknown_letter(const struct reader *reader, char letter)
 
 /* --------------------------------------------------------------------------------------------------------- reading */
 
+static pj_status take_own(struct reader *reader, size_t own, const char *value)
+{
+	struct pj__settings *const settings = reader->settings;
+	settings->values[own] = value;
+	if (!reader->job->options[own].many)
+		return PJ_OK;
+	const char *const before = settings->joined[own];
+	const size_t size = (before ? strlen(before) + 1 : 0) + strlen(value) + 1;
+	char *const joined = malloc(size);
+	if (!joined)
+		return pj__front_fail(reader->error, PJ_ERR_MEMORY, "cannot read the command line", NULL, NULL);
+	snprintf(joined, size, "%s%s%s", before ? before : "", before ? "\n" : "", value);
+	free(settings->joined[own]);
+	settings->values[own] = settings->joined[own] = joined;
+	return PJ_OK;
+}
+
 static pj_status take(struct reader *reader, const struct pj__known *known, const char *value)
 {
-	if (!known->common) {
-		reader->settings->values[known->own] = value;
-		return PJ_OK;
-	}
+	if (!known->common)
+		return take_own(reader, known->own, value);
 	if (known->common->take(reader->settings, value))
 		return PJ_OK;
 	char what[64];
@@ -166,6 +183,19 @@ static pj_status read_letters(struct reader *reader, const char *letters)
 	return PJ_OK;
 }
 
+/* Makes the first input the value of the option that is an operand, if that was not given. */
+static pj_status take_operand(struct reader *reader)
+{
+	struct pj__settings *const settings = reader->settings;
+	const size_t own = pj__own_operand(reader->job);
+	size_t *const count = &settings->run.input.path_count;
+	if (own == pj__own_count(reader->job) || settings->values[own] || !*count)
+		return PJ_OK;
+	const char *const first = settings->paths[0];
+	memmove(settings->paths, settings->paths + 1, --*count * sizeof *settings->paths);
+	return take_own(reader, own, first);
+}
+
 static pj_status read_all(struct reader *reader)
 {
 	struct pj__settings *const settings = reader->settings;
@@ -185,7 +215,7 @@ static pj_status read_all(struct reader *reader)
 		if (status || settings->action != PJ__ACTION_RUN)
 			return status;
 	}
-	return PJ_OK;
+	return take_operand(reader);
 }
 
 /* Settings with every default; of the job's own options, a flag that is not given is NULL. */
@@ -195,7 +225,9 @@ static pj_status prepare(struct pj__settings *settings, const pj_job *job, int a
 	const size_t own = pj__own_count(job);
 	settings->paths = calloc((size_t)(argc > 0 ? argc : 0) + 1, sizeof *settings->paths);
 	settings->values = calloc(own + 1, sizeof *settings->values);
-	if (!settings->paths || !settings->values) {
+	settings->joined = calloc(own + 1, sizeof *settings->joined);
+	settings->own = own;
+	if (!settings->paths || !settings->values || !settings->joined) {
 		pj__settings_fini(settings);
 		return pj__front_fail(error, PJ_ERR_MEMORY, "cannot read the command line", NULL, NULL);
 	}
@@ -223,6 +255,9 @@ pj_status pj__settings_read(struct pj__settings *settings, const pj_job *job, co
 
 void pj__settings_fini(struct pj__settings *settings)
 {
+	for (size_t i = 0; settings->joined && i < settings->own; i++)
+		free(settings->joined[i]);
+	free(settings->joined);
 	free(settings->paths);
 	free(settings->values);
 	*settings = (struct pj__settings){0};

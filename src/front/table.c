@@ -244,6 +244,14 @@ size_t pj__own_count(const pj_job *job)
 	return count;
 }
 
+size_t pj__own_operand(const pj_job *job)
+{
+	size_t index = 0;
+	while (index < pj__own_count(job) && !job->options[index].operand)
+		index++;
+	return index;
+}
+
 /* 1 if the job has an option with this letter. */
 static bool owns_letter(const pj_job *job, char letter)
 {

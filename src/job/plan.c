@@ -115,10 +115,24 @@ void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 	plan->ranges = (uint32_t)ranges;
 }
 
+/* A job may need a certain number of inputs. */
+static pj_status check_count(const pj__plan *plan, const pj_job *job, pj_error *error)
+{
+	const size_t count = plan->sources.count;
+	if (!job->input_count || count == job->input_count)
+		return PJ_OK;
+	pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the number of inputs is wrong");
+	pj__error_reason(error, "there %s %zu", count == 1 ? "is" : "are", count);
+	pj__error_hint(error, "the job %s takes %u", job->name, job->input_count);
+	return PJ_ERR_USAGE;
+}
+
 pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, pj_error *error)
 {
 	*plan = (pj__plan){0};
 	pj_status status = pj__sources_expand(&plan->sources, &setup->options.input, error);
+	if (!status)
+		status = check_count(plan, &setup->job, error);
 	if (!status) {
 		settle_streams(&plan->sources);
 		const uint64_t given = setup->options.split_bytes;

@@ -138,18 +138,10 @@ static pj_status check_output(const pj_output *output, pj_error *error)
 	return PJ_OK;
 }
 
-pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *options, pj_error *error)
+static pj_status settle(pj__setup *setup, pj_error *error)
 {
-	pj_status status = check_interface(job, error);
-	if (status)
-		return status;
-	*setup = (pj__setup){.job = *job};
-	if (options)
-		setup->options = *options;
 	pj_options *settled = &setup->options;
-	status = configure(&setup->job, settled->values, error);
-	if (!status)
-		status = check_job(&setup->job, error);
+	pj_status status = check_job(&setup->job, error);
 	if (status)
 		return status;
 	settle_output(setup);
@@ -184,6 +176,43 @@ pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *
 	return PJ_OK;
 }
 
+pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *options, pj_error *error)
+{
+	pj_status status = check_interface(job, error);
+	if (status)
+		return status;
+	*setup = (pj__setup){.job = *job};
+	if (options)
+		setup->options = *options;
+	status = configure(&setup->job, setup->options.values, error);
+	if (status)
+		return status;
+	status = settle(setup, error);
+	if (status)
+		pj__setup_fini(setup);
+	return status;
+}
+
+void pj__setup_fini(pj__setup *setup)
+{
+	if (setup->job.release)
+		setup->job.release(&setup->job);
+}
+
+/* The real job must be right, and what its description said. */
+static pj_status check_loaded(const pj_job *job, const pj_job *described, pj_error *error)
+{
+	const pj_status status = check_job(job, error);
+	if (status)
+		return status;
+	const pj_aggregate *now = job->reducer.aggregate, *told = described->reducer.aggregate;
+	if (job->map_only != described->map_only || !now != !told || (now && now->exact != told->exact) ||
+	    !job->reducer.general != !described->reducer.general)
+		return pj__fail(error, PJ_ERR_USER, 0, NULL, "the plug-in's job %s is not the one it described",
+				described->name);
+	return PJ_OK;
+}
+
 pj_status pj__setup_load(pj__setup *setup, pj_error *error)
 {
 	const pj_job described = setup->job;
@@ -204,16 +233,14 @@ pj_status pj__setup_load(pj__setup *setup, pj_error *error)
 		return status;
 	setup->job = *real;
 	status = configure(&setup->job, setup->options.values, error);
-	if (!status)
-		status = check_job(&setup->job, error);
+	if (!status) {
+		status = check_loaded(&setup->job, &described, error);
+		if (status)
+			pj__setup_fini(setup);
+	}
 	if (status)
-		return status;
-	const pj_aggregate *now = setup->job.reducer.aggregate, *told = described.reducer.aggregate;
-	if (setup->job.map_only != described.map_only || !now != !told || (now && now->exact != told->exact) ||
-	    !setup->job.reducer.general != !described.reducer.general)
-		return pj__fail(error, PJ_ERR_USER, 0, NULL, "the plug-in's job %s is not the one it described",
-				described.name);
-	return PJ_OK;
+		setup->job = described;
+	return status;
 }
 
 bool pj__setup_combines(const pj__setup *setup)

@@ -16,6 +16,9 @@ typedef struct pj__setup {
 /* Checks the job, calls its `configure`, and settles the options (NULL: defaults). */
 PJ_MUST_USE pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *options, pj_error *error);
 
+/* Gives back what the job's `configure` got. The setup is not used any more. */
+void pj__setup_fini(pj__setup *setup);
+
 /* In a worker: takes the user's code, if it is not in this process yet, into setup->job. */
 PJ_MUST_USE pj_status pj__setup_load(pj__setup *setup, pj_error *error);
 

@@ -43,10 +43,12 @@ struct fixed {
 	uint32_t abi, has;
 	int32_t builtin; /* index in `builtins`, or -1 */
 	int32_t takes, sorter, columns, order;
-	uint8_t exact, map_only, overwrite, escape;
+	uint32_t input_count;
+	uint8_t exact, map_only, overwrite, escape, may_replace_input;
+	uint8_t zero[3];
 };
 
-_Static_assert(sizeof(struct fixed) == 80, "no hidden padding: the bytes are compared by the tests");
+_Static_assert(sizeof(struct fixed) == 88, "no hidden padding: the bytes are compared by the tests");
 
 static const pj_aggregate *const builtins[] = {&pj_sum_i64, &pj_min_i64, &pj_max_i64, &pj_sum_f64,
 					       &pj_min_f64, &pj_max_f64, &pj_count};
@@ -97,6 +99,8 @@ static struct fixed fixed_of(const pj_job *job)
 			      .map_only = job->map_only,
 			      .overwrite = job->output.overwrite,
 			      .escape = job->output.escape,
+			      .input_count = job->input_count,
+			      .may_replace_input = job->may_replace_input,
 			      .path_count = job->input.path_count,
 			      .memory_count = job->input.memory_count};
 	while (job->options && job->options[fixed.option_count].name)
@@ -128,6 +132,9 @@ pj_status pj__describe(const pj_job *job, pj_text *text, pj_error *error)
 	if (job->output.pair)
 		return cannot("it has an output function, which would run in the calling process",
 			      "name its output on the command line, or build the job as a program", error);
+	if (job->answer)
+		return cannot("it has an answer function, which would run in the calling process",
+			      "build the job as a program", error);
 	const struct fixed fixed = fixed_of(job);
 	pj_text_bytes(text, (pj_bytes){(const char *)&fixed, sizeof fixed});
 	put_string(text, job->name);
@@ -141,6 +148,7 @@ pj_status pj__describe(const pj_job *job, pj_text *text, pj_error *error)
 		put_string(text, option->value);
 		put_string(text, option->initial);
 		put_string(text, option->help);
+		put_bytes(text, (const char[]){option->many, option->operand}, 2);
 	}
 	for (size_t i = 0; i < fixed.path_count; i++)
 		put_string(text, job->input.paths[i]);
@@ -296,6 +304,10 @@ static void take_lists(pj__described *described, const struct fixed *fixed, stru
 		option->value = take_string(cursor);
 		option->initial = take_string(cursor);
 		option->help = take_string(cursor);
+		const pj_bytes kind = take_bytes(cursor);
+		cursor->bad |= kind.len != 2;
+		option->many = !cursor->bad && kind.ptr[0];
+		option->operand = !cursor->bad && kind.ptr[1];
 	}
 	for (size_t i = 0; i < fixed->path_count; i++) {
 		described->paths[i] = take_string(cursor);
@@ -323,6 +335,8 @@ static void fill(pj__described *described, const struct fixed *fixed, struct cur
 		job->reducer.aggregate = fixed->builtin >= 0 ? builtins[fixed->builtin] : &described->aggregate;
 	job->sorter = (pj_sorter)fixed->sorter;
 	job->map_only = fixed->map_only;
+	job->input_count = fixed->input_count;
+	job->may_replace_input = fixed->may_replace_input;
 	job->output.columns = (pj_columns)fixed->columns;
 	job->output.order = (pj_order)fixed->order;
 	job->output.limit = fixed->limit;
