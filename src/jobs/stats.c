@@ -29,10 +29,10 @@
  * thousand times at most, for which the tally has room.
  */
 #include <limits.h>
-#include <stdio.h>
 
 #include "jobs/decimal.h"
 #include "jobs/jobs.h"
+#include "jobs/option.h"
 
 #define COUNT_MOST ((UINT64_C(1) << 40) - 1)
 #define IS_BIG (UINT64_C(1) << 45)
@@ -360,21 +360,19 @@ struct layout {
 	char separator;
 };
 
-enum { COLUMN_BITS = 24, COLUMN_MOST = (1 << COLUMN_BITS) - 1 };
-
-_Static_assert(sizeof(uintptr_t) * CHAR_BIT >= 2 * COLUMN_BITS + CHAR_BIT, "a layout fits a pointer");
+_Static_assert(sizeof(uintptr_t) * CHAR_BIT >= 2 * PJ__COLUMN_BITS + CHAR_BIT, "a layout fits a pointer");
 
 static void *layout_to_arg(struct layout layout)
 {
-	return (void *)((uintptr_t)layout.key << (COLUMN_BITS + CHAR_BIT) | (uintptr_t)layout.value << CHAR_BIT |
+	return (void *)((uintptr_t)layout.key << (PJ__COLUMN_BITS + CHAR_BIT) | (uintptr_t)layout.value << CHAR_BIT |
 			(unsigned char)layout.separator);
 }
 
 static struct layout layout_of_arg(const void *arg)
 {
 	const uintptr_t bits = (uintptr_t)arg;
-	return (struct layout){(unsigned)(bits >> (COLUMN_BITS + CHAR_BIT)), (unsigned)(bits >> CHAR_BIT) & COLUMN_MOST,
-			       (char)(bits & UCHAR_MAX)};
+	return (struct layout){(unsigned)(bits >> (PJ__COLUMN_BITS + CHAR_BIT)),
+			       (unsigned)(bits >> CHAR_BIT) & PJ__COLUMN_MOST, (char)(bits & UCHAR_MAX)};
 }
 
 /* At most 40 bytes of a field, for a message. */
@@ -488,40 +486,15 @@ static pj_status map_pairs(pj_task *task, pj_bytes text, void *arg)
 
 /* ------------------------------------------------------------------------------------------------------ the options */
 
-static pj_status wrong(pj_error *error, const char *option, const char *value, const char *good)
-{
-	snprintf(error->what, sizeof error->what, "bad value for --%s", option);
-	snprintf(error->reason, sizeof error->reason, "%s", *value ? value : "(empty)");
-	snprintf(error->hint, sizeof error->hint, "--%s is %s", option, good);
-	return error->status = PJ_ERR_USAGE;
-}
-
-static bool read_column(const char *value, unsigned *ret_column)
-{
-	int64_t column;
-	if (!pj_parse_i64(pj_bytes_of(value), &column) || column < 1 || column > COLUMN_MOST)
-		return false;
-	*ret_column = (unsigned)column;
-	return true;
-}
-
-static bool read_separator(const char *value, char *ret_separator)
-{
-	if (!strcmp(value, "\\t")) /* as people write it in a shell that leaves it alone */
-		value = "\t";
-	*ret_separator = *value;
-	return *value && !value[1] && *value != '\n' && *value != '\r';
-}
-
 static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
 {
 	struct layout layout = {0};
-	if (!read_column(values[0], &layout.key))
-		return wrong(error, "key", values[0], "the number of a column, from 1");
-	if (!read_column(values[1], &layout.value))
-		return wrong(error, "value", values[1], "the number of a column, from 1");
-	if (!read_separator(values[2], &layout.separator))
-		return wrong(error, "sep", values[2], "one byte, for example ';' or '\\t'");
+	if (!pj__option_column(values[0], &layout.key))
+		return pj__option_wrong(error, "key", values[0], "the number of a column, from 1");
+	if (!pj__option_column(values[1], &layout.value))
+		return pj__option_wrong(error, "value", values[1], "the number of a column, from 1");
+	if (!pj__option_separator(values[2], &layout.separator) || layout.separator == '\r')
+		return pj__option_wrong(error, "sep", values[2], "one byte, for example ';' or '\\t'");
 	job->mapper.arg = layout_to_arg(layout);
 	job->mapper.text = layout.key == 1 && layout.value == 2 ? map_pairs : map_rows;
 	return PJ_OK;

@@ -2,9 +2,8 @@
  * wordcount.c: words separated by ASCII white space, with their counts. Bytes are taken as they are, unless --lower
  * makes the ASCII letters small.
  */
-#include <stdio.h>
-
 #include "jobs/jobs.h"
+#include "jobs/option.h"
 
 static pj_status count_words(pj_task *task, pj_bytes text, void *arg)
 {
@@ -34,13 +33,8 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 	if (values[BY_COUNT])
 		job->output.order = PJ_BY_VALUE_DOWN;
 	if (values[TOP]) {
-		if (!pj_parse_i64(pj_bytes_of(values[TOP]), &top) || top < 1) {
-			error->status = PJ_ERR_USAGE;
-			snprintf(error->what, sizeof error->what, "bad value for --top");
-			snprintf(error->reason, sizeof error->reason, "%s", *values[TOP] ? values[TOP] : "(empty)");
-			snprintf(error->hint, sizeof error->hint, "--top is how many words to write, from 1");
-			return PJ_ERR_USAGE;
-		}
+		if (!pj_parse_i64(pj_bytes_of(values[TOP]), &top) || top < 1)
+			return pj__option_wrong(error, "top", values[TOP], "how many words to write, from 1");
 		job->output.order = PJ_BY_VALUE_DOWN;
 		job->output.limit = (uint64_t)top;
 	}
