@@ -7,6 +7,7 @@
 
 /* In the order of their names. */
 static const pj_job *const jobs[] = {
+	&pj__job_distinct,
 	&pj__job_sort,
 	&pj__job_stats,
 	&pj__job_wordcount,

@@ -115,7 +115,7 @@ def test_an_output_that_is_the_input():
     good("sort", "-o", "both", "--overwrite", "both")
     with open("both", "rb") as file:
         assert file.read() == b"a\nb\n"
-    assert "also an input" in message(run("wordcount", "-o", "both", "--overwrite", "both"), 4)
+    assert "also an input" in message(run("distinct", "-o", "both", "--overwrite", "both"), 4)
 
 
 @pytest.mark.parametrize("bad", ["0", "1.0", "x", "", "1,0", "1.", "1,", "1q", "1,2.3x", "-1", "1,,2"])
