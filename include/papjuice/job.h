@@ -121,6 +121,8 @@ struct pj_job {
 	pj_reducer reducer;
 	pj_output output;
 	bool map_only;        /* what mappers emit is the output, in plan order; `sorter` and `reducer` are not used */
+	bool counts_lines;    /* pj_task_line tells the numbers of lines: files are read once more, before the map */
+	bool begins_empty;    /* the first map task, and be it the only one, has no text: `begin` and `end` alone */
 	uint32_t input_count; /* so many inputs are needed, no more and no less; 0: any number */
 	bool may_replace_input; /* with `overwrite` the output may be a file that is read: replaced at the end */
 	/* The job's own options, ended by one whose name is NULL; or NULL. */

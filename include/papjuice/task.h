@@ -500,13 +500,23 @@ static inline void pj_emit_f64(pj_task *task, pj_bytes key, double value)
 typedef struct pj_place {
 	const char *file; /* the input's name; lives as long as the task */
 	uint64_t offset;  /* in bytes from the input's start */
+	uint64_t input;   /* the number of the input, from 0, in the order in which inputs are read */
 } pj_place;
 
 /*
- * The place of `at`, an address inside the text (or at its end) that the mapper was given. {"", 0} for any other
+ * The place of `at`, an address inside the text (or at its end) that the mapper was given. {"", 0, 0} for any other
  * address, and in a reducer.
  */
 PJ_API pj_place pj_task_place(const pj_task *task, const char *at);
+
+/*
+ * The number, from 1, of the line of its input in which `at` lies, an address as above. 0 for any other address, in a
+ * reducer, and in a job that does not have `counts_lines`. Cheap when it is asked from front to back.
+ */
+PJ_API uint64_t pj_task_line(pj_task *task, const char *at);
+
+/* The name of an input by its number; NULL behind the last one. In mappers and reducers; it lives as long as the task. */
+PJ_API const char *pj_task_input(const pj_task *task, uint64_t number);
 
 /* The parameters of the run (pj_options.params), the same in every worker; they live as long as the task. */
 PJ_API pj_bytes pj_task_params(const pj_task *task);

@@ -58,6 +58,7 @@ void pj__task_set_text(pj__task *task, pj_bytes text, const char *file, uint64_t
 	task->words.next = task->lines.next = task->words.open = NULL;
 	task->file = file;
 	task->file_offset = file_offset;
+	task->first_line = 0;
 }
 
 void pj__task_failed(pj__task *task, pj_status status, const pj_error *error)
@@ -120,8 +121,32 @@ pj_place pj_task_place(const pj_task *face, const char *at)
 {
 	const pj__task *task = (const pj__task *)face;
 	if (!is_in_text(task, at))
-		return (pj_place){"", 0};
-	return (pj_place){task->file, task->file_offset + (uint64_t)(at - face->readable)};
+		return (pj_place){"", 0, 0};
+	return (pj_place){task->file, task->file_offset + (uint64_t)(at - face->readable), task->input};
+}
+
+void pj__task_set_line(pj__task *task, uint64_t number)
+{
+	task->first_line = task->line_number = number;
+	task->line_at = task->face.readable;
+}
+
+uint64_t pj_task_line(pj_task *face, const char *at)
+{
+	pj__task *task = (pj__task *)face;
+	if (!task->first_line || !is_in_text(task, at))
+		return 0;
+	if (at < task->line_at)
+		pj__task_set_line(task, task->first_line);
+	task->line_number += task->count_newlines(task->line_at, at);
+	task->line_at = at;
+	return task->line_number;
+}
+
+const char *pj_task_input(const pj_task *face, uint64_t number)
+{
+	const pj__task *task = (const pj__task *)face;
+	return task->input_name ? task->input_name(task->inputs, number) : NULL;
 }
 
 pj_bytes pj_task_params(const pj_task *face)

@@ -40,8 +40,15 @@ struct pj__task {
 
 	uint64_t index;
 	pj_bytes params;
-	const char *file;            /* the input of `face.text` ... */
-	uint64_t file_offset;        /* ... and where in it the text begins */
+	const char *file;     /* the input of `face.text` ... */
+	uint64_t file_offset; /* ... and where in it the text begins */
+	uint64_t input;       /* its number */
+	uint64_t first_line;  /* number of the text's first line; 0: lines are not counted */
+	const char *line_at;  /* an address in the text ... */
+	uint64_t line_number; /* ... and the number of its line */
+	uint64_t (*count_newlines)(const char *at, const char *end);
+	const void *inputs; /* those of the run, and how one is called */
+	const char *(*input_name)(const void *inputs, uint64_t number);
 	volatile uint64_t *progress; /* counted up whenever something was done; never NULL */
 	uint64_t no_progress_page;   /* what `progress` points to when nobody watches */
 
@@ -63,6 +70,9 @@ void pj__task_fini(pj__task *task);
 
 /* Sets the text that the mapper is about to get: 64 bytes behind it must be readable. */
 void pj__task_set_text(pj__task *task, pj_bytes text, const char *file, uint64_t file_offset);
+
+/* Tells the number of the first line of the text that was set, from 1. */
+void pj__task_set_line(pj__task *task, uint64_t number);
 
 /* Keeps the first failure of the task. `error` may be NULL (the status says it all). */
 void pj__task_failed(pj__task *task, pj_status status, const pj_error *error);

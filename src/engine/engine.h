@@ -31,6 +31,9 @@ PJ_MUST_USE pj_status pj__run_commit(pj__run_state *run, pj_error *error);
 /* PJ_ERR_INTERRUPTED if the run is to stop. */
 PJ_MUST_USE pj_status pj__stopped(const pj__run_state *run, pj_error *error);
 
+/* Counts lines, so that each split of the plan knows how many stand before its first one. */
+PJ_MUST_USE pj_status pj__count_lines(const pj__setup *setup, pj__plan *plan, pj_error *error);
+
 /* Tells the caller how far the run is. */
 void pj__tell_progress(const pj__run_state *run, const char *phase, uint64_t done, uint64_t total, uint64_t retries);
 

@@ -129,7 +129,7 @@ static pj_status publish(struct leader *leader, unsigned slot, uint64_t end, pj_
 
 static bool is_streamed(const pj__plan *plan, size_t task)
 {
-	return plan->sources.has_stream &&
+	return plan->sources.has_stream && plan->first[task] < plan->first[task + 1] &&
 	       plan->sources.at[plan->splits[plan->first[task]].source].kind == PJ__SOURCE_STREAM;
 }
 

@@ -32,6 +32,10 @@ static pj_status prepare(pj_session *session, const pj_job *jobs, const pj_optio
 		if (status)
 			return status;
 		session->planned++;
+		if (setup->job.counts_lines)
+			status = pj__count_lines(setup, &session->plans[i], error);
+		if (status)
+			return status;
 		if (session->plans[i].sources.has_stream)
 			return refuse("read a stream: it can be read only once", error);
 	}

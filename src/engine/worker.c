@@ -320,6 +320,7 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 	pj__task_init(&worker->reduce_task, PJ_NUMBER_I64);
 	worker->reduce_task.params = params_of(worker);
 	worker->reduce_task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
+	pj__sources_attach(&worker->plan->sources, &worker->reduce_task);
 	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->reduce_task, &worker->part);
 	pj__groups_init(&worker->groups, &worker->reduce_task);
 	if (!pj__setup_combines(&worker->setup))

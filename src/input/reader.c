@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "input/scan.h"
 
 enum { PIECE_BYTES = 128 << 10 };
 
@@ -198,4 +199,26 @@ pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret
 	*ret_piece = (pj_bytes){NULL, 0};
 	*ret_offset = reader->split.end;
 	return PJ_OK;
+}
+
+/*
+ * The first line of a split at `start` > 0 begins behind the first newline at or after start - 1, so it is preceded by
+ * as many lines as there are newlines before start - 1, and one.
+ */
+pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *ret_lines, pj_error *error)
+{
+	uint64_t lines = split.start == 0, at = split.start - (split.start > 0);
+	pj_status status = open_source(reader, split.source, error);
+	reader->split = split;
+	while (!status && at < split.end - 1) {
+		const uint64_t rest = split.end - 1 - at;
+		const size_t size = rest < reader->capacity ? (size_t)rest : reader->capacity;
+		status = fetch(reader, reader->buffer, size, at, error);
+		if (!status)
+			lines += pj__count_newlines(reader->buffer, reader->buffer + size);
+		at += size;
+	}
+	if (!status)
+		*ret_lines = lines;
+	return status;
 }

@@ -27,6 +27,7 @@ typedef struct pj__split {
 	 * behind the first newline at or after end - 1, or the stream's end.
 	 */
 	uint64_t limit;
+	uint64_t lines; /* lines of the source before the first one that belongs to the split, if they were counted */
 } pj__split;
 
 typedef struct pj__reader {
@@ -52,6 +53,12 @@ void pj__reader_fini(pj__reader *reader);
 
 /* Begins a split. */
 PJ_MUST_USE pj_status pj__reader_begin(pj__reader *reader, pj__split split, pj_error *error);
+
+/*
+ * How many lines more stand before the first line of the split that follows than before the first line of this one. Not
+ * while a split is being read.
+ */
+PJ_MUST_USE pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *ret_lines, pj_error *error);
 
 /*
  * The next piece of whole lines, and where in its source it begins. An empty piece: the split is done. The bytes live

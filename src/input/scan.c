@@ -34,7 +34,12 @@ static const pj__scan_kernel *kernel(void)
 
 uint64_t pj__scan_newlines(const pj__task *task, pj_bytes text)
 {
-	return ((const pj__scan_kernel *)task->scan_kernel)->count_newlines(text.ptr, text.ptr + text.len);
+	return task->count_newlines(text.ptr, text.ptr + text.len);
+}
+
+uint64_t pj__count_newlines(const char *at, const char *end)
+{
+	return kernel()->count_newlines(at, end);
 }
 
 static int more_words(pj_task *face, const char *from)
@@ -103,7 +108,9 @@ static int more_lines(pj_task *face, const char *from)
 
 void pj__scan_attach(pj__task *task)
 {
-	task->scan_kernel = kernel();
+	const pj__scan_kernel *const loops = kernel();
+	task->scan_kernel = loops;
+	task->count_newlines = loops->count_newlines;
 	task->face.more_words = more_words;
 	task->face.more_lines = more_lines;
 }

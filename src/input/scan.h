@@ -12,6 +12,9 @@ void pj__scan_attach(pj__task *task);
 /* Counts the newlines of a text, with the loops that the task was given. */
 uint64_t pj__scan_newlines(const pj__task *task, pj_bytes text);
 
+/* The same without a task, of the bytes from `at` to `end`. */
+uint64_t pj__count_newlines(const char *at, const char *end);
+
 /* The loops, for each instruction set (base/isa.h). At least 63 bytes behind the text can be read. */
 typedef struct pj__scan_kernel {
 	/*

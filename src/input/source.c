@@ -304,3 +304,15 @@ pj_status pj__refuse_compressed(const char *name, const char *start, size_t size
 	pj__error_hint(error, "decompress it on the way: %s FILE | papjuice ...", decoder);
 	return PJ_ERR_INPUT;
 }
+
+static const char *name_of(const void *inputs, uint64_t number)
+{
+	const pj__sources *sources = inputs;
+	return number < sources->count ? sources->at[number].name : NULL;
+}
+
+void pj__sources_attach(const pj__sources *sources, pj__task *task)
+{
+	task->inputs = sources;
+	task->input_name = name_of;
+}

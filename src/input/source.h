@@ -12,7 +12,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/error.h"
+#include "base/task.h"
 
 typedef enum pj__source_kind { PJ__SOURCE_FILE, PJ__SOURCE_MEMORY, PJ__SOURCE_STREAM } pj__source_kind;
 
@@ -44,6 +44,9 @@ typedef struct pj__sources {
  */
 PJ_MUST_USE pj_status pj__sources_expand(pj__sources *sources, const pj_input *input, pj_error *error);
 void pj__sources_fini(pj__sources *sources);
+
+/* Lets a task tell the names of the inputs; the list must outlive it. */
+void pj__sources_attach(const pj__sources *sources, pj__task *task);
 
 /*
  * Looks at every file again after it was read. One that is shorter, rewritten or replaced is PJ_ERR_CHANGED; one that

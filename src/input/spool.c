@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "input/scan.h"
 
 enum { STEP_BYTES = 256 << 10, WAIT_MS = 100 };
 
@@ -20,6 +21,7 @@ static pj_status open_next(pj__spool *spool, pj_error *error)
 	spool->fd = -1;
 	spool->owns_fd = false;
 	spool->read = spool->start = 0;
+	spool->lines = spool->line_offset = spool->lines_before = 0;
 	if (pj__spool_ended(spool))
 		return PJ_OK;
 	const pj__source *source = &spool->sources->at[spool->at];
@@ -127,9 +129,21 @@ static pj_status read_some(pj__spool *spool, size_t *got, pj_error *error)
 static pj_status hand_out(pj__spool *spool, uint64_t end, uint64_t limit, pj__spool_take *take, void *arg,
 			  pj_error *error)
 {
-	const pj__split split = {(uint32_t)spool->at, spool->start, end, limit};
+	const uint64_t before = spool->start ? spool->lines_before + 1 : 0;
+	const pj__split split = {(uint32_t)spool->at, spool->start, end, limit, before};
 	spool->start = end;
+	spool->lines_before = spool->lines;
 	return take(arg, split, error);
+}
+
+/* Counts the newlines before `end`, those of the buffer beginning at offset `before`. Between there are none. */
+static void count_lines(pj__spool *spool, uint64_t before, uint64_t end)
+{
+	if (end <= spool->line_offset)
+		return;
+	const char *const from = spool->buffer + (spool->line_offset - before);
+	spool->lines += pj__count_newlines(from, from + (end - spool->line_offset));
+	spool->line_offset = end;
 }
 
 /* Hands out the splits whose last line ends in the `got` bytes that were read last. */
@@ -145,6 +159,7 @@ static pj_status cut_ready(pj__spool *spool, size_t got, pj__spool_take *take, v
 		if (!newline)
 			return PJ_OK;
 		const uint64_t limit = before + (uint64_t)(newline - spool->buffer) + 1;
+		count_lines(spool, before, last);
 		const pj_status status = hand_out(spool, end, limit, take, arg, error);
 		if (status)
 			return status;
@@ -179,7 +194,9 @@ pj_status pj__spool_step(pj__spool *spool, pj__spool_take *take, void *arg, pj_e
 		return status;
 	spool->read += got;
 	spool->total += got;
-	return cut_ready(spool, got, take, arg, error);
+	status = cut_ready(spool, got, take, arg, error);
+	count_lines(spool, spool->read - got, spool->read);
+	return status;
 }
 
 void pj__spool_release(pj__spool *spool, uint32_t source, uint64_t offset)

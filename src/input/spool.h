@@ -15,9 +15,11 @@ typedef struct pj__spool {
 	size_t at; /* the source that is being read; sources->count: all are */
 	int fd;    /* its descriptor, or -1 */
 	bool owns_fd;
-	uint64_t read;  /* bytes of it */
-	uint64_t start; /* where its next split begins */
-	uint64_t total; /* bytes of all streams */
+	uint64_t read;               /* bytes of it */
+	uint64_t start;              /* where its next split begins */
+	uint64_t lines, line_offset; /* newlines that are counted, and how far */
+	uint64_t lines_before;       /* of these, before start - 1 */
+	uint64_t total;              /* bytes of all streams */
 	char *buffer;
 } pj__spool;
 

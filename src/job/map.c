@@ -13,6 +13,7 @@ pj_status pj__mapping_init(pj__mapping *mapping, const pj_job *job, pj__task *ta
 {
 	*mapping = (pj__mapping){.job = job, .task = task, .here = here};
 	pj__scan_attach(task);
+	pj__sources_attach(sources, task);
 	task->progress = &here->progress;
 	return pj__reader_init(&mapping->reader, sources, 0, error);
 }
@@ -48,8 +49,12 @@ static pj_status map_piece(pj__mapping *mapping, pj_bytes text, const char *file
 {
 	pj__task_set_text(mapping->task, text, file, offset);
 	const pj_mapper *mapper = &mapping->job->mapper;
+	if (mapping->job->counts_lines)
+		pj__task_set_line(mapping->task, mapping->line + 1);
+	const uint64_t newlines = pj__scan_newlines(mapping->task, text);
 	mapping->bytes += text.len;
-	mapping->records += pj__scan_newlines(mapping->task, text) + (text.ptr[text.len - 1] != '\n');
+	mapping->line += newlines;
+	mapping->records += newlines + (text.ptr[text.len - 1] != '\n');
 	return mapper->line ? map_lines(mapping, text) : mapper->text(&mapping->task->face, text, mapper->arg);
 }
 
@@ -59,6 +64,8 @@ static pj_status map_split(pj__mapping *mapping, pj__split split, pj_status *ret
 	const char *file = mapping->reader.sources->at[split.source].name;
 	pj_status status = pj__reader_begin(&mapping->reader, split, error);
 	mapping->here->source = split.source;
+	mapping->task->input = split.source;
+	mapping->line = split.lines;
 	while (!status) {
 		pj_bytes text;
 		uint64_t offset;

@@ -20,6 +20,7 @@ typedef struct pj__mapping {
 	pj__whereabouts *here;
 	pj__reader reader;
 	uint64_t records, bytes; /* of the task at hand */
+	uint64_t line;           /* lines of the source before the next piece, if they are counted */
 } pj__mapping;
 
 PJ_MUST_USE pj_status pj__mapping_init(pj__mapping *mapping, const pj_job *job, pj__task *task,

@@ -58,10 +58,12 @@ static pj_status cut(pj__plan *plan, uint32_t index, uint64_t size, pj_error *er
 	return status;
 }
 
-static pj_status plan_tasks(pj__plan *plan, pj_error *error)
+static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
 {
 	uint64_t packed = 0;
 	pj_status status = end_task(plan, error);
+	if (!status && begins_empty)
+		plan->first[++plan->task_count] = 0;
 	for (size_t i = 0; i < plan->sources.count && !status; i++) {
 		const pj__source *source = &plan->sources.at[i];
 		const uint64_t size = source->size;
@@ -140,7 +142,7 @@ pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, 
 				    : plan->sources.has_stream ? 16 * mib
 							       : clamp(plan->sources.bytes / 16, 256 * kib, 16 * mib);
 		pj__plan_part(plan, setup, to_folder);
-		status = plan_tasks(plan, error);
+		status = plan_tasks(plan, setup->job.begins_empty, error);
 	}
 	if (status)
 		pj__plan_fini(plan);

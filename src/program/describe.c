@@ -44,8 +44,8 @@ struct fixed {
 	int32_t builtin; /* index in `builtins`, or -1 */
 	int32_t takes, sorter, columns, order;
 	uint32_t input_count;
-	uint8_t exact, map_only, overwrite, escape, may_replace_input;
-	uint8_t zero[3];
+	uint8_t exact, map_only, overwrite, escape, may_replace_input, counts_lines, begins_empty;
+	uint8_t zero;
 };
 
 _Static_assert(sizeof(struct fixed) == 88, "no hidden padding: the bytes are compared by the tests");
@@ -101,6 +101,8 @@ static struct fixed fixed_of(const pj_job *job)
 			      .escape = job->output.escape,
 			      .input_count = job->input_count,
 			      .may_replace_input = job->may_replace_input,
+			      .counts_lines = job->counts_lines,
+			      .begins_empty = job->begins_empty,
 			      .path_count = job->input.path_count,
 			      .memory_count = job->input.memory_count};
 	while (job->options && job->options[fixed.option_count].name)
@@ -337,6 +339,8 @@ static void fill(pj__described *described, const struct fixed *fixed, struct cur
 	job->map_only = fixed->map_only;
 	job->input_count = fixed->input_count;
 	job->may_replace_input = fixed->may_replace_input;
+	job->counts_lines = fixed->counts_lines;
+	job->begins_empty = fixed->begins_empty;
 	job->output.columns = (pj_columns)fixed->columns;
 	job->output.order = (pj_order)fixed->order;
 	job->output.limit = fixed->limit;
