@@ -1,0 +1,236 @@
+/*
+ * grep.c: the lines that match a pattern, in the order of the input; what `grep -P` prints for the same options.
+ *
+ * It only maps. With --count there is a reduce: a mapper emits how many lines of an input it has selected, under the
+ * number of the input. So that inputs without any are there, too, the first task, which has no text, emits a zero for
+ * each.
+ */
+#include <stdio.h>
+
+#include "jobs/buffer.h"
+#include "jobs/jobs.h"
+#include "jobs/option.h"
+#include "jobs/pattern.h"
+
+struct grep {
+	pj__pattern *pattern;
+	bool inverts, counts, numbers;
+	bool names, never_names;  /* neither: if there are several inputs */
+	uint64_t input, selected; /* --count: of the input at hand */
+	pj__buffer buffer;
+};
+
+static bool shows_names(const struct grep *grep, const pj_task *task)
+{
+	return grep->names || (!grep->never_names && pj_task_input(task, 1));
+}
+
+/* Appends the name of an input and a colon. */
+static bool put_name(struct grep *grep, pj_task *task, const char *name)
+{
+	if (!strcmp(name, "standard input"))
+		name = "(standard input)";
+	return pj__buffer_add(&grep->buffer, task, pj_bytes_of(name)) &&
+	       pj__buffer_add(&grep->buffer, task, (pj_bytes){":", 1});
+}
+
+static bool put_number(struct grep *grep, pj_task *task, uint64_t number, const char *behind)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%llu%s", (unsigned long long)number, behind);
+	return pj__buffer_add(&grep->buffer, task, pj_bytes_of(text));
+}
+
+/* ------------------------------------------------------------------------------------------------------- the mapper */
+
+static void select_line(struct grep *grep, pj_task *task, pj_bytes line, bool shows_name)
+{
+	if (grep->counts) {
+		grep->selected++;
+		return;
+	}
+	bool good = true;
+	grep->buffer.len = 0;
+	if (shows_name)
+		good = put_name(grep, task, pj_task_place(task, line.ptr).file);
+	if (good && grep->numbers)
+		good = put_number(grep, task, pj_task_line(task, line.ptr), ":");
+	if (good && grep->buffer.len && pj__buffer_add(&grep->buffer, task, line))
+		line = pj__buffer_all(&grep->buffer);
+	pj_emit(task, line, (pj_bytes){NULL, 0});
+}
+
+static pj_status too_hard(pj_task *task, pj_bytes line)
+{
+	return pj_task_fail(task, PJ_ERR_RECORD, line.ptr, "the pattern needs too many steps on this line");
+}
+
+static pj_status select_matching(struct grep *grep, pj_task *task, pj_bytes text, bool shows_name)
+{
+	pj_bytes line;
+	for (int next; (next = pj__pattern_next(grep->pattern, &text, &line)) != 0;) {
+		const int matches = next == 2 ? 1 : pj__pattern_matches(grep->pattern, line);
+		if (matches < 0)
+			return too_hard(task, line);
+		if (matches)
+			select_line(grep, task, line, shows_name);
+	}
+	return PJ_OK;
+}
+
+static pj_status select_others(struct grep *grep, pj_task *task, pj_bytes text, bool shows_name)
+{
+	pj_bytes line;
+	while (pj_next_line(task, &text, &line)) {
+		const int matches = pj__pattern_matches(grep->pattern, line);
+		if (matches < 0)
+			return too_hard(task, line);
+		if (!matches)
+			select_line(grep, task, line, shows_name);
+	}
+	return PJ_OK;
+}
+
+/* Emits a count under the number of its input, in bytes whose order is that of numbers. */
+static void emit_count(pj_task *task, uint64_t input, uint64_t count)
+{
+	char key[8];
+	for (int i = 0; i < 8; i++)
+		key[i] = (char)(input >> (56 - 8 * i));
+	pj_emit_i64(task, (pj_bytes){key, sizeof key}, (int64_t)count);
+}
+
+static void end_input(struct grep *grep, pj_task *task)
+{
+	if (grep->selected)
+		emit_count(task, grep->input, grep->selected);
+	grep->selected = 0;
+}
+
+static pj_status map_text(pj_task *task, pj_bytes text, void *arg)
+{
+	struct grep *const grep = arg;
+	if (grep->counts) {
+		const uint64_t input = pj_task_place(task, text.ptr).input;
+		if (input != grep->input)
+			end_input(grep, task);
+		grep->input = input;
+	}
+	const bool shows_name = !grep->counts && shows_names(grep, task);
+	return grep->inverts ? select_others(grep, task, text, shows_name)
+			     : select_matching(grep, task, text, shows_name);
+}
+
+static pj_status begin_count(pj_task *task, void *arg)
+{
+	struct grep *const grep = arg;
+	grep->selected = 0;
+	for (uint64_t input = 0; pj_task_index(task) == 0 && pj_task_input(task, input); input++)
+		emit_count(task, input, 0);
+	return PJ_OK;
+}
+
+static pj_status end_count(pj_task *task, void *arg)
+{
+	end_input(arg, task);
+	return PJ_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ the reducer */
+
+static pj_status write_count(pj_task *task, pj_bytes key, pj_values *values, void *arg)
+{
+	struct grep *const grep = arg;
+	uint64_t input = 0, count = 0;
+	int64_t value;
+	for (size_t i = 0; i < key.len; i++)
+		input = input << 8 | (unsigned char)key.ptr[i];
+	while (pj_next_i64(values, &value))
+		count += (uint64_t)value;
+	grep->buffer.len = 0;
+	if (shows_names(grep, task) && !put_name(grep, task, pj_task_input(task, input)))
+		return PJ_ERR_MEMORY;
+	if (!put_number(grep, task, count, ""))
+		return PJ_ERR_MEMORY;
+	pj_emit(task, pj__buffer_all(&grep->buffer), (pj_bytes){NULL, 0});
+	return PJ_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ the options */
+
+enum { REGEXP, IGNORE_CASE, INVERT, COUNT, NUMBERS, NAMES, NO_NAMES };
+
+static const pj_job_option options[] = {
+	[REGEXP] = {.name = "regexp",
+		    .letter = 'e',
+		    .value = "PATTERN",
+		    .help = "a pattern, as in Perl; repeatable",
+		    .many = true,
+		    .operand = true},
+	[IGNORE_CASE] = {"ignore-case", 'i', NULL, NULL, "capitals and small letters are alike"},
+	[INVERT] = {"invert", 'v', NULL, NULL, "the lines that do not match"},
+	[COUNT] = {"count", 'c', NULL, NULL, "how many lines, for each input"},
+	[NUMBERS] = {"line-number", 'n', NULL, NULL, "the number of the line before each"},
+	[NAMES] = {"with-filename", 'H', NULL, NULL, "the input before each; default: if several"},
+	[NO_NAMES] = {"no-filename", 0, NULL, NULL, "no inputs before lines"},
+	{NULL},
+};
+
+static void release(pj_job *job)
+{
+	struct grep *const grep = job->mapper.arg;
+	pj__pattern_destroy(grep->pattern);
+	free(grep->buffer.data);
+	free(grep);
+}
+
+static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
+{
+	if (!values[REGEXP]) {
+		snprintf(error->what, sizeof error->what, "there is no pattern");
+		snprintf(error->hint, sizeof error->hint, "it stands before the inputs, or behind -e");
+		return error->status = PJ_ERR_USAGE;
+	}
+	struct grep *const grep = calloc(1, sizeof *grep);
+	if (!grep)
+		return pj__option_no_memory(error);
+	const pj_status status = pj__pattern_create(values[REGEXP], values[IGNORE_CASE], &grep->pattern, error);
+	if (status) {
+		free(grep);
+		return status;
+	}
+	grep->inverts = values[INVERT];
+	grep->counts = values[COUNT];
+	grep->numbers = values[NUMBERS] && !grep->counts;
+	grep->names = values[NAMES];
+	grep->never_names = values[NO_NAMES];
+	job->mapper.arg = job->reducer.arg = grep;
+	job->counts_lines = grep->numbers;
+	if (grep->counts) {
+		job->map_only = false;
+		job->begins_empty = true;
+		job->mapper.begin = begin_count;
+		job->mapper.end = end_count;
+		job->reducer.general = write_count;
+	}
+	return PJ_OK;
+}
+
+/* Was a line selected? With --count a pair for each input is emitted in any case. */
+static bool found_any(const pj_result *result, const char *const *values)
+{
+	return values[COUNT] ? result->map_pairs > result->inputs : result->output_pairs > 0;
+}
+
+const pj_job pj__job_grep = {
+	.abi = PJ_ABI,
+	.name = "grep",
+	.summary = "lines that match a pattern, in input order",
+	.mapper = {.text = map_text},
+	.output = {.columns = PJ_KEY_ONLY},
+	.map_only = true,
+	.options = options,
+	.configure = configure,
+	.release = release,
+	.answer = found_any,
+};

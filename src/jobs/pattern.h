@@ -1,0 +1,39 @@
+/*
+ * pattern.h: patterns in the syntax of Perl (PCRE2), and how a line that matches one is found.
+ *
+ * A line is matched by itself: no pattern sees the newline, or another line. Bytes are bytes, unless the pattern begins
+ * with (*UTF); bytes that are no UTF-8 match nothing then.
+ *
+ * Most lines of most texts don't match, and most patterns hold some bytes that every match must hold, too. These are
+ * looked for in the whole text, which is much faster than to try each line.
+ */
+#ifndef PJ_JOBS_PATTERN_H
+#define PJ_JOBS_PATTERN_H
+
+#include <papjuice/task.h>
+#include <stdbool.h>
+
+typedef struct pj__pattern pj__pattern;
+
+/*
+ * Compiles patterns, one a line; a line matches if one of them does. The caller owns *ret_pattern. PJ_ERR_USAGE: one is
+ * wrong, and the error says where; PJ_ERR_MEMORY. What was compiled can be used in processes forked later, in one
+ * thread of each.
+ */
+PJ_MUST_USE pj_status pj__pattern_create(const char *text, bool ignores_case, pj__pattern **ret_pattern,
+					 pj_error *error);
+void pj__pattern_destroy(pj__pattern *pattern);
+
+/* 1: the line matches; 0: it does not; negative: this cannot be found out, it takes too many steps. */
+int pj__pattern_matches(const pj__pattern *pattern, pj_bytes line);
+
+/*
+ * Finds the next line that may match, passing over lines that do not, from the front of *rest, which is cut to what
+ * follows it. Returns 0 when there is none; 1: it may match, 2: it does.
+ */
+int pj__pattern_next(const pj__pattern *pattern, pj_bytes *rest, pj_bytes *ret_line);
+
+/* The longest bytes that whatever matches the pattern must hold; empty: not known. Part of the text. */
+pj_bytes pj__pattern_literal(pj_bytes text);
+
+#endif
