@@ -296,6 +296,32 @@ static void forms_of_options(void **state)
 	pj__settings_fini(&s);
 }
 
+static void options_may_be_given_often(void **state)
+{
+	(void)state;
+	static const pj_job_option table[] = {
+		{.name = "word", .letter = 'e', .value = "WORD", .many = true, .operand = true},
+		{.name = "more", .letter = 'm', .value = "MORE", .initial = "none", .many = true},
+		{NULL}};
+	const pj_job job = {.abi = PJ_ABI, .name = "often", .mapper.text = no_map, .options = table};
+	struct pj__settings settings;
+	pj_error error;
+	assert_int_equal(READ(&settings, &job, &error, "a", "-ex", "b", "--word=", "-e", "y z", "-m1"), PJ_OK);
+	assert_string_equal(settings.run.values[0], "x\n\ny z");
+	assert_string_equal(settings.run.values[1], "1");
+	assert_int_equal(settings.run.input.path_count, 2);
+	pj__settings_fini(&settings);
+	assert_int_equal(READ(&settings, &job, &error, "-w2", "a", "b", "c"), PJ_OK);
+	assert_string_equal(settings.run.values[0], "a");
+	assert_string_equal(settings.run.values[1], "none");
+	assert_int_equal(settings.run.input.path_count, 2);
+	assert_string_equal(settings.run.input.paths[0], "b");
+	pj__settings_fini(&settings);
+	assert_int_equal(READ(&settings, &job, &error, "-w2"), PJ_OK);
+	assert_null(settings.run.values[0]);
+	pj__settings_fini(&settings);
+}
+
 static void own_options_join_the_table(void **state)
 {
 	(void)state;
@@ -714,6 +740,7 @@ int main(void)
 		cmocka_unit_test(every_option_arrives),
 		cmocka_unit_test(defaults_stand),
 		cmocka_unit_test(forms_of_options),
+		cmocka_unit_test(options_may_be_given_often),
 		cmocka_unit_test(own_options_join_the_table),
 		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(wrong_tables_are_refused),
