@@ -111,7 +111,7 @@ format:
 	@clang-format -i $(sources) $(headers)
 	@$(python) tests/house/shorten_comments.py $(sources) $(headers)
 
-# Inputs of 5 GB, which are kept. Tools that are missing are left out. BENCHFLAGS: see bench/run --help
+# Inputs of 8 GB, which are kept. Tools that are missing are left out. BENCHFLAGS: see bench/run --help
 bench: all
 	@.ci/need bench || echo 'Goes on without them'
 	@$(python) bench/run --build $(BUILD) --data $(BENCH_DATA) --results bench/results.md $(BENCHFLAGS)
