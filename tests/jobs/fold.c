@@ -1,5 +1,6 @@
 /*
- * fold.c: aggregates of the user's own over the places of words, the key being a word's first two bytes.
+ * fold.c: aggregates of the user's own over the places of words, the key being a word's first two bytes; or, with
+ * --key line, over the places of lines, which are keys as they are.
  *
  *     --by order     not exact: every value changes what the next one does, so only plan order gives the right result
  *     --by order_f64, order_bytes    the same over doubles and bytes
@@ -89,7 +90,7 @@ static const pj_aggregate aggregates[] = {
 	 .merge = merge},
 };
 
-static pj_status map(pj_task *task, pj_bytes text, void *arg)
+static pj_status map_words(pj_task *task, pj_bytes text, void *arg)
 {
 	pj_bytes word;
 	while (pj_next_word(task, &text, &word))
@@ -98,9 +99,18 @@ static pj_status map(pj_task *task, pj_bytes text, void *arg)
 	return PJ_OK;
 }
 
+static pj_status map_lines(pj_task *task, pj_bytes text, void *arg)
+{
+	pj_bytes line;
+	while (pj_next_line(task, &text, &line))
+		pj_emit_i64(task, line, (int64_t)pj_task_place(task, line.ptr).offset);
+	return PJ_OK;
+}
+
 static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
 {
 	(void)error;
+	job->mapper.text = strcmp(values[1], "line") == 0 ? map_lines : map_words;
 	job->reducer.aggregate = NULL;
 	for (size_t i = 0; i < sizeof aggregates / sizeof *aggregates; i++)
 		if (strcmp(values[0], aggregates[i].name) == 0)
@@ -108,6 +118,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 	return job->reducer.aggregate ? PJ_OK : PJ_ERR_USAGE;
 }
 
-static const pj_job_option options[] = {{"by", 0, "NAME", "order", "aggregate"}, {NULL}};
+static const pj_job_option options[] = {
+	{"by", 0, "NAME", "order", "aggregate"}, {"key", 0, "WHAT", "start", "start or line"}, {NULL}};
 
-PJ_PROGRAM(.name = "fold", .mapper = {.text = map}, .options = options, .configure = configure)
+PJ_PROGRAM(.name = "fold", .mapper = {.text = map_words}, .options = options, .configure = configure)
