@@ -33,12 +33,16 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 
 /*
  * The largest combining table of a worker: 128 MiB, beyond which fewer flushes gain nothing (docs/performance.md), but
- * no more than an eighth of what memory there is for all of them.
+ * no more than an eighth of what memory there is for all of them. The environment's PAPJUICE_TABLE_BYTES can only lower
+ * it: for tests, in which tables are to be full often.
  */
 static size_t choose_table_bytes(unsigned workers)
 {
 	const uint64_t share = pj__memory_available() / 8 / workers, most = 128 << 20, least = 1 << 20;
-	return (size_t)(share > most ? most : share < least ? least : share);
+	const uint64_t chosen = share > most ? most : share < least ? least : share;
+	const char *wish = getenv("PAPJUICE_TABLE_BYTES");
+	const uint64_t wanted = wish ? strtoull(wish, NULL, 10) : chosen;
+	return (size_t)(wanted < chosen ? wanted : chosen);
 }
 
 pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans, unsigned workers,

@@ -47,9 +47,11 @@ def text(tmp_path):
 
 @pytest.fixture(scope="module")
 def long_text(words, tmp_path_factory):
-    """Enough for a run to be caught in its middle."""
+    """Enough for a run to be caught in its middle. Each line begins with a key and a number, for `stats`."""
+    lines = (b"%s%d %d.%d " % (b"key" * (i % 17), i % 503, i % 89 - 40, i % 1000) + line
+             for i, line in enumerate(words.split(b"\n")))
     path = tmp_path_factory.mktemp("long") / "long.txt"
-    path.write_bytes((words + b"\n") * 8)
+    path.write_bytes((b"\n".join(lines) + b"\n") * 6)
     return path
 
 
@@ -57,20 +59,22 @@ def long_text(words, tmp_path_factory):
 
 
 class Way:
-    """A kind of run: its arguments, and how its output is read."""
+    """A kind of run: its job (one of the program's own, or a plug-in of tests/jobs), arguments and environment, and how
+    its input is given and its output read."""
 
-    def __init__(self, name, plug_in, args, output="out", pipe=False):
-        self.name, self.plug_in, self.args, self.output, self.pipe = name, plug_in, args, output, pipe
+    def __init__(self, name, what, args, output="out", pipe=False, **environment):
+        self.name, self.what, self.args, self.output, self.pipe = name, what, args, output, pipe
+        self.environment = environment
 
     def __repr__(self):
         return self.name
 
     def command(self, job, source):
-        what = ["run", job(self.plug_in)] if self.plug_in else ["wordcount"]
+        what = [self.what] if self.what in BUILT_IN else ["run", job(self.what)]
         return [*what, *self.args, "-" if self.pipe else source, "-o", self.output, "--overwrite", "-q"]
 
     def start(self, job, source):
-        env = without_leak_check()
+        env = {**without_leak_check(), **self.environment}
         if not self.pipe:
             return start(*self.command(job, source), env=env)
         with subprocess.Popen(["cat", source], stdout=subprocess.PIPE) as cat:
@@ -84,15 +88,22 @@ class Way:
 
 
 MORE = ["--attempts", "50", "-w", "3", "--split-size", "400K"]
+SMALL_TABLE = {"PAPJUICE_TABLE_BYTES": "100000"}  # it is full several times in each task
+BUILT_IN = ("wordcount", "stats")
+STATS = ["--key", "1", "--value", "2", "--sep", " "]
 WAYS = [
-    Way("combined", None, [*MORE, "-p", "20"]),
-    Way("shared", None, [*MORE, "--sorter", "shared"]),
+    Way("combined", "wordcount", [*MORE, "-p", "20"]),
+    Way("combined in small tables", "wordcount", MORE, **SMALL_TABLE),
+    Way("stats", "stats", [*MORE, *STATS]),
+    Way("stats in small tables", "stats", [*MORE, *STATS, "-p", "7"], output="out/", **SMALL_TABLE),
+    Way("own aggregate in small tables", "fold", [*MORE, "--by", "many", "--key", "line"], **SMALL_TABLE),
+    Way("shared", "wordcount", [*MORE, "--sorter", "shared"]),
     Way("general", "places", [*MORE, "--by", "join"]),
     Way("no reducer to a folder", "places", [*MORE, "--by", "none", "-p", "5"], output="out/"),
     Way("map only", "places", [*MORE, "--by", "map"]),
     Way("map only to a folder", "places", [*MORE, "--by", "map"], output="out/"),
     Way("shared general", "places", [*MORE, "--sorter", "shared", "--by", "none"]),
-    Way("stream", None, MORE, pipe=True),
+    Way("stream", "wordcount", MORE, pipe=True),
 ]
 
 
@@ -150,10 +161,10 @@ def test_killed_workers_again_and_again(way, job, long_text):
     disturbed_runs(way, job, long_text, 100)
 
 
-@pytest.mark.parametrize("way", [WAYS[0], WAYS[3], WAYS[4]], ids=repr)
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[1], WAYS[7], WAYS[8]], ids=repr)
 def test_stopped_workers(way, job, long_text):
     """A worker that is stopped makes no progress, whatever it was about: it is given up."""
-    way = Way(way.name, way.plug_in, [*way.args, "--task-timeout", "0.3"], way.output)
+    way = Way(way.name, way.what, [*way.args, "--task-timeout", "0.3"], way.output, **way.environment)
     disturbed_runs(way, job, long_text, 3, (signal.SIGSTOP, signal.SIGKILL))
 
 
@@ -170,6 +181,59 @@ def test_all_workers_killed_at_once(job, long_text):
         assert way.result() == expected
 
 
+def run_pairs(path):
+    """How many pairs, keys with their states, were published."""
+    return json.loads(path.read_text())["counters"]["run_pairs"]
+
+
+def test_small_tables_are_full_in_each_task(long_text, tmp_path, monkeypatch):
+    """What the runs in small tables rely on: states leave them again and again, before their task is published."""
+    published = []
+    for environment in ({}, SMALL_TABLE):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        for what, args in (("wordcount", []), ("stats", STATS)):
+            good(what, *args, "-w", "3", "--split-size", "400K", long_text, "-o", "/dev/null", "--stats", "stats")
+            published.append(run_pairs(tmp_path / "stats"))
+    assert published[2] > 5 * published[0] and published[3] > 5 * published[1], published
+
+
+@pytest.mark.parametrize("environment", [{}, SMALL_TABLE], ids=["usual tables", "small tables"])
+def test_killed_workers_that_publish_by_time(environment, job, long_text, tmp_path):
+    """The input comes slowly, for more than three seconds, so tables are published between tasks, about once a second;
+    workers are killed before, between and after that."""
+    text = long_text.read_bytes()
+    expected = good("wordcount", long_text)
+    print(f"PAPJUICE_SEED={SEED}")
+    dice = random.Random(f"{SEED} {len(environment)}")
+    args = ["--attempts", "50", "-w", "3", "--split-size", "100K", "-q", "-o", "out", "--stats", "stats"]
+    with start("wordcount", *args, stdin=subprocess.PIPE, env={**without_leak_check(), **environment}) as program:
+        feeder = threading.Thread(target=feed, args=(program.stdin, text, 3.3), daemon=True)
+        feeder.start()
+        sent = 0
+        for _ in range(5):
+            time.sleep(dice.uniform(0.3, 0.8))
+            if workers := children_of(program.pid):
+                sent += send(dice.choice(workers), signal.SIGKILL)
+        feeder.join(limit_of(LIMIT))
+        errors = program.stderr.read()
+        program.wait(limit_of(LIMIT))
+    assert program.returncode == 0 and sent >= 3, errors
+    assert (tmp_path / "out").read_bytes() == expected
+    counters = json.loads((tmp_path / "stats").read_text())["counters"]
+    assert counters["map_tasks"] > 100 and counters["failures"] >= 3
+    assert counters["run_pairs"] > 1.5 * counters["distinct_keys"], "each worker published just once"
+
+
+def feed(stream, text, seconds):
+    """Writes the text in pieces, which come evenly."""
+    pieces, begin = 60, time.monotonic()
+    with stream:
+        for i in range(pieces):
+            time.sleep(max(0, begin + seconds * i / pieces - time.monotonic()))
+            stream.write(text[len(text) * i // pieces : len(text) * (i + 1) // pieces])
+
+
 def test_what_dead_workers_did_is_not_counted(job, long_text, tmp_path):
     """The statistics of a disturbed run are those of an undisturbed one, but for attempts and failures."""
 
@@ -180,7 +244,7 @@ def test_what_dead_workers_did_is_not_counted(job, long_text, tmp_path):
             for name in ("records", "input_bytes", "map_pairs", "distinct_keys", "output_pairs", "output_bytes")
         }
 
-    way = Way("counted", None, [*MORE, "--stats", "stats"])
+    way = Way("counted", "wordcount", [*MORE, "--stats", "stats"])
     _, seconds = measured(way, job, long_text)
     expected, dice = counters(), random.Random(SEED)
     print(f"PAPJUICE_SEED={SEED}")
