@@ -515,7 +515,9 @@ PJ_API pj_place pj_task_place(const pj_task *task, const char *at);
  */
 PJ_API uint64_t pj_task_line(pj_task *task, const char *at);
 
-/* The name of an input by its number; NULL behind the last one. In mappers and reducers; it lives as long as the task. */
+/*
+ * The name of an input by its number; NULL behind the last one. In mappers and reducers; it lives as long as the task.
+ */
 PJ_API const char *pj_task_input(const pj_task *task, uint64_t number);
 
 /* The parameters of the run (pj_options.params), the same in every worker; they live as long as the task. */

@@ -19,7 +19,7 @@
 #include "base/machine.h"
 
 enum { TICK_MS = 100, REFUSALS_MOST = 2, SENDS_MOST = 100 };
-static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000, spool_most = 512 << 20, sample_most = 1 << 20;
+static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000, sample_most = 1 << 20;
 
 static const char *phase_name(pj__phase phase)
 {
@@ -37,7 +37,7 @@ void pj__leader_measure(struct leader *leader)
 		struct stat is;
 		if (pid)
 			bytes += pj__memory_of(pid);
-		if (fstat(leader->local.files[i], &is) == 0)
+		if (fstat(leader->local.files[i][PJ__IN_MEMORY], &is) == 0)
 			bytes += (uint64_t)is.st_blocks * 512;
 	}
 	for (size_t i = 0; i < leader->run->plan->sources.count; i++) {
@@ -76,7 +76,8 @@ static void add_counts(pj__counts *to, const pj__counts *from)
 	to->records += from->records;
 	to->bytes += from->bytes;
 	to->pairs += from->pairs;
-	to->runs += from->runs;
+	to->spilled += from->spilled;
+	to->passes = to->passes > from->passes ? to->passes : from->passes;
 	to->run_pairs += from->run_pairs;
 	to->run_bytes += from->run_bytes;
 	to->groups += from->groups;
@@ -96,13 +97,18 @@ static void settle_counts(struct leader *leader, struct slot *slot, const pj__co
 	result->distinct_keys += counts->groups;
 	result->output_pairs += counts->part_pairs;
 	result->output_bytes += counts->part_bytes;
+	result->spilled_bytes += counts->spilled;
+	if (result->merge_passes < counts->passes)
+		result->merge_passes = counts->passes;
 	slot->useful = true;
 }
 
-static pj_status add_published(struct leader *leader, unsigned slot, uint64_t end, uint64_t runs, pj_error *error)
+/* Adds the runs of a slot that end at `end` of one of its files. */
+static pj_status add_published(struct leader *leader, unsigned slot, uint32_t where, uint64_t end, uint64_t runs,
+			       pj_error *error)
 {
 	const pj__slot_entry *entry = &leader->schedule.slots[slot];
-	leader->local.ends[slot] = end;
+	leader->local.ends[slot][where] = end;
 	if (!runs)
 		return PJ_OK;
 	const pj_status status = pj__grow(&leader->published, &leader->published_capacity, leader->published_count + 1,
@@ -111,16 +117,19 @@ static pj_status add_published(struct leader *leader, unsigned slot, uint64_t en
 		return status;
 	leader->run_count += runs;
 	leader->published[leader->published_count++] = (pj__published){
-		.order = entry->count ? entry->held[0] : 0, .end = end, .slot = slot, .runs = (uint32_t)runs};
+		.order = entry->count ? entry->held[0] : 0, .end = end, .slot = slot, .where = where, .runs = runs};
 	return PJ_OK;
 }
 
-/* Everything that the slot holds is in runs up to `end`. */
-static pj_status publish(struct leader *leader, unsigned slot, uint64_t end, pj_error *error)
+/* Everything that the slot holds is in runs. */
+static pj_status publish(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
 {
-	const pj_status status = add_published(leader, slot, end, leader->slots[slot].pending.runs, error);
-	if (status)
-		return status;
+	for (uint32_t where = 0; where < PJ__STORES; where++) {
+		const pj_status status =
+			add_published(leader, slot, where, message->did.end[where], message->did.runs[where], error);
+		if (status)
+			return status;
+	}
 	settle_counts(leader, &leader->slots[slot], &leader->slots[slot].pending);
 	leader->slots[slot].pending = (pj__counts){0};
 	pj__schedule_publish(&leader->schedule, slot);
@@ -155,13 +164,29 @@ static void release_spool(struct leader *leader)
 /* Is as much spooled and not yet published as may be? */
 static bool spool_is_full(const struct leader *leader)
 {
-	return leader->spool.total - leader->released_bytes > spool_most;
+	return leader->spool.total - leader->released_bytes > leader->local.budget.spool;
 }
 
 /* --------------------------------------------------------------------------------------------------- giving work */
 
-static pj_status send(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
+/*
+ * How long the slot's memory file may be: a piece is leased whenever less than that is left of the last one, while
+ * there is something left of what all may have together.
+ */
+uint64_t pj__leader_lease(struct leader *leader, unsigned slot)
 {
+	const uint64_t files = leader->local.budget.files, piece = files / (4 * (uint64_t)leader->local.workers);
+	uint64_t *lease = &leader->slots[slot].lease;
+	while (*lease < leader->local.ends[slot][PJ__IN_MEMORY] + piece && leader->leased + piece <= files) {
+		*lease += piece;
+		leader->leased += piece;
+	}
+	return *lease;
+}
+
+static pj_status send(struct leader *leader, unsigned slot, pj__message *message, pj_error *error)
+{
+	message->lease = pj__leader_lease(leader, slot);
 	struct slot *to = &leader->slots[slot];
 	if (!to->busy) {
 		to->progress_ns = pj__now_ns();
@@ -216,7 +241,7 @@ static pj_status settle_slot(struct leader *leader, unsigned slot, pj_error *err
 		leader->phase == PJ__PHASE_MAP && !leader->makes_parts && leader->schedule.slots[slot].count > 0;
 	if (!holds_runs || (!leader->spool_ended && !spool_is_full(leader)))
 		return PJ_OK;
-	const pj__message message = {.kind = PJ__PUBLISH};
+	pj__message message = {.kind = PJ__PUBLISH};
 	return send(leader, slot, &message, error);
 }
 
@@ -241,7 +266,7 @@ static pj_status give_task(struct leader *leader, unsigned i, pj_error *error)
 	}
 	bool alone;
 	const int64_t task = pj__schedule_take(&leader->schedule, i, &alone);
-	const pj__message message = make_message(leader, task, alone);
+	pj__message message = make_message(leader, task, alone);
 	return send(leader, i, &message, error);
 }
 
@@ -297,8 +322,8 @@ static pj_status did_sample(struct leader *leader, unsigned slot, const pj__mess
 	if (!to)
 		return pj__no_memory(error, sample.count);
 	pj__partition partition;
-	pj_status status =
-		pj__pread_exactly(leader->local.files[slot], "sample", to, sample.count, (off_t)sample.offset, error);
+	pj_status status = pj__pread_exactly(leader->local.files[slot][PJ__IN_MEMORY], "sample", to, sample.count,
+					     (off_t)sample.offset, error);
 	if (!status)
 		status = pj__partition_init(&partition, plan->parts, plan->ranges, (pj_bytes){to, sample.count}, error);
 	pj__text_fini(&keys);
@@ -345,7 +370,7 @@ static pj_status did(struct leader *leader, unsigned slot, const pj__message *me
 		leader->mapped_ns += message->did.ns;
 		leader->wanted_ns += message->did.wanted_ns;
 		if (message->kind == PJ__PUBLISHED || message->flags & PJ__IS_PUBLISHED)
-			status = publish(leader, slot, message->did.end, error);
+			status = publish(leader, slot, message, error);
 		release_spool(leader);
 		return status;
 	default:

@@ -27,6 +27,7 @@ struct slot {
 	unsigned writing;     /* parts that it was told to write */
 	uint64_t progress;    /* when the leader last looked ... */
 	uint64_t progress_ns; /* ... it had moved at this time */
+	uint64_t lease;       /* how long its memory file may be */
 	bool failed;          /* it told why it ends: */
 	pj_error why;
 };
@@ -75,6 +76,7 @@ struct leader {
 	uint64_t part_offset;          /* of part `part_sized` */
 	size_t part_next;              /* the first that is not written */
 	uint64_t mapped_ns, wanted_ns; /* of all map tasks so far: their time, and how much wanted a processor */
+	uint64_t leased;               /* sum of the slots' leases */
 	/* watching */
 	uint64_t measured_ns, told_ns;
 };
@@ -82,11 +84,11 @@ struct leader {
 /* ---- local.c ---- */
 
 /*
- * Makes a leader for up to `workers` workers, which run jobs by setups[i] over plans[i]. On failure it must be closed,
- * too.
+ * Makes a leader for up to `workers` workers, which run jobs by setups[i] over plans[i]; what does not fit into memory
+ * goes to the folder `temp`, whose name must live as long. On failure it must be closed, too.
  */
 PJ_MUST_USE pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans,
-				      unsigned workers, pj_error *error);
+				      unsigned workers, const char *temp, pj_error *error);
 void pj__leader_close(struct leader *leader);
 
 /* Begins a run of a job; `params` (NULL: those of the options) go to the workers. */
@@ -101,6 +103,9 @@ void pj__leader_stop(struct leader *leader);
 
 /* Runs the schedule's tasks in the phase until all are done. */
 PJ_MUST_USE pj_status pj__leader_run(struct leader *leader, pj__phase phase, pj_error *error);
+
+/* Leases memory to a slot: returns how long its memory file may be. */
+uint64_t pj__leader_lease(struct leader *leader, unsigned slot);
 
 /* Appends a list to the board. */
 PJ_MUST_USE pj_status pj__leader_post(struct leader *leader, const void *items, size_t count, size_t item_bytes,

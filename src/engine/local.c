@@ -16,10 +16,13 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 {
 	pj__local *local = &leader->local;
 	for (unsigned i = 0; i < local->workers; i++)
-		local->files[i] = -1;
+		local->files[i][PJ__IN_MEMORY] = local->files[i][PJ__ON_DISK] = -1;
 	pj_status status = pj__memory_file("papjuice-board", &local->board, error);
 	for (unsigned i = 0; i < local->workers && !status; i++)
-		status = pj__memory_file("papjuice-runs", &local->files[i], error);
+		status = pj__memory_file("papjuice-runs", &local->files[i][PJ__IN_MEMORY], error);
+	/* Where there can be none, a worker that needs it will tell why. */
+	for (unsigned i = 0; i < local->workers && !status; i++)
+		(void)!pj__temp_file(local->temp, &local->files[i][PJ__ON_DISK], NULL);
 	if (status == PJ_ERR_RESOURCE)
 		pj__error_hint(error, "use fewer workers (-w), or raise the limit of open files (ulimit -n)");
 	if (!status) {
@@ -31,27 +34,13 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 	return status;
 }
 
-/*
- * The largest combining table of a worker: 128 MiB, beyond which fewer flushes gain nothing (docs/performance.md), but
- * no more than an eighth of what memory there is for all of them. The environment's PAPJUICE_TABLE_BYTES can only lower
- * it: for tests, in which tables are to be full often.
- */
-static size_t choose_table_bytes(unsigned workers)
-{
-	const uint64_t share = pj__memory_available() / 8 / workers, most = 128 << 20, least = 1 << 20;
-	const uint64_t chosen = share > most ? most : share < least ? least : share;
-	const char *wish = getenv("PAPJUICE_TABLE_BYTES");
-	const uint64_t wanted = wish ? strtoull(wish, NULL, 10) : chosen;
-	return (size_t)(wanted < chosen ? wanted : chosen);
-}
-
 pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans, unsigned workers,
-			  pj_error *error)
+			  const char *temp, pj_error *error)
 {
 	pj__local *local = &leader->local;
 	*leader = (struct leader){.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1}};
+	local->temp = temp;
 	local->processors = pj__processors();
-	local->table.bytes = choose_table_bytes(workers);
 	local->table.thrifty = workers > local->processors;
 	local->files = calloc(workers, sizeof *local->files);
 	local->ends = calloc(workers, sizeof *local->ends);
@@ -60,6 +49,10 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 		local->workers = 0;
 		return pj__no_memory(error, workers * sizeof *leader->slots);
 	}
+	const pj_status status = pj__budget_divide(&local->budget, setups[0].options.memory, workers, error);
+	if (status)
+		return status;
+	local->table.bytes = local->budget.table;
 	if (getrandom(&local->table.seed, sizeof local->table.seed, 0) != sizeof local->table.seed)
 		return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot get a random number");
 	return make_files(leader, error);
@@ -70,7 +63,8 @@ void pj__leader_close(struct leader *leader)
 	pj__local *local = &leader->local;
 	pj__leader_stop(leader);
 	for (unsigned i = 0; i < local->workers; i++)
-		pj__close(&local->files[i]);
+		for (int where = 0; where < PJ__STORES; where++)
+			pj__close(&local->files[i][where]);
 	pj__shared_destroy(local->shared);
 	pj__close(&local->board);
 	if (local->pages)
@@ -93,6 +87,7 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	leader->run = run;
 	leader->result = run->result;
 	run->result->workers = leader->local.workers;
+	run->result->memory_bytes = leader->local.budget.memory;
 	leader->makes_parts = run->setup->job.map_only;
 	leader->merge_broken = false;
 	leader->idle_deaths = 0;
@@ -103,8 +98,8 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	leader->splitters = (pj__on_board){0, 0};
 	leader->buckets = run->plan->parts;
 	for (unsigned i = 0; i < leader->local.workers; i++) {
-		leader->local.ends[i] = 0;
-		leader->slots[i] = (struct slot){.dead = leader->slots[i].dead};
+		leader->local.ends[i][PJ__IN_MEMORY] = leader->local.ends[i][PJ__ON_DISK] = 0;
+		leader->slots[i] = (struct slot){.dead = leader->slots[i].dead, .lease = leader->slots[i].lease};
 	}
 	*brief = (pj__brief){.job = job,
 			     .parts = run->plan->parts,
@@ -138,7 +133,7 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 static pj_status start_workers(struct leader *leader, pj_error *error)
 {
 	for (unsigned i = 0; i < leader->local.workers; i++)
-		leader->slots[i] = (struct slot){.useful = leader->slots[i].useful};
+		leader->slots[i] = (struct slot){.useful = leader->slots[i].useful, .lease = leader->slots[i].lease};
 	return pj__dispatcher_create(leader->local.workers, pj__worker_run, &leader->local, &leader->dispatcher, error);
 }
 
@@ -187,6 +182,9 @@ static int by_order(const void *a, const void *b)
 	const pj__published *x = a, *y = b;
 	if (x->order != y->order)
 		return x->order < y->order ? -1 : 1;
+	/* of one attempt: what is in memory was written before what is on disk */
+	if (x->where != y->where)
+		return x->where < y->where ? -1 : 1;
 	return (x->end > y->end) - (x->end < y->end);
 }
 
@@ -247,12 +245,20 @@ static pj_status merge(struct leader *leader, pj_error *error)
 	}
 }
 
+/* Some tasks for each worker, to share the work evenly, and so many that their parts stay small. */
+static size_t count_reduce_tasks(const struct leader *leader)
+{
+	const uint64_t most = 8 << 20, held = leader->local.budget.part / 2, part_bytes = held < most ? held : most;
+	const uint64_t least = 16 * (uint64_t)leader->local.workers, parts = leader->result->run_bytes / part_bytes;
+	return (size_t)(parts > least ? parts : least);
+}
+
 static pj_status reduce(struct leader *leader, pj_error *error)
 {
 	const pj__sink_kind kind = leader->run->sink->kind;
 	/* Into a folder a task is a part file; else there are some tasks for each worker, to share the work evenly. */
 	const bool part_files = kind == PJ__SINK_FOLDER && !leader->local.brief.ordered;
-	size_t tasks = part_files ? leader->run->plan->parts : 16 * (size_t)leader->local.workers;
+	size_t tasks = part_files ? leader->run->plan->parts : count_reduce_tasks(leader);
 	if (tasks > leader->buckets)
 		tasks = leader->buckets;
 	leader->makes_parts = true;
@@ -317,7 +323,8 @@ pj_status pj__engine_local(pj__run_state *run, pj_error *error)
 	struct leader *leader = calloc(1, sizeof *leader);
 	if (!leader)
 		return pj__no_memory(error, sizeof *leader);
-	pj_status status = pj__leader_open(leader, run->setup, run->plan, count_workers(run), error);
+	pj_status status = pj__leader_open(leader, run->setup, run->plan, count_workers(run),
+					   pj__temp_folder(run->setup->options.temp, run->sink), error);
 	leader->local.sink = run->sink;
 	if (!status)
 		status = pj__leader_begin(leader, run, 0, NULL, error);

@@ -2,8 +2,9 @@
  * local.h: the local engine, one leader and its workers; what both sides know.
  *
  * The leader (leader.c) forks the workers, hands out tasks, publishes what they finish and puts the output together.
- * A worker (worker.c) maps into a writer of its own, which appends runs to the worker's own file, and reduces from the
- * runs of all. Nothing is mapped shared but one status page for each worker, so a wild pointer reaches nobody else.
+ * A worker (worker.c) maps into a writer of its own, which appends runs to the worker's own files, in memory while its
+ * lease lasts and then on disk, and reduces from the runs of all. Nothing is mapped shared but one status page for each
+ * worker, so a wild pointer reaches nobody else.
  *
  *     leader                                worker
  *       BEGIN brief -------------------------->    (standing workers) a new run begins; no answer
@@ -29,9 +30,11 @@
 #ifndef PJ_ENGINE_LOCAL_H
 #define PJ_ENGINE_LOCAL_H
 
+#include "engine/budget.h"
 #include "engine/engine.h"
 #include "job/map.h"
 #include "shuffle/partition.h"
+#include "shuffle/store.h"
 #include "shuffle/table.h"
 
 typedef enum pj__message_kind {
@@ -53,7 +56,8 @@ typedef enum pj__message_kind {
 
 /* Counts of what an attempt did; they are added up when it is published. */
 typedef struct pj__counts {
-	uint64_t records, bytes, pairs, runs, run_pairs, run_bytes, groups, part_pairs, part_bytes;
+	uint64_t records, bytes, pairs, run_pairs, run_bytes, groups, part_pairs, part_bytes, spilled;
+	uint64_t passes; /* the most of any bucket */
 } pj__counts;
 
 /* A list on the board. */
@@ -63,10 +67,10 @@ typedef struct pj__on_board {
 
 /* Where a published run of a worker's file ends, and the order of its pairs. */
 typedef struct pj__published {
-	uint64_t order; /* of its first task */
-	uint64_t end;   /* in the file: the footer lies before it */
-	uint32_t slot;
-	uint32_t runs; /* blobs, one behind another, that end there */
+	uint64_t order;       /* of its first task */
+	uint64_t end;         /* in the file: the footer lies before it */
+	uint32_t slot, where; /* store.h */
+	uint64_t runs;        /* blobs, one behind another, that end there */
 } pj__published;
 
 /* What workers must know of the run at hand; standing workers get a new one for each run. */
@@ -85,6 +89,7 @@ typedef struct pj__message {
 	uint32_t kind;
 	uint32_t flags; /* see below */
 	uint64_t task;
+	uint64_t lease; /* to a worker: how long its memory file may be (store.h) */
 	union {
 		struct {                        /* SAMPLE, MAP */
 			pj__split split;        /* with PJ__SPLIT_GIVEN: of a stream; else the plan has the splits */
@@ -97,10 +102,12 @@ typedef struct pj__message {
 		} reduce;
 		struct { /* WRITE; WRITTEN */
 			uint64_t offset, bytes;
+			uint32_t where; /* WRITTEN: in which file a parked part lies */
 		} write;
 		struct { /* SAMPLED, MAPPED, PUBLISHED, REDUCED */
 			pj__counts counts;
-			uint64_t end;           /* of the runs in the worker's file */
+			/* PUBLISHED, and MAPPED that is: */
+			uint64_t end[PJ__STORES], runs[PJ__STORES];
 			uint64_t ns, wanted_ns; /* MAPPED: the task's time, and how much of it wanted a processor */
 			pj__on_board sample;    /* SAMPLED: in the worker's file */
 		} did;
@@ -138,8 +145,10 @@ typedef struct pj__local {
 	pj__brief brief;         /* of the run at hand */
 	bool stays;              /* the workers stand for several runs */
 	unsigned workers, processors;
-	int *files;     /* of each slot: its runs and parked parts */
-	uint64_t *ends; /* of each slot: bytes of its file that are published */
+	int (*files)[PJ__STORES];     /* of each slot: its runs and parked parts; on disk: -1 if there can be none */
+	uint64_t (*ends)[PJ__STORES]; /* of each slot: bytes of its files that are published */
+	const char *temp;             /* folder for what does not fit into memory */
+	pj__budget budget;
 	int board;
 	char *pages;                    /* PJ__PAGE_BYTES for each slot */
 	pj__table_terms table;          /* of each worker's combining table */

@@ -20,7 +20,7 @@
 #include "output/part.h"
 
 enum { WRITES_MOST = 16 }; /* that a worker is told of at a time */
-static const uint64_t hold_most = 256 << 20, stream_bytes = 1 << 20;
+static const uint64_t stream_bytes = 1 << 20;
 
 static bool in_order(const struct leader *leader)
 {
@@ -103,6 +103,7 @@ static bool tell_to_write(struct leader *leader, size_t index, uint64_t offset)
 	struct slot *slot = &leader->slots[part->slot];
 	pj__message message = {.kind = PJ__WRITE, .task = index};
 	message.write.offset = offset;
+	message.lease = pj__leader_lease(leader, part->slot);
 	if (pj__dispatcher_send(leader->dispatcher, part->slot, &message, pj__message_bytes(&message)))
 		return false;
 	if (!slot->busy && !slot->writing)
@@ -152,7 +153,7 @@ static pj_status take_parked(struct leader *leader, unsigned slot, const pj__mes
 		status = pj__sink_part_file(leader->run->sink, message->task, &fd, error);
 	for (uint64_t done = 0; done < bytes && !status;) {
 		const size_t step = bytes - done < room ? (size_t)(bytes - done) : room;
-		status = pj__pread_exactly(leader->local.files[slot], "parked part", buffer, step,
+		status = pj__pread_exactly(leader->local.files[slot][message->write.where], "parked part", buffer, step,
 					   (off_t)(offset + done), error);
 		if (!status)
 			status = pass_on(leader, fd, (pj_bytes){buffer, step}, error);
@@ -166,23 +167,25 @@ static pj_status take_parked(struct leader *leader, unsigned slot, const pj__mes
 		status = pj__fail(error, PJ_ERR_OUTPUT, failed, leader->run->sink->path, "cannot write the output");
 	/* Only memory is at stake: where it cannot be given back it is kept. Standing workers use it again. */
 	if (bytes && !leader->local.stays)
-		(void)fallocate(leader->local.files[slot], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-				(off_t)bytes);
+		(void)fallocate(leader->local.files[slot][message->write.where],
+				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
 	return status;
 }
 
 pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
 {
-	if (message->task >= leader->part_count || !leader->parts[message->task].told)
+	if (message->task >= leader->part_count || !leader->parts[message->task].told ||
+	    message->write.where >= PJ__STORES)
 		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker wrote a part that it was not told to");
 	struct part *part = &leader->parts[message->task];
 	if (leader->local.brief.ordered) {
 		/* It stays parked until all are there. */
-		part->parked = (pj__parked){leader->local.files[slot], message->write.offset, message->write.bytes};
-		leader->local.ends[slot] = message->write.offset + message->write.bytes;
+		part->parked = (pj__parked){leader->local.files[slot][message->write.where], message->write.offset,
+					    message->write.bytes};
+		leader->local.ends[slot][message->write.where] = message->write.offset + message->write.bytes;
 	}
 	if (in_order(leader)) {
-		leader->local.ends[slot] = message->write.offset + message->write.bytes;
+		leader->local.ends[slot][message->write.where] = message->write.offset + message->write.bytes;
 		const pj_status status = take_parked(leader, slot, message, error);
 		if (status)
 			return status;
@@ -211,7 +214,7 @@ void pj__parts_lost(struct leader *leader, unsigned slot)
 bool pj__parts_allow(const struct leader *leader, unsigned slot, int64_t task)
 {
 	/* The first part that is missing may always be made: all others wait for it. */
-	return leader->slots[slot].held_bytes < hold_most || task <= (int64_t)leader->part_next;
+	return leader->slots[slot].held_bytes < leader->local.budget.held || task <= (int64_t)leader->part_next;
 }
 
 static pj_status stopped(void *leader, pj_error *error)

@@ -53,11 +53,13 @@ pj_status pj_session_open(const pj_job *jobs, size_t count, const pj_options *op
 	session->count = count;
 	session->setups = calloc(count, sizeof *session->setups);
 	session->plans = calloc(count, sizeof *session->plans);
+	const pj__sink any = {.kind = PJ__SINK_STREAM}; /* each run has its own */
 	pj_status status = session->setups && session->plans ? prepare(session, jobs, options, error)
 							     : pj__no_memory(error, count * sizeof *session->plans);
 	if (!status)
 		status = pj__leader_open(&session->leader, session->setups, session->plans,
-					 session->setups[0].options.workers, error);
+					 session->setups[0].options.workers,
+					 pj__temp_folder(session->setups[0].options.temp, &any), error);
 	session->leader.local.stays = true;
 	if (status)
 		pj_session_close(session);

@@ -6,6 +6,7 @@
  */
 #include "engine/worker.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -19,18 +20,53 @@
 #include "mp/dispatcher.h"
 #include "output/order.h"
 
-enum { HOLD_BYTES = 64 << 20, MMAP_THRESHOLD = 1 << 30 };
+enum { MMAP_THRESHOLD = 1 << 30 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
 /* ------------------------------------------------------------------------------------------------- parts held */
 
+/* A part has become larger than it may in memory: what there is of it goes to disk. */
+static void spill_part(pj__part *part, void *arg)
+{
+	struct worker *worker = arg;
+	pj_error error;
+	uint64_t offset = 0;
+	pj_status status = PJ_OK;
+	if (part->bytes.failed)
+		status = pj__no_memory(&error, part->bytes.capacity * 2);
+	if (!status)
+		status = pj__store_on_disk(&worker->store, pj__text_all(&part->bytes), &offset, &error);
+	if (status)
+		pj__task_failed(worker->setup.job.map_only ? &worker->task : &worker->reduce_task, status, &error);
+	if (!worker->part_spilled)
+		worker->part_offset = offset;
+	worker->part_spilled += part->bytes.len;
+	pj__text_reset(&part->bytes);
+}
+
+static void begin_part(struct worker *worker)
+{
+	pj__text_reset(&worker->part.bytes);
+	worker->part.pairs = 0;
+	worker->part_spilled = 0;
+}
+
 /* Keeps the part that was made, until it is told to be written; counts it. */
 static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *counts, pj_error *error)
 {
+	pj__part *part = &worker->part;
 	if (worker->brief.ordered) {
-		const pj_status status = pj__part_order(&worker->part, &worker->brief.output, error);
+		const pj_status status = pj__part_order(part, &worker->brief.output, error);
 		if (status)
 			return status;
+	}
+	if (worker->part_spilled && part->bytes.len) {
+		uint64_t unused;
+		const pj_status status = pj__store_on_disk(&worker->store, pj__text_all(&part->bytes), &unused, error);
+		if (status)
+			return status;
+		worker->part_spilled += part->bytes.len;
+		pj__text_reset(&part->bytes);
 	}
 	const size_t before = worker->held_capacity;
 	const pj_status grown =
@@ -38,40 +74,72 @@ static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *cou
 	if (grown)
 		return grown;
 	memset(worker->held + before, 0, (worker->held_capacity - before) * sizeof *worker->held);
-	counts->part_pairs = worker->part.pairs;
-	counts->part_bytes = worker->part.bytes.len;
+	counts->part_pairs = part->pairs;
+	counts->part_bytes = worker->part_spilled + part->bytes.len;
+	counts->spilled = worker->store.spilled - worker->spilled_told;
+	counts->passes = worker->store.passes;
+	worker->spilled_told = worker->store.spilled;
 	/* The part's memory goes to the list, and that of a part that was written comes back. */
 	struct held_part *held = &worker->held[worker->held_count++];
 	const pj_text spare = held->bytes;
-	*held = (struct held_part){task, worker->part.bytes};
-	worker->part.bytes = spare;
-	pj__text_reset(&worker->part.bytes);
+	*held = (struct held_part){task, worker->part_spilled, worker->part_offset, part->bytes};
+	part->bytes = spare;
+	begin_part(worker);
 	return PJ_OK;
+}
+
+/* Writes a held part to a file of the output; *offset moves behind it. */
+static pj_status write_to(const struct worker *worker, const struct held_part *held, int fd, uint64_t offset,
+			  pj_error *error)
+{
+	enum { PIECE = 256 << 10 };
+	const char *path = worker->local->sink->path;
+	const pj_bytes bytes = pj__text_all(&held->bytes);
+	if (!held->spilled)
+		return pj__pwrite_checked(fd, path, bytes.ptr, bytes.len, (off_t)offset, error);
+	char *piece = malloc(PIECE);
+	pj_status status = piece ? PJ_OK : pj__no_memory(error, PIECE);
+	for (uint64_t done = 0; done < held->spilled && !status;) {
+		const size_t step = held->spilled - done < PIECE ? (size_t)(held->spilled - done) : PIECE;
+		status = pj__pread_exactly(worker->store.file[PJ__ON_DISK], PJ__PART_FILE, piece, step,
+					   (off_t)(held->offset + done), error);
+		if (!status)
+			status = pj__pwrite_checked(fd, path, piece, step, (off_t)(offset + done), error);
+		done += step;
+	}
+	free(piece);
+	/* Only space is at stake: where it cannot be given back it is kept. */
+	(void)fallocate(worker->store.file[PJ__ON_DISK], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			(off_t)held->offset, (off_t)held->spilled);
+	return status;
 }
 
 static pj_status write_held(struct worker *worker, const struct held_part *held, pj__message *message, pj_error *error)
 {
 	const pj__sink *sink = worker->local->sink;
 	const bool parks = worker->brief.parks || worker->brief.ordered;
-	const pj_bytes bytes = pj__text_all(&held->bytes);
 	if (!parks && sink->kind == PJ__SINK_FILE)
-		return pj__pwrite_checked(sink->fd, sink->path, bytes.ptr, bytes.len, (off_t)message->write.offset,
-					  error);
+		return write_to(worker, held, sink->fd, message->write.offset, error);
 	if (!parks && sink->kind == PJ__SINK_FOLDER) {
 		int fd;
-		const pj_status status = pj__sink_part_file(sink, held->task, &fd, error);
+		pj_status status = pj__sink_part_file(sink, held->task, &fd, error);
 		if (status)
 			return status;
-		const int failed = pj__write_all(fd, bytes.ptr, bytes.len), closed = pj__close(&fd);
-		return failed || closed ? pj__fail(error, pj__status_of_errno(failed ? failed : closed, PJ_ERR_OUTPUT),
-						   failed ? failed : closed, sink->path, "cannot write the output")
-					: PJ_OK;
+		status = write_to(worker, held, fd, 0, error);
+		const int closed = pj__close(&fd);
+		if (closed && !status)
+			status = pj__fail(error, pj__status_of_errno(closed, PJ_ERR_OUTPUT), closed, sink->path,
+					  "cannot write the output");
+		return status;
 	}
 	/* The leader takes it from here. */
-	message->write.offset = worker->end;
-	worker->end += bytes.len;
-	return pj__pwrite_checked(worker->local->files[worker->slot], "parked part", bytes.ptr, bytes.len,
-				  (off_t)message->write.offset, error);
+	if (held->spilled) {
+		message->write.where = PJ__ON_DISK;
+		message->write.offset = held->offset;
+		return PJ_OK;
+	}
+	return pj__store_park(&worker->store, pj__text_all(&held->bytes), &message->write.where, &message->write.offset,
+			      error);
 }
 
 static pj_status write_part(struct worker *worker, pj__message *message, pj_error *error)
@@ -85,7 +153,7 @@ static pj_status write_part(struct worker *worker, pj__message *message, pj_erro
 	if (status)
 		return status;
 	message->kind = PJ__WRITTEN;
-	message->write.bytes = worker->held[at].bytes.len;
+	message->write.bytes = worker->held[at].spilled + worker->held[at].bytes.len;
 	const struct held_part written = worker->held[at];
 	worker->held[at] = worker->held[--worker->held_count];
 	worker->held[worker->held_count] = written; /* its memory is used again */
@@ -103,7 +171,6 @@ static pj_bytes params_of(const struct worker *worker)
 static pj_status begin_mapping(struct worker *worker, pj_error *error)
 {
 	const pj_job *job = &worker->setup.job;
-	const int file = worker->local->files[worker->slot];
 	pj_status status = PJ_OK;
 	worker->published_ns = pj__now_ns();
 	worker->pairs_told = 0;
@@ -117,11 +184,11 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 	if (job->map_only)
 		pj__emit_to_part(&worker->task, &worker->part);
 	else if (pj__setup_combines(&worker->setup))
-		status = pj__combiner_create(&worker->task, job->reducer.aggregate, job->reducer.arg, file,
+		status = pj__combiner_create(&worker->task, job->reducer.aggregate, job->reducer.arg, &worker->store,
 					     &worker->local->table, &worker->writer, error);
 	else
-		status = pj__gatherer_create(&worker->task, job->reducer.aggregate, file, HOLD_BYTES, &worker->writer,
-					     error);
+		status = pj__gatherer_create(&worker->task, job->reducer.aggregate, &worker->store,
+					     worker->local->budget.gather, &worker->writer, error);
 	if (!status)
 		status = pj__mapping_init(&worker->mapping, job, &worker->task, &worker->plan->sources,
 					  &pj__page_of(worker->local, worker->slot)->here, error);
@@ -152,17 +219,22 @@ static pj_status load_partition(struct worker *worker, pj__on_board list, pj_err
 static pj_status publish(struct worker *worker, pj__message *message, pj_error *error)
 {
 	pj__writer *writer = worker->writer;
-	writer->end = worker->end;
+	pj__store *store = &worker->store;
 	writer->flush(writer);
 	if (worker->task.status) {
 		if (error)
 			*error = worker->task.error;
 		return worker->task.status;
 	}
-	message->did.end = worker->end = writer->end;
-	message->did.counts.runs = writer->runs;
+	for (int where = 0; where < PJ__STORES; where++) {
+		message->did.end[where] = store->end[where];
+		message->did.runs[where] = store->runs[where];
+		store->runs[where] = 0;
+	}
 	message->did.counts.run_pairs = writer->run_pairs;
 	message->did.counts.run_bytes = writer->run_bytes;
+	message->did.counts.spilled = store->spilled - worker->spilled_told;
+	worker->spilled_told = store->spilled;
 	writer->reset(writer);
 	worker->pairs_told = 0;
 	worker->published_ns = pj__now_ns();
@@ -180,9 +252,7 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 		return status;
 	const bool crowded = worker->local->workers > worker->local->processors;
 	const uint64_t begun = pj__now_ns(), wanted = crowded ? pj__wanted_ns() : 0;
-	worker->part.pairs = 0;
-	if (worker->writer)
-		worker->writer->end = worker->end;
+	begin_part(worker);
 	if (flags & PJ__SPLIT_GIVEN)
 		status = pj__map_task(&worker->mapping, task, &given, 1, error);
 	else
@@ -200,8 +270,6 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 		message->did.counts.pairs = worker->part.pairs;
 		return hold_part(worker, task, &message->did.counts, error);
 	}
-	/* A full table was written behind what is published; the leader learns of it when the attempt is. */
-	worker->end = worker->writer->end;
 	message->did.counts.pairs = worker->writer->pairs - worker->pairs_told;
 	worker->pairs_told = worker->writer->pairs;
 	const bool held = pj__setup_combines(&worker->setup) && !(flags & PJ__ALONE) &&
@@ -220,10 +288,10 @@ static pj_status sample(struct worker *worker, pj__message *message, pj_error *e
 	pj_status status =
 		pj__sample(&worker->setup, params_of(worker), worker->plan,
 			   &pj__page_of(worker->local, worker->slot)->here, given ? &split : NULL, &keys, error);
-	*message = (pj__message){.kind = PJ__SAMPLED, .did.sample = {worker->end, keys.len}};
+	*message = (pj__message){.kind = PJ__SAMPLED, .did.sample = {worker->store.end[PJ__IN_MEMORY], keys.len}};
 	if (!status)
-		status = pj__pwrite_checked(worker->local->files[worker->slot], "sample", keys.data, keys.len,
-					    (off_t)worker->end, error);
+		status = pj__pwrite_checked(worker->store.file[PJ__IN_MEMORY], "sample", keys.data, keys.len,
+					    (off_t)message->did.sample.offset, error);
 	pj__text_fini(&keys);
 	return status;
 }
@@ -249,9 +317,9 @@ static pj_status open_runs(struct worker *worker, pj__on_board list, pj_error *e
 	for (size_t i = 0; i < list.count && !status; i++) {
 		uint64_t end = published[i].end;
 		/* found from the last to the first, kept from the first to the last */
-		for (uint32_t r = published[i].runs; r > 0 && !status; r--) {
+		for (uint64_t r = published[i].runs; r > 0 && !status; r--) {
 			pj__run *run = &worker->runs[worker->run_count + r - 1];
-			status = pj__run_open(run, worker->local->files[published[i].slot], end,
+			status = pj__run_open(run, worker->local->files[published[i].slot][published[i].where], end,
 					      worker->partition.buckets, error);
 			end = run->offset;
 		}
@@ -282,28 +350,34 @@ static pj_status load_segments(struct worker *worker, uint32_t first, uint32_t c
 	return status;
 }
 
-static pj_status reduce_combined(struct worker *worker, const pj__segment *segments, pj_error *error)
-{
-	pj__combined *combined = &worker->combined;
-	pj_status status = pj__combined_load(combined, worker->runs, segments, worker->run_count, error);
-	for (size_t i = 0; i < combined->count && !status; i++)
-		status = pj__reduce_state(&worker->reduce, pj__combined_key(combined, i),
-					  pj__combined_state(combined, i), error);
-	return status;
-}
-
+/* The groups of a bucket, one by one. */
 static pj_status reduce_groups(struct worker *worker, const pj__segment *segments, pj_error *error)
 {
 	pj__groups *groups = &worker->groups;
-	pj_status status = pj__groups_begin(groups, worker->runs, segments, worker->run_count, HOLD_BYTES, error);
+	const bool combines = pj__setup_combines(&worker->setup);
+	pj_status status = pj__groups_begin(groups, worker->runs, segments, worker->run_count, error);
 	while (!status) {
 		pj_bytes key;
 		bool more;
 		status = pj__groups_next(groups, &more, &key, error);
 		if (status || !more)
 			break;
-		status = pj__reduce_group(&worker->reduce, key, &groups->values, error);
+		status = combines ? pj__reduce_stored(&worker->reduce, key, &groups->values, error)
+				  : pj__reduce_group(&worker->reduce, key, &groups->values, error);
 	}
+	return status;
+}
+
+/* States meet in a table, if it fits into memory, else they are sorted like other pairs. */
+static pj_status reduce_combined(struct worker *worker, const pj__segment *segments, pj_error *error)
+{
+	pj__combined *combined = &worker->combined;
+	if (pj__combined_bytes(combined, segments, worker->run_count) > worker->local->budget.reduce)
+		return reduce_groups(worker, segments, error);
+	pj_status status = pj__combined_load(combined, worker->runs, segments, worker->run_count, error);
+	for (size_t i = 0; i < combined->count && !status; i++)
+		status = pj__reduce_state(&worker->reduce, pj__combined_key(combined, i),
+					  pj__combined_state(combined, i), error);
 	return status;
 }
 
@@ -322,7 +396,7 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 	worker->reduce_task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
 	pj__sources_attach(&worker->plan->sources, &worker->reduce_task);
 	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->reduce_task, &worker->part);
-	pj__groups_init(&worker->groups, &worker->reduce_task);
+	pj__groups_init(&worker->groups, &worker->reduce_task, &worker->store, worker->local->budget.reduce);
 	if (!pj__setup_combines(&worker->setup))
 		return PJ_OK;
 	return pj__combined_init(&worker->combined, worker->setup.job.reducer.aggregate, worker->setup.job.reducer.arg,
@@ -340,6 +414,11 @@ static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t 
 							    : reduce_groups(worker, segments, error);
 		if (!status && worker->part.bytes.failed)
 			status = pj__no_memory(error, worker->part.bytes.capacity * 2);
+		if (!status && worker->reduce_task.status) {
+			status = worker->reduce_task.status;
+			if (error)
+				*error = worker->reduce_task.error;
+		}
 	}
 	return status;
 }
@@ -446,7 +525,10 @@ static pj_status begin(struct worker *worker, const pj__brief *brief, pj_error *
 	worker->part.columns = brief->output.columns;
 	worker->part.escape = brief->output.escape;
 	worker->part.as_records = brief->ordered || brief->kind == PJ__SINK_FUNCTION;
-	pj__text_reset(&worker->part.bytes);
+	worker->part.overflow = brief->ordered ? NULL : spill_part;
+	worker->part.arg = worker;
+	worker->part.most = worker->local->budget.part;
+	begin_part(worker);
 	worker->held_count = 0;
 	free(worker->runs);
 	worker->runs = NULL;
@@ -477,7 +559,7 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 	pj__no_memory(&error, sizeof *worker);
 	if (worker) {
 		*worker = (struct worker){.local = local, .slot = slot, .channel = channel};
-		worker->end = worker->local->ends[slot];
+		pj__store_init(&worker->store, local->files[slot], local->ends[slot], 0, local->temp);
 		status = begin(worker, &worker->local->brief, &error);
 	}
 	while (!status) {
@@ -486,8 +568,9 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 			return 0; /* the leader is gone, or is done with us */
 		memset(&message, 0, sizeof message);
 		memcpy(&message, worker->buffer, got < sizeof message ? got : sizeof message);
+		worker->store.memory_most = message.lease;
 		if (message.kind == PJ__BEGIN) {
-			worker->end = 0;
+			worker->store.end[PJ__IN_MEMORY] = worker->store.end[PJ__ON_DISK] = 0;
 			status = begin(worker, &message.brief, &error);
 			continue;
 		}

@@ -14,6 +14,7 @@
 /* A part that is finished and not written. */
 struct held_part {
 	uint64_t task;
+	uint64_t spilled, offset; /* bytes of it on disk, and where; then it is there whole */
 	pj_text bytes;
 };
 
@@ -26,11 +27,13 @@ struct worker {
 	pj__setup setup; /* of brief.job, loaded */
 	bool has_setup;
 	pj_text params;
-	uint64_t end;         /* of the worker's file */
+	pj__store store;
 	pj__task task;        /* of the map */
 	pj__task reduce_task; /* of the merge and the reduce */
 	pj__partition partition;
 	pj__part part;
+	uint64_t part_spilled, part_offset; /* its beginning, on disk */
+	uint64_t spilled_told;              /* of store.spilled */
 	/* the map */
 	bool can_map; /* what follows is made */
 	pj__mapping mapping;

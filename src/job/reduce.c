@@ -85,6 +85,22 @@ pj_status pj__reduce_state(pj__reduce *reduce, pj_bytes key, const void *state, 
 	return finish(reduce, key, state, error);
 }
 
+pj_status pj__reduce_stored(pj__reduce *reduce, pj_bytes key, pj_values *values, pj_error *error)
+{
+	pj_bytes stored;
+	pj__state_init(reduce->job->reducer.aggregate, reduce->job->reducer.arg, reduce->state);
+	while (pj_next_value(values, &stored))
+		if (!pj__state_merge_stored(reduce->job->reducer.aggregate, reduce->job->reducer.arg, reduce->state,
+					    stored))
+			return pj__fail(error, PJ_ERR_CORRUPT, 0, NULL, "a stored state has the wrong size");
+	if (reduce->task->status) {
+		if (error)
+			*error = reduce->task->error;
+		return reduce->task->status;
+	}
+	return pj__reduce_state(reduce, key, reduce->state, error);
+}
+
 static void add_values(pj__reduce *reduce, pj_values *values)
 {
 	const pj_aggregate *aggregate = reduce->job->reducer.aggregate;

@@ -1,5 +1,6 @@
 /*
- * distinct.c: the distinct lines, or the distinct keys in a column, in byte order; with --count how often each is there.
+ * distinct.c: the distinct lines, or the distinct keys in a column, in byte order; with --count how often each is
+ * there.
  *
  * A count is an exact aggregate, so equal lines meet in the workers' tables, and only one of them goes on from there.
  */

@@ -22,9 +22,8 @@ static void add_column(pj__part *part, pj_bytes bytes)
 		pj_text_bytes(&part->bytes, bytes);
 }
 
-void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value)
+static void add(pj__part *part, pj_bytes key, pj_bytes value)
 {
-	part->pairs++;
 	if (part->as_records) {
 		const uint64_t lengths[2] = {key.len, value.len};
 		pj_text_bytes(&part->bytes, (pj_bytes){(const char *)lengths, sizeof lengths});
@@ -39,6 +38,14 @@ void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value)
 	if (part->columns != PJ_KEY_ONLY)
 		add_column(part, value);
 	pj__text_byte(&part->bytes, '\n');
+}
+
+void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value)
+{
+	part->pairs++;
+	add(part, key, value);
+	if (PJ_UNLIKELY(part->overflow && part->bytes.len >= part->most))
+		part->overflow(part, part->arg);
 }
 
 const char *pj__part_take(const char *at, const char *end, pj_bytes *ret_key, pj_bytes *ret_value)

@@ -11,13 +11,22 @@
 
 #include "base/text.h"
 
-typedef struct pj__part {
+typedef struct pj__part pj__part;
+
+struct pj__part {
 	pj_text bytes;
 	uint64_t pairs;
+	/*
+	 * Optional: called when there are `most` bytes, to put them away and empty the text. What fails is for the
+	 * callee to remember.
+	 */
+	void (*overflow)(pj__part *part, void *arg);
+	void *arg;
+	size_t most;
 	pj_columns columns;
 	bool escape;
 	bool as_records; /* key length, value length, key, value: for a function, and until the results are in order */
-} pj__part;
+};
 
 /* Appends a result. A lack of memory is remembered in part->bytes.failed. */
 void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value);

@@ -113,7 +113,7 @@ static bool reserve(struct combiner *combiner, pj__table *table, size_t more)
 	pj_error error;
 	bool full;
 	pj_status status = pj__table_reserve(table, more, &full, &error);
-	if (!status && full) {
+	if (!status && (full || combiner->overflow.len > combiner->table.heap_most)) {
 		flush(&combiner->writer);
 		return !combiner->writer.task->status;
 	}
@@ -241,7 +241,7 @@ static pj__table *whole_states(struct combiner *combiner)
 	if (!combiner->whole.entries) {
 		const pj_status status =
 			pj__table_init(&combiner->whole, state, 64,
-				       usual->most * usual->stride / (PJ__KEY_BYTES + state) / 2, usual->seed, &error);
+				       usual->most * usual->stride / (PJ__KEY_BYTES + state) / 8, usual->seed, &error);
 		if (status) {
 			failed(combiner, status, &error);
 			return NULL;
@@ -358,8 +358,10 @@ static pj_status make_room(struct combiner *combiner, pj_error *error)
 
 static void count_record(struct combiner *combiner, uint32_t bucket, size_t bytes)
 {
-	combiner->segments[bucket].bytes += bytes;
-	combiner->segments[bucket].pairs++;
+	pj__segment *segment = &combiner->segments[bucket];
+	segment->bytes += bytes;
+	segment->pairs++;
+	segment->longest = segment->longest > bytes ? segment->longest : bytes;
 }
 
 /* A short key stands in its entry with zero bytes behind it, as a lead wants it. */
@@ -524,7 +526,7 @@ static void flush(pj__writer *writer)
 static void reset(pj__writer *writer)
 {
 	forget((struct combiner *)writer);
-	writer->pairs = writer->runs = writer->run_pairs = writer->run_bytes = 0;
+	writer->pairs = writer->run_pairs = writer->run_bytes = 0;
 }
 
 static void destroy(pj__writer *writer)
@@ -540,7 +542,7 @@ static void destroy(pj__writer *writer)
 	free(combiner);
 }
 
-pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd,
+pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, pj__store *store,
 			      const pj__table_terms *terms, pj__writer **ret_writer, pj_error *error)
 {
 	struct combiner *combiner = calloc(1, sizeof *combiner);
@@ -548,7 +550,8 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 		return pj__no_memory(error, sizeof *combiner);
 	*combiner = (struct combiner){
 		.aggregate = aggregate, .arg = arg, .narrow = pj__is_narrow(aggregate), .kernel = kernel()};
-	combiner->writer = (pj__writer){.task = task, .fd = fd, .flush = flush, .reset = reset, .destroy = destroy};
+	combiner->writer =
+		(pj__writer){.task = task, .store = store, .flush = flush, .reset = reset, .destroy = destroy};
 	const size_t state = combiner->narrow ? sizeof(int64_t) : pj__usual_bytes(aggregate);
 	/* the largest power of two of entries that fits */
 	size_t most = 1024;
@@ -562,6 +565,7 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 	}
 	combiner->table.hash = combiner->kernel->hash;
 	combiner->table.thrifty = terms->thrifty;
+	combiner->table.heap_most = terms->bytes;
 	const bool numbers = aggregate->takes != PJ_TAKES_BYTES;
 	task->face.number = aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
 	task->face.batch_full = numbers ? batch_full : pj__task_batch_as_text;
@@ -761,6 +765,18 @@ static pj_status load_into(pj__combined *combined, bool narrow, const pj__run *r
 			status = add_segment(combined, &runs[i], &segments[i], error);
 	}
 	return status;
+}
+
+uint64_t pj__combined_bytes(const pj__combined *combined, const pj__segment *segments, size_t count)
+{
+	uint64_t bytes = 0, pairs = 0, largest = 0;
+	for (size_t i = 0; i < count; i++) {
+		pairs += segments[i].pairs;
+		bytes += segments[i].bytes;
+		largest = segments[i].bytes > largest ? segments[i].bytes : largest;
+	}
+	/* table, filled to a third at least; an item and its room; keys, if they are long */
+	return pairs * (combined->narrow_table.stride * 3 + 2 * sizeof *combined->items) + bytes + largest;
 }
 
 pj_status pj__combined_load(pj__combined *combined, const pj__run *runs, const pj__segment *segments, size_t count,

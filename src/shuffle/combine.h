@@ -41,6 +41,9 @@ PJ_MUST_USE pj_status pj__combined_init(pj__combined *combined, const pj_aggrega
 					pj_error *error);
 void pj__combined_fini(pj__combined *combined);
 
+/* Memory that a bucket will take at most, to be loaded. */
+uint64_t pj__combined_bytes(const pj__combined *combined, const pj__segment *segments, size_t count);
+
 /*
  * Loads a bucket: segments[i] is that of runs[i], `count` of them. Afterwards items[0 .. count) are the keys in order;
  * key and state are found with pj__combined_key and pj__combined_state.

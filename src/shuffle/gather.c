@@ -1,55 +1,50 @@
 /*
  * gather.c: the writer that keeps every pair (writer.h).
  *
- * Pairs are appended to one buffer as records, in the order of emission, with an item for each: bucket, the first eight
- * bytes of the key, and where the record begins. A flush scatters the items by bucket, sorts each bucket by key
- * (stable, so that the values of a key stay in order), and writes the records in that order as a blob.
+ * Pairs are appended to one buffer as records, in the order of emission. A flush finds the buckets of all records, many
+ * side by side, and copies each record to its bucket's place in a second buffer, which is the blob's data. Within a
+ * bucket the records stay in order: they are sorted where they are reduced, a bucket at a time, in cache.
  */
 #include <stdlib.h>
 
-#include "base/text.h"
-#include "run/sort.h"
+#include "base/space.h"
+#include "run/record.h"
 #include "shuffle/writer.h"
+
+/* Records whose buckets are looked for side by side; bytes between segments, for copies that overshoot. */
+enum { PLACED_AT_ONCE = 64, GAP = 32, STEP = 32, STEPPED_MOST = 512, PREFETCH_BYTES = 64 };
 
 struct gatherer {
 	pj__writer writer; /* first: a pj__writer * is a struct gatherer * */
 	const pj_aggregate *aggregate;
 	bool numbers; /* values are stored as the 64 bits they are */
 	size_t hold_bytes;
-	pj_text records;
-	pj__item *items, *sorted; /* in order of emission; by bucket (and, behind that, room for sorting) */
-	uint32_t *buckets;        /* of each item */
-	size_t count, capacity, sorted_capacity;
+	pj__space records, placed, blob;
+	size_t room;        /* of the records: hold_bytes, or one longer record */
+	size_t used, count; /* bytes and number of the records */
 	pj__segment *segments;
-	size_t *starts;
+	uint64_t *positions;
 	uint32_t bucket_room;
-	pj_text blob;
 };
 
-static void no_memory(struct gatherer *gatherer, size_t bytes)
+static void fail(struct gatherer *gatherer, pj_status status, const pj_error *error)
 {
-	pj_error error;
-	pj__task_failed(gatherer->writer.task, pj__no_memory(&error, bytes), &error);
-}
-
-static bool grow_items(struct gatherer *gatherer)
-{
-	const size_t capacity = gatherer->capacity ? gatherer->capacity * 2 : 4096;
-	pj__item *items = reallocarray(gatherer->items, capacity, sizeof *items);
-	if (items)
-		gatherer->items = items;
-	uint32_t *buckets = reallocarray(gatherer->buckets, capacity, sizeof *buckets);
-	if (buckets)
-		gatherer->buckets = buckets;
-	if (!items || !buckets) {
-		no_memory(gatherer, capacity * sizeof *items);
-		return false;
-	}
-	gatherer->capacity = capacity;
-	return true;
+	if (status)
+		pj__task_failed(gatherer->writer.task, status, error);
 }
 
 static void flush(pj__writer *writer);
+
+/* Room for one more record; NULL: the task has failed. */
+static char *make_room(struct gatherer *gatherer, size_t bytes)
+{
+	pj_error error;
+	flush(&gatherer->writer);
+	gatherer->room = gatherer->hold_bytes > bytes ? gatherer->hold_bytes : bytes;
+	/* what is copied in steps is read beyond the last record's end */
+	fail(gatherer, pj__space_need(&gatherer->records, gatherer->room + STEP, &error), &error);
+	return gatherer->writer.task->status ? NULL : gatherer->records.at + gatherer->used;
+}
 
 static void take(struct gatherer *gatherer, pj_bytes key, pj_bytes value)
 {
@@ -57,21 +52,16 @@ static void take(struct gatherer *gatherer, pj_bytes key, pj_bytes value)
 	++*task->progress;
 	if (task->status)
 		return;
-	const size_t held = gatherer->records.len + gatherer->count * sizeof *gatherer->items;
-	if (held >= gatherer->hold_bytes && gatherer->count)
-		flush(&gatherer->writer);
-	if (gatherer->count == gatherer->capacity && !grow_items(gatherer))
-		return;
-	size_t bytes = pj__record_bytes(key.len, value.len);
-	char *to = pj__text_room(&gatherer->records, bytes);
-	if (!to) {
-		no_memory(gatherer, bytes);
-		return;
+	const size_t bytes = pj__record_bytes(key.len, value.len);
+	char *to = gatherer->records.at + gatherer->used;
+	if (PJ_UNLIKELY(bytes > gatherer->room - gatherer->used)) {
+		to = make_room(gatherer, bytes);
+		if (!to)
+			return;
 	}
 	pj__put_record(to, key, value);
-	gatherer->items[gatherer->count] = (pj__item){pj__prefix(key, 0), gatherer->records.len};
-	gatherer->buckets[gatherer->count++] = pj__partition_bucket(gatherer->writer.partition, key);
-	gatherer->records.len += bytes;
+	gatherer->used += bytes;
+	gatherer->count++;
 	gatherer->writer.pairs++;
 }
 
@@ -104,117 +94,134 @@ static void take_numbers(pj_task *face)
 
 /* ------------------------------------------------------------------------------------------------ writing a blob */
 
-static bool make_room(struct gatherer *gatherer)
+static pj_status make_lists(struct gatherer *gatherer, pj_error *error)
 {
 	const uint32_t buckets = gatherer->writer.partition->buckets;
 	if (gatherer->bucket_room < buckets) {
 		free(gatherer->segments);
-		free(gatherer->starts);
+		free(gatherer->positions);
 		gatherer->segments = calloc(buckets, sizeof *gatherer->segments);
-		gatherer->starts = calloc((size_t)buckets + 1, sizeof *gatherer->starts);
-		gatherer->bucket_room = gatherer->segments && gatherer->starts ? buckets : 0;
-	}
-	if (gatherer->sorted_capacity < gatherer->count) {
-		free(gatherer->sorted);
-		gatherer->sorted = reallocarray(NULL, gatherer->count, 2 * sizeof *gatherer->sorted);
-		gatherer->sorted_capacity = gatherer->sorted ? gatherer->count : 0;
-	}
-	if (!gatherer->bucket_room || !gatherer->sorted_capacity) {
-		no_memory(gatherer, 2 * gatherer->count * sizeof *gatherer->sorted);
-		return false;
+		gatherer->positions = calloc(buckets, sizeof *gatherer->positions);
+		gatherer->bucket_room = gatherer->segments && gatherer->positions ? buckets : 0;
+		if (!gatherer->bucket_room)
+			return pj__no_memory(error, buckets * sizeof *gatherer->segments);
 	}
 	memset(gatherer->segments, 0, buckets * sizeof *gatherer->segments);
-	return true;
+	return pj__space_need(&gatherer->placed, gatherer->count * sizeof(uint32_t), error);
 }
 
-/* Scatters the items by bucket, in order; starts[b] becomes the start of bucket b's. */
-static void scatter(struct gatherer *gatherer)
+/* Finds the bucket of each record, and how long each segment is. */
+static void place_records(struct gatherer *gatherer)
 {
-	const uint32_t buckets = gatherer->writer.partition->buckets;
-	size_t *starts = gatherer->starts;
-	memset(starts, 0, ((size_t)buckets + 1) * sizeof *starts);
-	for (size_t i = 0; i < gatherer->count; i++)
-		starts[gatherer->buckets[i] + 1]++;
-	for (uint32_t b = 0; b < buckets; b++)
-		starts[b + 1] += starts[b];
-	for (size_t i = 0; i < gatherer->count; i++)
-		gatherer->sorted[starts[gatherer->buckets[i]]++] = gatherer->items[i];
-	/* each start has moved to the next one's place */
-	memmove(starts + 1, starts, buckets * sizeof *starts);
-	starts[0] = 0;
+	const pj__partition *partition = gatherer->writer.partition;
+	uint32_t *buckets = (uint32_t *)(void *)gatherer->placed.at;
+	const char *at = gatherer->records.at, *const end = at + gatherer->used;
+	pj_bytes keys[PLACED_AT_ONCE] = {{NULL, 0}}, value;
+	pj__lead leads[PLACED_AT_ONCE];
+	uint32_t ranges[PLACED_AT_ONCE];
+	uint64_t lengths[PLACED_AT_ONCE];
+	for (size_t done = 0, some; done < gatherer->count; done += some) {
+		some = gatherer->count - done < PLACED_AT_ONCE ? gatherer->count - done : PLACED_AT_ONCE;
+		for (size_t i = 0; i < some; i++) {
+			const char *next = pj__get_record(at, end, &keys[i], &value, NULL);
+			leads[i] = pj__lead_of(keys[i]);
+			lengths[i] = (uint64_t)(next - at);
+			at = next;
+		}
+		pj__partition_ranges(partition, leads, some, ranges);
+		for (size_t i = 0; i < some; i++) {
+			const uint32_t bucket = pj__partition_part(partition, keys[i]) * partition->ranges +
+						pj__partition_refine(partition, keys[i], ranges[i]);
+			*buckets++ = bucket;
+			pj__segment *segment = &gatherer->segments[bucket];
+			segment->pairs++;
+			segment->bytes += lengths[i];
+			segment->longest = segment->longest > lengths[i] ? segment->longest : lengths[i];
+		}
+	}
 }
 
-/* The whole record at an offset of the buffer. */
-static pj_bytes record_at(const pj_text *records, uint64_t at, pj_bytes *ret_key)
+/* Gives each segment its place, with a gap behind it. Returns the bytes of all. */
+static size_t lay_out(struct gatherer *gatherer)
 {
-	pj_bytes value = {NULL, 0};
-	const char *start = records->data + at;
-	const char *end = pj__get_record(start, records->data + records->len, ret_key, &value, NULL);
-	return (pj_bytes){start, (size_t)(end - start)};
+	size_t bytes = 0;
+	for (uint32_t b = 0; b < gatherer->writer.partition->buckets; b++) {
+		gatherer->segments[b].offset = gatherer->positions[b] = bytes;
+		bytes += gatherer->segments[b].bytes + GAP;
+	}
+	return bytes;
 }
 
-static pj_bytes key_of_record(const void *records, uint64_t at)
+/* Copies each record to its bucket's place. */
+static void fill_blob(struct gatherer *gatherer)
 {
-	pj_bytes key;
-	record_at(records, at, &key);
-	return key;
+	const uint32_t *buckets = (const uint32_t *)(void *)gatherer->placed.at;
+	const char *at = gatherer->records.at, *const end = at + gatherer->used;
+	char *const blob = gatherer->blob.at;
+	pj_bytes key, value;
+	while (at < end) {
+		uint64_t *position = &gatherer->positions[*buckets++];
+		const char *next = pj__get_record(at, end, &key, &value, NULL);
+		const size_t bytes = (size_t)(next - at);
+		char *to = blob + *position;
+		/* What overshoots is overwritten by the next record, or falls into the gap. */
+		if (PJ_LIKELY(bytes <= STEPPED_MOST))
+			for (size_t done = 0; done < bytes; done += STEP)
+				memcpy(to + done, at + done, STEP);
+		else
+			memcpy(to, at, bytes);
+		*position += bytes;
+		__builtin_prefetch(to + bytes + PREFETCH_BYTES, 1); /* too many streams for the processor to foresee */
+		at = next;
+	}
+	for (uint32_t b = 0; b < gatherer->writer.partition->buckets; b++)
+		memset(blob + gatherer->positions[b], 0, GAP); /* what overshot, and what the memory held before */
+}
+
+static void forget(struct gatherer *gatherer)
+{
+	gatherer->used = gatherer->count = 0;
+	gatherer->room = gatherer->records.at ? gatherer->hold_bytes : 0;
 }
 
 static void flush(pj__writer *writer)
 {
 	struct gatherer *gatherer = (struct gatherer *)writer;
-	if (writer->task->status || !gatherer->count || !make_room(gatherer))
-		return;
-	scatter(gatherer);
-	pj__text_reset(&gatherer->blob);
-	const pj_text *records = &gatherer->records;
-	for (uint32_t b = 0; b < writer->partition->buckets; b++) {
-		const size_t start = gatherer->starts[b], stop = gatherer->starts[b + 1], before = gatherer->blob.len;
-		pj__sort(gatherer->sorted + start, stop - start, gatherer->sorted + gatherer->sorted_capacity,
-			 key_of_record, records);
-		for (size_t i = start; i < stop; i++) {
-			pj_bytes key;
-			pj_text_bytes(&gatherer->blob, record_at(records, gatherer->sorted[i].at, &key));
-		}
-		gatherer->segments[b].offset = before;
-		gatherer->segments[b].pairs = stop - start;
-		gatherer->segments[b].bytes = gatherer->blob.len - before;
-	}
 	pj_error error;
-	if (gatherer->blob.failed) {
-		no_memory(gatherer, gatherer->records.len);
-	} else {
-		const pj_status status = pj__writer_put_blob(writer, gatherer->blob.data, gatherer->blob.len,
-							     gatherer->segments, &error);
-		if (status)
-			pj__task_failed(writer->task, status, &error);
+	if (writer->task->status || !gatherer->count)
+		return;
+	pj_status status = make_lists(gatherer, &error);
+	if (!status) {
+		place_records(gatherer);
+		const size_t bytes = lay_out(gatherer);
+		status = pj__space_need(&gatherer->blob, bytes, &error);
+		if (!status) {
+			fill_blob(gatherer);
+			status = pj__writer_put_blob(writer, gatherer->blob.at, bytes, gatherer->segments, &error);
+		}
 	}
-	gatherer->count = 0;
-	pj__text_reset(&gatherer->records);
+	fail(gatherer, status, &error);
+	forget(gatherer);
 }
 
 static void reset(pj__writer *writer)
 {
-	struct gatherer *gatherer = (struct gatherer *)writer;
-	gatherer->count = 0;
-	pj__text_reset(&gatherer->records);
-	writer->pairs = writer->runs = writer->run_pairs = writer->run_bytes = 0;
+	forget((struct gatherer *)writer);
+	writer->pairs = writer->run_pairs = writer->run_bytes = 0;
 }
 
 static void destroy(pj__writer *writer)
 {
 	struct gatherer *gatherer = (struct gatherer *)writer;
-	pj__text_fini(&gatherer->records);
-	pj__text_fini(&gatherer->blob);
-	free(gatherer->items);
-	free(gatherer->sorted);
-	free(gatherer->buckets);
+	pj__space_fini(&gatherer->records);
+	pj__space_fini(&gatherer->placed);
+	pj__space_fini(&gatherer->blob);
 	free(gatherer->segments);
-	free(gatherer->starts);
+	free(gatherer->positions);
 	free(gatherer);
 }
 
-pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, int fd, size_t hold_bytes,
+pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, pj__store *store, size_t hold_bytes,
 			      pj__writer **ret_writer, pj_error *error)
 {
 	struct gatherer *gatherer = calloc(1, sizeof *gatherer);
@@ -223,7 +230,8 @@ pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, int
 	gatherer->aggregate = aggregate;
 	gatherer->numbers = aggregate && aggregate->takes != PJ_TAKES_BYTES;
 	gatherer->hold_bytes = hold_bytes;
-	gatherer->writer = (pj__writer){.task = task, .fd = fd, .flush = flush, .reset = reset, .destroy = destroy};
+	gatherer->writer =
+		(pj__writer){.task = task, .store = store, .flush = flush, .reset = reset, .destroy = destroy};
 	task->face.number = gatherer->numbers && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
 	task->face.batch_full = gatherer->numbers ? take_numbers : pj__task_batch_as_text;
 	task->face.emit_long = gatherer->numbers ? take_number : pj__task_long_as_text;

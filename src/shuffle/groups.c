@@ -1,11 +1,49 @@
 /*
  * groups.c: see groups.h.
  *
- * A value that was handed out lives in the merge until the next one is asked for, so stepping on is put off until then.
+ * A value that was handed out lives until the next one is asked for, so stepping on is put off until then.
  */
 #include "shuffle/groups.h"
 
-/* Takes the value at hand: the merge has stepped on to it, unless it was the first of its group. */
+#include <stdlib.h>
+
+#include "base/grow.h"
+#include "run/passes.h"
+
+/* An item and its room for the sort; pairs whose memory is asked for ahead. */
+enum { ITEM_BYTES = 2 * sizeof(pj__item), AHEAD = 8, LEAST_BYTES = 2 * PJ__BLOCK_BYTES };
+
+/* ------------------------------------------------------------------------------------------------- handing out */
+
+static void take_record(pj__groups *groups, uint64_t at)
+{
+	const char *record = (const char *)(uintptr_t)at;
+	(void)pj__get_record(record, groups->data.at + groups->data.bytes, &groups->key, &groups->value, NULL);
+}
+
+/* Steps to the next pair. */
+static pj_status step(pj__groups *groups, pj_error *error)
+{
+	if (groups->merging) {
+		const pj_status status = pj__merge_next(&groups->merge, &groups->more, error);
+		groups->key = groups->merge.key;
+		groups->value = groups->merge.value;
+		return status;
+	}
+	const pj__item *items = (const pj__item *)(void *)groups->items.at;
+	groups->more = groups->at < groups->count;
+	if (!groups->more)
+		return PJ_OK;
+	if (groups->at + AHEAD < groups->count) {
+		const char *later = (const char *)(uintptr_t)items[groups->at + AHEAD].at;
+		__builtin_prefetch(later);
+		__builtin_prefetch(later + 64);
+	}
+	take_record(groups, items[groups->at++].at);
+	return PJ_OK;
+}
+
+/* Takes the value at hand: it was stepped to, unless it was the first of its group. */
 static int next_value(pj_values *values, pj_bytes *ret_value)
 {
 	pj__groups *groups = (pj__groups *)values;
@@ -13,46 +51,20 @@ static int next_value(pj_values *values, pj_bytes *ret_value)
 		return 0;
 	if (!groups->more) {
 		pj_error error;
-		const pj_status status = pj__merge_next(&groups->merge, &groups->more, &error);
+		const pj_status status = step(groups, &error);
 		if (status) {
 			pj__task_failed(values->task, status, &error);
 			groups->in_group = false;
 			return 0;
 		}
-		groups->in_group = groups->more && pj_bytes_equal(groups->merge.key, pj__text_all(&groups->key));
+		groups->in_group = groups->more && pj_bytes_equal(groups->key, groups->group_key);
 		if (!groups->in_group)
 			return 0;
 	}
-	*ret_value = groups->merge.value;
+	*ret_value = groups->value;
 	groups->more = false;
 	++*values->task->progress;
 	return 1;
-}
-
-void pj__groups_init(pj__groups *groups, pj__task *task)
-{
-	*groups = (pj__groups){.values = {next_value, task}};
-	pj__merge_init(&groups->merge);
-}
-
-void pj__groups_fini(pj__groups *groups)
-{
-	pj__merge_fini(&groups->merge);
-	pj__text_fini(&groups->key);
-}
-
-pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__segment *segments, size_t count,
-			   size_t memory_bytes, pj_error *error)
-{
-	pj__merge_fini(&groups->merge);
-	groups->in_group = groups->more = false;
-	for (size_t i = 0; i < count; i++) {
-		const pj_status status = pj__merge_add(&groups->merge, &runs[i], &segments[i], error);
-		if (status)
-			return status;
-	}
-	const pj_status status = pj__merge_start(&groups->merge, memory_bytes, error);
-	return status ? status : pj__merge_next(&groups->merge, &groups->more, error);
 }
 
 pj_status pj__groups_next(pj__groups *groups, bool *ret_more, pj_bytes *ret_key, pj_error *error)
@@ -68,11 +80,252 @@ pj_status pj__groups_next(pj__groups *groups, bool *ret_more, pj_bytes *ret_key,
 	*ret_more = groups->more;
 	if (!groups->more)
 		return PJ_OK;
-	pj__text_reset(&groups->key);
-	pj_text_bytes(&groups->key, groups->merge.key);
-	if (groups->key.failed)
-		return pj__no_memory(error, groups->merge.key.len);
-	*ret_key = pj__text_all(&groups->key);
+	groups->group_key = groups->key;
+	if (groups->merging) {
+		pj__text_reset(&groups->kept_key);
+		pj_text_bytes(&groups->kept_key, groups->key);
+		if (groups->kept_key.failed)
+			return pj__no_memory(error, groups->key.len);
+		groups->group_key = pj__text_all(&groups->kept_key);
+	}
+	*ret_key = groups->group_key;
 	groups->in_group = true;
 	return PJ_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ sorting */
+
+static pj_bytes key_at(const void *groups, uint64_t at)
+{
+	const pj__groups *of = groups;
+	pj_bytes key = {NULL, 0}, value;
+	(void)pj__get_record((const char *)(uintptr_t)at, of->data.at + of->data.bytes, &key, &value, NULL);
+	return key;
+}
+
+/* Makes items of the whole records among `bytes` bytes of the data, as many as fit. Returns where the last one ends. */
+static size_t list_records(pj__groups *groups, size_t bytes, size_t room)
+{
+	pj__item *items = (pj__item *)(void *)groups->items.at;
+	const char *const data = groups->data.at, *const end = data + bytes;
+	const char *at = data;
+	size_t count = 0;
+	while (at < end && count < room) {
+		pj_bytes key, value;
+		const char *next = pj__get_record(at, end, &key, &value, NULL);
+		if (!next)
+			break;
+		items[count++] = (pj__item){pj__prefix(key, 0), (uintptr_t)at};
+		at = next;
+	}
+	groups->count = count;
+	return (size_t)(at - data);
+}
+
+static void sort_items(pj__groups *groups)
+{
+	pj__item *items = (pj__item *)(void *)groups->items.at;
+	pj__sort(items, groups->count, items + groups->count, key_at, groups);
+	groups->at = 0;
+}
+
+/* The whole bucket, in memory. */
+static pj_status load(pj__groups *groups, const pj__run *runs, const pj__segment *segments, size_t count,
+		      uint64_t bytes, uint64_t pairs, pj_error *error)
+{
+	pj_status status = pj__space_need(&groups->data, bytes + bytes / 4, error); /* the next one may be larger */
+	if (!status)
+		status = pj__space_need(&groups->items, (pairs + pairs / 4 + 1) * ITEM_BYTES, error);
+	size_t used = 0;
+	for (size_t i = 0; i < count && !status; i++) {
+		if (!segments[i].bytes)
+			continue;
+		status = pj__run_read(&runs[i], &segments[i], groups->data.at + used, error);
+		used += segments[i].bytes;
+	}
+	if (status)
+		return status;
+	if (list_records(groups, used, pairs) != used || groups->count != pairs)
+		return pj__run_corrupt(&runs[0], segments[0].offset, "there are more or fewer pairs than said", error);
+	sort_items(groups);
+	return PJ_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------- more than memory */
+
+/* A bucket on its way through memory, piece by piece, to the scratch. */
+struct pieces {
+	pj__run *runs;
+	pj__segment *segments;
+	size_t count, run_capacity, segment_capacity;
+	size_t data_bytes, most; /* of a piece: bytes, and items */
+	size_t held;             /* bytes in the data */
+	char *scratch;           /* of the reader */
+};
+
+/* Sorts the whole records that are held, writes them as a run, and moves the rest to the front. */
+static pj_status write_piece(pj__groups *groups, struct pieces *pieces, pj_error *error)
+{
+	pj__store *store = groups->store;
+	const size_t listed = list_records(groups, pieces->held, pieces->most);
+	if (!groups->count)
+		return PJ_OK;
+	sort_items(groups);
+	pj_status status =
+		pj__grow(&pieces->runs, &pieces->run_capacity, pieces->count + 1, sizeof *pieces->runs, error);
+	if (!status)
+		status = pj__grow(&pieces->segments, &pieces->segment_capacity, pieces->count + 1,
+				  sizeof *pieces->segments, error);
+	if (!status)
+		status = pj__packer_begin(&store->packer, store->scratch, store->scratch_end, error);
+	while (!status) {
+		status = step(groups, error);
+		if (status || !groups->more)
+			break;
+		status = pj__packer_add(&store->packer, groups->key, groups->value, error);
+	}
+	pj__run *run = status ? NULL : &pieces->runs[pieces->count];
+	if (!status)
+		status = pj__packer_finish(&store->packer, run, &pieces->segments[pieces->count], error);
+	if (status)
+		return status;
+	pieces->count++;
+	store->scratch_end = run->offset + run->bytes;
+	store->spilled += run->bytes;
+	pieces->held -= listed;
+	memmove(groups->data.at, groups->data.at + listed, pieces->held);
+	++*groups->values.task->progress;
+	return PJ_OK;
+}
+
+/* Makes room for `least` more bytes: writes a piece, or, where a record is longer than the room, makes it larger. */
+static pj_status make_room(pj__groups *groups, struct pieces *pieces, size_t least, pj_error *error)
+{
+	while (pieces->data_bytes - pieces->held < least) {
+		const size_t before = pieces->held;
+		pj_status status = write_piece(groups, pieces, error);
+		if (status)
+			return status;
+		if (pieces->held < before)
+			continue;
+		pieces->data_bytes = pieces->data_bytes * 2 > before + least ? pieces->data_bytes * 2 : before + least;
+		status = pj__space_grow(&groups->data, pieces->data_bytes, before, error);
+		if (status)
+			return status;
+	}
+	return PJ_OK;
+}
+
+static pj_status read_segment(pj__groups *groups, struct pieces *pieces, const pj__run *run, const pj__segment *segment,
+			      pj_error *error)
+{
+	pj__unpacker unpacker;
+	pj_status status = PJ_OK;
+	pj__unpacker_init(&unpacker, run, segment, pieces->scratch);
+	while (!status && unpacker.read < segment->bytes) {
+		size_t got = 0;
+		status = make_room(groups, pieces, pj__unpacker_least(&unpacker), error);
+		if (!status)
+			status = pj__unpacker_read(&unpacker, groups->data.at + pieces->held,
+						   pieces->data_bytes - pieces->held, &got, error);
+		pieces->held += got;
+	}
+	pj__unpacker_fini(&unpacker);
+	return status;
+}
+
+/* Writes the bucket to the scratch as sorted pieces. */
+static pj_status write_pieces(pj__groups *groups, struct pieces *pieces, const pj__run *runs,
+			      const pj__segment *segments, size_t count, pj_error *error)
+{
+	pj_status status = pj__store_scratch(groups->store, error);
+	if (!status)
+		status = pj__space_need(&groups->data, pieces->data_bytes, error);
+	if (!status)
+		status = pj__space_need(&groups->items, pieces->most * ITEM_BYTES, error);
+	pieces->scratch = malloc(PJ__UNPACKER_SCRATCH);
+	if (!status && !pieces->scratch)
+		status = pj__no_memory(error, PJ__UNPACKER_SCRATCH);
+	for (size_t i = 0; i < count && !status; i++)
+		if (segments[i].bytes)
+			status = read_segment(groups, pieces, &runs[i], &segments[i], error);
+	while (!status && pieces->held) {
+		const size_t before = pieces->held;
+		status = write_piece(groups, pieces, error);
+		if (!status && pieces->held == before)
+			status = pj__run_corrupt(&runs[0], segments[0].offset, "a record is cut off", error);
+	}
+	free(pieces->scratch);
+	return status;
+}
+
+static pj_status begin_merge(pj__groups *groups, struct pieces *pieces, pj_error *error)
+{
+	pj__store *store = groups->store;
+	unsigned passes = 0;
+	const uint64_t before = store->scratch_end;
+	/* The merge has buffers of its own. */
+	pj__space_fini(&groups->data);
+	pj__space_fini(&groups->items);
+	pj_status status = pj__merge_passes(pieces->runs, pieces->segments, &pieces->count, groups->memory_bytes,
+					    store->scratch, &store->scratch_end, &passes, error);
+	store->spilled += store->scratch_end - before;
+	store->passes = store->passes > passes + 1 ? store->passes : passes + 1;
+	for (size_t i = 0; i < pieces->count && !status; i++)
+		status = pj__merge_add(&groups->merge, &pieces->runs[i], &pieces->segments[i], error);
+	return status ? status : pj__merge_start(&groups->merge, groups->memory_bytes, error);
+}
+
+static pj_status sort_in_pieces(pj__groups *groups, const pj__run *runs, const pj__segment *segments, size_t count,
+				uint64_t bytes, uint64_t pairs, pj_error *error)
+{
+	/* As many items as records of the usual length fit. */
+	const double share = (double)bytes / ((double)bytes + (double)pairs * ITEM_BYTES);
+	size_t data_bytes = (size_t)((double)groups->memory_bytes * share);
+	data_bytes = data_bytes < LEAST_BYTES ? LEAST_BYTES : data_bytes;
+	struct pieces pieces = {.data_bytes = data_bytes,
+				.most = (size_t)((double)data_bytes * (double)pairs / (double)bytes) + 1};
+	pj_status status = write_pieces(groups, &pieces, runs, segments, count, error);
+	if (!status)
+		status = begin_merge(groups, &pieces, error);
+	groups->merging = true;
+	free(pieces.runs);
+	free(pieces.segments);
+	return status;
+}
+
+/* --------------------------------------------------------------------------------------------------- the groups */
+
+void pj__groups_init(pj__groups *groups, pj__task *task, pj__store *store, size_t memory_bytes)
+{
+	*groups = (pj__groups){.values = {next_value, task}, .store = store, .memory_bytes = memory_bytes};
+	pj__merge_init(&groups->merge);
+}
+
+void pj__groups_fini(pj__groups *groups)
+{
+	pj__merge_fini(&groups->merge);
+	pj__space_fini(&groups->data);
+	pj__space_fini(&groups->items);
+	pj__text_fini(&groups->kept_key);
+}
+
+pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__segment *segments, size_t count,
+			   pj_error *error)
+{
+	uint64_t bytes = 0, pairs = 0;
+	for (size_t i = 0; i < count; i++) {
+		bytes += segments[i].bytes;
+		pairs += segments[i].pairs;
+	}
+	pj__merge_fini(&groups->merge);
+	groups->in_group = groups->more = groups->merging = false;
+	groups->count = groups->at = 0;
+	if (!pairs)
+		return PJ_OK;
+	const bool fits = !groups->store ||
+			  (bytes < groups->memory_bytes && pairs <= (groups->memory_bytes - bytes) / ITEM_BYTES);
+	const pj_status status = fits ? load(groups, runs, segments, count, bytes, pairs, error)
+				      : sort_in_pieces(groups, runs, segments, count, bytes, pairs, error);
+	return status ? status : step(groups, error);
 }

@@ -1,29 +1,41 @@
 /*
- * groups.h: the pairs of a bucket, key by key, each with its values in plan order, read from sorted runs.
+ * groups.h: the pairs of a bucket, key by key, each with its values in plan order.
+ *
+ * The segments of a bucket are read one behind another, in plan order, and sorted by key, stable. What is larger than
+ * the memory that it may take is sorted a piece at a time: the pieces go to the scratch (store.h) and are merged.
  */
 #ifndef PJ_SHUFFLE_GROUPS_H
 #define PJ_SHUFFLE_GROUPS_H
 
+#include "base/space.h"
 #include "base/task.h"
 #include "base/text.h"
 #include "run/merge.h"
+#include "run/sort.h"
+#include "shuffle/store.h"
 
 typedef struct pj__groups {
 	pj_values values; /* first: of the group at hand */
+	pj__store *store;
+	size_t memory_bytes;   /* that a bucket may take */
+	pj__space data, items; /* records; an item for each, and room for as many */
+	size_t count, at;      /* items; the next to be handed out */
 	pj__merge merge;
-	pj_text key;   /* of the group at hand */
-	bool more;     /* merge.key and merge.value are a pair that was not taken */
-	bool in_group; /* ... and it belongs to the group at hand */
+	bool merging;        /* pairs come from the merge */
+	pj_bytes key, value; /* of the pair at hand */
+	bool more;           /* it was not taken yet */
+	bool in_group;       /* ... and belongs to the group at hand: */
+	pj_bytes group_key;
+	pj_text kept_key; /* of a group that comes from the merge */
 } pj__groups;
 
-void pj__groups_init(pj__groups *groups, pj__task *task);
+/* The store (NULL: everything fits into memory) must live as long. */
+void pj__groups_init(pj__groups *groups, pj__task *task, pj__store *store, size_t memory_bytes);
 void pj__groups_fini(pj__groups *groups);
 
-/*
- * Begins a bucket: segments[i] is that of runs[i], in plan order. About `memory_bytes` are used for reading.
- */
+/* Begins a bucket: segments[i] is that of runs[i], in plan order. */
 PJ_MUST_USE pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__segment *segments,
-				       size_t count, size_t memory_bytes, pj_error *error);
+				       size_t count, pj_error *error);
 
 /*
  * Steps to the next key, passing over what was not taken of the last one's values. *ret_more = false: there is none.

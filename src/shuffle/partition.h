@@ -34,8 +34,10 @@ typedef struct pj__partition {
 static inline pj__lead pj__lead_of(pj_bytes key)
 {
 	uint64_t words[2] = {0, 0};
-	if (key.len)
-		memcpy(words, key.ptr, key.len < sizeof words ? key.len : sizeof words);
+	if (key.len >= sizeof words)
+		memcpy(words, key.ptr, sizeof words); /* of a known length: two loads */
+	else if (key.len)
+		memcpy(words, key.ptr, key.len);
 	return (pj__lead){__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
 }
 

@@ -4,8 +4,8 @@
  * Fresh memory is dear, so entries are kept and emptied by writing zeros, and a table begins small and grows eight
  * times at a time: a small job never pays for a large table. A small table grows early, as its memory costs little, and
  * a key that is found where it is first looked for saves a branch that is foreseen wrongly. Large tables ask for huge
- * pages, which save most misses of the translation cache. A thrifty table grows in smaller steps when it is large: it asks
- * for less memory, and moves its entries more often.
+ * pages, which save most misses of the translation cache. A thrifty table grows in smaller steps when it is large: it
+ * asks for less memory, and moves its entries more often.
  */
 #include "shuffle/table.h"
 
@@ -14,24 +14,14 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/space.h"
+
 enum {
 	LOAD_PERCENT = 60,
 	SMALL_LOAD_PERCENT = 30,
 	SMALL_BYTES = 2 << 20,
 	THRIFTY_BYTES = 8 << 20,
-	HUGE_PAGE = 2 << 20
 };
-
-/* Memory of zeros, aligned for huge pages when it is large. */
-static char *map_entries(size_t bytes)
-{
-	void *entries = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (entries == MAP_FAILED)
-		return NULL;
-	if (bytes >= 4 * (size_t)HUGE_PAGE)
-		(void)madvise(entries, bytes, MADV_HUGEPAGE); /* a wish: without it the table is only slower */
-	return entries;
-}
 
 static size_t power_of_two(size_t least)
 {
@@ -59,7 +49,7 @@ static void set_size(pj__table *table, size_t entries)
 static pj_status replace(pj__table *table, size_t entries, pj_error *error)
 {
 	size_t bytes;
-	char *fresh = __builtin_mul_overflow(entries, table->stride, &bytes) ? NULL : map_entries(bytes);
+	char *fresh = __builtin_mul_overflow(entries, table->stride, &bytes) ? NULL : pj__map_private(bytes);
 	if (!fresh)
 		return pj__no_memory(error, entries * table->stride);
 	table->entries = fresh;
@@ -146,8 +136,8 @@ static pj_status grow(pj__table *table, size_t entries, pj_error *error)
 
 pj_status pj__table_reserve(pj__table *table, size_t more, bool *ret_full, pj_error *error)
 {
-	*ret_full = false;
-	while (table->count + more > table->limit) {
+	*ret_full = table->heap_most && table->heap.len > table->heap_most;
+	while (!*ret_full && table->count + more > table->limit) {
 		const size_t entries = table->mask + 1;
 		if (entries >= table->most) {
 			*ret_full = true;

@@ -45,12 +45,13 @@ typedef struct pj__table {
 	bool thrifty;        /* memory is dear: it grows in smaller steps; set by the caller */
 	uint64_t seed;
 	pj__key_hash *hash; /* of short keys; pj__plain_hash unless the caller sets another, before the first key */
-	pj_text heap;       /* long keys */
+	pj_text heap;       /* long keys ... */
+	size_t heap_most;   /* ... and how many bytes of them make it full; set by the caller */
 } pj__table;
 
 /* On what terms a combiner's table is kept. */
 typedef struct pj__table_terms {
-	size_t bytes; /* the most that it may take */
+	size_t bytes; /* the most that its entries may take, and the most of its long keys */
 	bool thrifty; /* see above */
 	uint64_t seed;
 } pj__table_terms;

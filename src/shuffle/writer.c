@@ -3,29 +3,18 @@
  */
 #include "shuffle/writer.h"
 
-#include "base/io.h"
 #include "base/number.h"
 
 pj_status pj__writer_put_blob(pj__writer *writer, const char *data, size_t bytes, pj__segment *segments,
 			      pj_error *error)
 {
 	const uint32_t buckets = writer->partition->buckets;
-	uint64_t pairs = 0;
-	for (uint32_t i = 0; i < buckets; i++) {
-		segments[i].checksum = pj__segment_checksum(&segments[i], data + segments[i].offset);
-		pairs += segments[i].pairs;
-	}
-	pj_status status = pj__pwrite_checked(writer->fd, "stored run", data, bytes, (off_t)writer->end, error);
-	uint64_t end;
-	if (!status)
-		status = pj__run_finish(writer->fd, writer->end, segments, buckets, &end, error);
-	if (status)
-		return status;
-	writer->runs++;
-	writer->run_pairs += pairs;
-	writer->run_bytes += end - writer->end;
-	writer->end = end;
-	return PJ_OK;
+	uint64_t written = 0;
+	for (uint32_t i = 0; i < buckets; i++)
+		writer->run_pairs += segments[i].pairs;
+	const pj_status status = pj__store_blob(writer->store, data, bytes, segments, buckets, &written, error);
+	writer->run_bytes += written;
+	return status;
 }
 
 bool pj__read_number(pj__task *task, pj_takes takes, pj_bytes value, uint64_t *ret_value)

@@ -3,14 +3,14 @@
  *
  * There are two: the combiner (combine.h), for exact aggregates, which keeps a table over many tasks; and the gatherer
  * (gather.h), for everything else, which sorts the pairs of each task. Both fill the task's hooks, write blobs behind
- * one another to the worker's run file, and know nothing of tasks being published: that is the leader's.
+ * one another to the worker's store, and know nothing of tasks being published: that is the leader's.
  */
 #ifndef PJ_SHUFFLE_WRITER_H
 #define PJ_SHUFFLE_WRITER_H
 
 #include "base/task.h"
-#include "run/run.h"
 #include "shuffle/partition.h"
+#include "shuffle/store.h"
 #include "shuffle/table.h"
 
 typedef struct pj__writer pj__writer;
@@ -18,10 +18,9 @@ typedef struct pj__writer pj__writer;
 struct pj__writer {
 	pj__task *task;
 	const pj__partition *partition;
-	int fd;                              /* the run file ... */
-	uint64_t end;                        /* ... and where in it the next blob goes */
-	uint64_t pairs;                      /* emitted since the last reset */
-	uint64_t runs, run_pairs, run_bytes; /* written since then */
+	pj__store *store;              /* where blobs go */
+	uint64_t pairs;                /* emitted since the last reset */
+	uint64_t run_pairs, run_bytes; /* written since then */
 	/* Writes what is held as a blob, if there is anything. A failure is told to the task. */
 	void (*flush)(pj__writer *writer);
 	/* Forgets what is held and begins to count anew. */
@@ -33,19 +32,19 @@ struct pj__writer {
  * A writer for an exact aggregate, with a table of its states that is kept on `terms`. `partition` may be set later,
  * before the first flush.
  */
-PJ_MUST_USE pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, int fd,
+PJ_MUST_USE pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, void *arg, pj__store *store,
 					  const pj__table_terms *terms, pj__writer **ret_writer, pj_error *error);
 
 /*
  * A writer that keeps every pair. `aggregate` (NULL: none) decides how numbers are stored: as they are for one that
  * takes numbers, else as text. It holds about `hold_bytes` before it writes a blob by itself.
  */
-PJ_MUST_USE pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, int fd, size_t hold_bytes,
-					  pj__writer **ret_writer, pj_error *error);
+PJ_MUST_USE pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, pj__store *store,
+					  size_t hold_bytes, pj__writer **ret_writer, pj_error *error);
 
 /*
  * Writes a blob's data, `bytes` of it, whose segments are set but for their checksums (between them there may be gaps),
- * and closes the blob. For the two writers.
+ * to the store, and counts it. For the two writers.
  */
 PJ_MUST_USE pj_status pj__writer_put_blob(pj__writer *writer, const char *data, size_t bytes, pj__segment *segments,
 					  pj_error *error);

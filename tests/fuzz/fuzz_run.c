@@ -65,18 +65,21 @@ static uint64_t write_runs(const struct pairs *pairs, pj__partition *partition, 
 {
 	pj__task *task = pj__task_holder(sizeof *task);
 	pj__writer *writer;
+	pj__store store;
 	must(task);
 	pj__task_init(task, PJ_NUMBER_I64);
-	must(!pj__gatherer_create(task, NULL, fd, hold, &writer, NULL));
+	pj__store_init(&store, (int[PJ__STORES]){fd, -1}, (uint64_t[PJ__STORES]){0, 0}, UINT64_MAX, ".");
+	must(!pj__gatherer_create(task, NULL, &store, hold, &writer, NULL));
 	writer->partition = partition;
 	for (size_t i = 0; i < pairs->count; i++)
 		pj_emit(&task->face, pairs->at[i].key, pairs->at[i].value);
 	pj__task_flush(task);
 	writer->flush(writer);
 	must(!task->status);
-	const uint64_t end = writer->end;
-	*blobs = writer->runs;
+	const uint64_t end = store.end[PJ__IN_MEMORY];
+	*blobs = store.runs[PJ__IN_MEMORY];
 	writer->destroy(writer);
+	pj__store_fini(&store);
 	free(task);
 	return end;
 }
@@ -91,8 +94,8 @@ static pj_status read_bucket(const pj__run *runs, const pj__segment *segments, s
 	bool more = true;
 	must(task);
 	pj__task_init(task, PJ_NUMBER_I64);
-	pj__groups_init(&groups, task);
-	pj_status status = pj__groups_begin(&groups, runs, segments, count, 0, NULL);
+	pj__groups_init(&groups, task, NULL, 0);
+	pj_status status = pj__groups_begin(&groups, runs, segments, count, NULL);
 	while (!status) {
 		status = pj__groups_next(&groups, &more, &key, NULL);
 		if (status || !more)

@@ -23,6 +23,7 @@ struct emitting {
 	pj__task *task;
 	pj__writer *writer;
 	pj__partition partition;
+	pj__store store;
 	int fd;
 };
 
@@ -46,14 +47,17 @@ static void begin(struct emitting *emitting, const pj_aggregate *aggregate, size
 	for (size_t i = 0; i < 64; i++)
 		pj__sample_add(&sample, make_key(bytes, random_below(&random, KEYS)));
 	*emitting = (struct emitting){.task = pj__task_holder(sizeof *emitting->task), .fd = open_memory_file()};
+	pj__store_init(&emitting->store, (int[PJ__STORES]){emitting->fd, -1}, (uint64_t[PJ__STORES]){0, 0}, UINT64_MAX,
+		       ".");
 	assert_non_null(emitting->task);
 	assert_good(pj__partition_init(&emitting->partition, parts, 7, pj__text_all(&sample), &error), error);
 	pj__text_fini(&sample);
 	pj__task_init(emitting->task, PJ_NUMBER_I64);
-	assert_good(aggregate && aggregate->exact ? pj__combiner_create(emitting->task, aggregate, NULL, emitting->fd,
-									&terms, &emitting->writer, &error)
-						  : pj__gatherer_create(emitting->task, aggregate, emitting->fd, memory,
-									&emitting->writer, &error),
+	assert_good(aggregate && aggregate->exact
+			    ? pj__combiner_create(emitting->task, aggregate, NULL, &emitting->store, &terms,
+						  &emitting->writer, &error)
+			    : pj__gatherer_create(emitting->task, aggregate, &emitting->store, memory,
+						  &emitting->writer, &error),
 		    error);
 	emitting->writer->partition = &emitting->partition;
 }
@@ -63,6 +67,7 @@ static void end(struct emitting *emitting)
 	emitting->writer->destroy(emitting->writer);
 	pj__partition_fini(&emitting->partition);
 	free(emitting->task);
+	pj__store_fini(&emitting->store);
 	close(emitting->fd);
 }
 
@@ -78,16 +83,16 @@ static void flush(struct emitting *emitting)
 static pj__run *open_runs(const struct emitting *emitting)
 {
 	const pj__writer *writer = emitting->writer;
-	pj__run *runs = calloc(writer->runs + 1, sizeof *runs);
-	uint64_t at = writer->end, pairs = 0;
+	pj__run *runs = calloc(emitting->store.runs[PJ__IN_MEMORY] + 1, sizeof *runs);
+	uint64_t at = emitting->store.end[PJ__IN_MEMORY], pairs = 0;
 	pj_error error;
-	for (size_t i = writer->runs; i-- > 0;) {
+	for (size_t i = emitting->store.runs[PJ__IN_MEMORY]; i-- > 0;) {
 		assert_good(pj__run_open(&runs[i], emitting->fd, at, emitting->partition.buckets, &error), error);
 		at = runs[i].offset;
 		pairs += runs[i].pairs;
 	}
 	assert_int_equal(at, 0);
-	assert_int_equal(writer->run_bytes, writer->end);
+	assert_int_equal(writer->run_bytes, emitting->store.end[PJ__IN_MEMORY]);
 	assert_int_equal(writer->run_pairs, pairs);
 	return runs;
 }
@@ -181,8 +186,9 @@ static void check_combined(struct emitting *emitting, struct reference *referenc
 	pj_error error;
 	assert_good(pj__combined_init(&combined, reference->aggregate, NULL, 77, &error), error);
 	for (uint32_t bucket = 0; bucket < emitting->partition.buckets; bucket++) {
-		pj__segment *segments = segments_of(runs, emitting->writer->runs, bucket);
-		assert_good(pj__combined_load(&combined, runs, segments, emitting->writer->runs, &error), error);
+		pj__segment *segments = segments_of(runs, emitting->store.runs[PJ__IN_MEMORY], bucket);
+		assert_good(pj__combined_load(&combined, runs, segments, emitting->store.runs[PJ__IN_MEMORY], &error),
+			    error);
 		for (size_t i = 0; i < combined.count; i++) {
 			const pj_bytes key = pj__combined_key(&combined, i);
 			assert_int_equal(pj__partition_bucket(&emitting->partition, key), bucket);
@@ -328,7 +334,7 @@ static void every_aggregate_comes_to_the_same(void **state)
 					flush(&emitting);
 			}
 			assert_int_equal(emitting.writer->pairs, 6000);
-			assert_int_equal(emitting.writer->runs, 4);
+			assert_int_equal(emitting.store.runs[PJ__IN_MEMORY], 4);
 			check_combined(&emitting, reference);
 			end(&emitting);
 			free(reference);
@@ -376,13 +382,14 @@ static void a_full_table_writes_itself(void **state)
 	for (size_t i = 0; i < 40000; i++)
 		pj_emit_i64(&emitting.task->face, (pj_bytes){bytes, (size_t)sprintf(bytes, "%zu", i)}, 1);
 	flush(&emitting);
-	assert_true(emitting.writer->runs >= 8);
+	assert_true(emitting.store.runs[PJ__IN_MEMORY] >= 8);
 	pj__run *runs = open_runs(&emitting);
 	pj__combined combined;
 	assert_good(pj__combined_init(&combined, &pj_sum_i64, NULL, 1, &error), error);
 	for (uint32_t bucket = 0; bucket < emitting.partition.buckets; bucket++) {
-		pj__segment *segments = segments_of(runs, emitting.writer->runs, bucket);
-		assert_good(pj__combined_load(&combined, runs, segments, emitting.writer->runs, &error), error);
+		pj__segment *segments = segments_of(runs, emitting.store.runs[PJ__IN_MEMORY], bucket);
+		assert_good(pj__combined_load(&combined, runs, segments, emitting.store.runs[PJ__IN_MEMORY], &error),
+			    error);
 		sums += combined.count;
 		free(segments);
 	}
@@ -423,12 +430,14 @@ static void gathered_values_stay_in_order(void **state)
 		pj__groups groups;
 		pj_error error;
 		size_t seen = 0;
-		pj__groups_init(&groups, emitting.task);
+		pj__groups_init(&groups, emitting.task, NULL, 0);
 		for (uint32_t bucket = 0; bucket < emitting.partition.buckets; bucket++) {
-			pj__segment *segments = segments_of(runs, emitting.writer->runs, bucket);
+			pj__segment *segments = segments_of(runs, emitting.store.runs[PJ__IN_MEMORY], bucket);
 			bool more = true;
 			pj_bytes key;
-			assert_good(pj__groups_begin(&groups, runs, segments, emitting.writer->runs, 0, &error), error);
+			assert_good(
+				pj__groups_begin(&groups, runs, segments, emitting.store.runs[PJ__IN_MEMORY], &error),
+				error);
 			for (;;) {
 				int64_t number;
 				size_t i = 0, at = 0;
@@ -502,15 +511,15 @@ static void nothing_is_written_for_nothing(void **state)
 		struct emitting emitting;
 		begin(&emitting, kinds[k], 1 << 20, 1);
 		flush(&emitting);
-		assert_int_equal(emitting.writer->end, 0);
+		assert_int_equal(emitting.store.end[PJ__IN_MEMORY], 0);
 		pj_emit_i64(&emitting.task->face, pj_bytes_of("forgotten"), 1);
 		pj__task_flush(emitting.task);
 		assert_int_equal(emitting.writer->pairs, 1);
 		emitting.writer->reset(emitting.writer);
 		assert_int_equal(emitting.writer->pairs, 0);
 		flush(&emitting);
-		assert_int_equal(emitting.writer->end, 0);
-		assert_int_equal(emitting.writer->runs, 0);
+		assert_int_equal(emitting.store.end[PJ__IN_MEMORY], 0);
+		assert_int_equal(emitting.store.runs[PJ__IN_MEMORY], 0);
 		end(&emitting);
 	}
 }
@@ -528,12 +537,12 @@ static void failures_stop_the_task(void **state)
 			assert_non_null(strstr(emitting.task->error.reason, "12 apples"));
 			emitting.task->status = PJ_OK;
 		}
-		emitting.writer->fd = -1;
+		emitting.store.file[PJ__IN_MEMORY] = -1;
 		pj_emit_i64(&emitting.task->face, pj_bytes_of("k"), 1);
 		pj__task_flush(emitting.task);
 		emitting.writer->flush(emitting.writer);
 		assert_int_equal(emitting.task->status, PJ_ERR_OUTPUT);
-		assert_int_equal(emitting.writer->runs, 0);
+		assert_int_equal(emitting.store.runs[PJ__IN_MEMORY], 0);
 		/* what comes now is dropped */
 		for (int i = 0; i < 1000; i++) {
 			pj_emit_i64(&emitting.task->face, pj_bytes_of("k"), 1);
@@ -542,7 +551,7 @@ static void failures_stop_the_task(void **state)
 		}
 		pj__task_flush(emitting.task);
 		emitting.writer->flush(emitting.writer);
-		assert_int_equal(emitting.writer->end, 0);
+		assert_int_equal(emitting.store.end[PJ__IN_MEMORY], 0);
 		end(&emitting);
 	}
 }

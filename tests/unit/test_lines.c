@@ -226,7 +226,7 @@ static void a_job_may_need_a_number_of_inputs(void **state)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------- beginning and releasing */
+/* ------------------------------------------------------------------------------------------ beginning and releasing */
 
 static pj_status emit_head(pj_task *task, void *arg)
 {

@@ -265,7 +265,7 @@ static void check_groups(const struct stored *stored, pj__groups *groups, uint64
 	pj_bytes key, value;
 	for (size_t i = 0; i < stored->count; i++)
 		runs[i] = stored->run;
-	assert_good(pj__groups_begin(groups, runs, stored->segments, stored->count, 4096, &error), error);
+	assert_good(pj__groups_begin(groups, runs, stored->segments, stored->count, &error), error);
 	for (size_t i = 0; i < stored->pair_count;) {
 		const struct pair *pair = &stored->pairs[i];
 		size_t same = 1;
@@ -291,16 +291,15 @@ static void check_groups(const struct stored *stored, pj__groups *groups, uint64
 	free(runs);
 }
 
-static void groups_are_whole_and_apart(void **state)
+static void check_all_groups(pj__store *store_, size_t memory)
 {
-	(void)state;
 	uint64_t random = 5;
 	pj__task *task = pj__task_holder(sizeof *task);
 	pj__groups groups;
 	pj__task_init(task, PJ_NUMBER_I64);
-	pj__groups_init(&groups, task);
+	pj__groups_init(&groups, task, store_, memory);
 	for (size_t segments = 0; segments < 24; segments++) {
-		struct stored stored = store(&random, segments, 60, 1 + segments * 5);
+		struct stored stored = store(&random, segments, store_ ? 3000 : 60, 1 + segments * 5);
 		check_groups(&stored, &groups, &random);
 		forget(&stored);
 	}
@@ -309,36 +308,97 @@ static void groups_are_whole_and_apart(void **state)
 	free(task);
 }
 
-/* Damage that shows only while the user takes values is told to the task, and ends the groups. */
-static void damage_inside_a_group(void **state)
+static void groups_are_whole_and_apart(void **state)
+{
+	(void)state;
+	check_all_groups(NULL, 0);
+}
+
+/* The same where a bucket does not fit into memory. */
+static void groups_of_larger_buckets(void **state)
+{
+	(void)state;
+	const int none[PJ__STORES] = {-1, -1};
+	const uint64_t ends[PJ__STORES] = {0, 0};
+	pj__store on_disk;
+	pj__store_init(&on_disk, none, ends, 0, ".");
+	check_all_groups(&on_disk, 100000);
+	assert_true(on_disk.spilled > 0);
+	assert_true(on_disk.passes > 0);
+	pj__store_fini(&on_disk);
+}
+
+/* A run of one segment, of 1000 pairs of one key. */
+static pj__run store_one_key(int fd, pj__segment *segment)
+{
+	char data[30000], *to = data;
+	for (int i = 0; i < 1000; i++)
+		to = pj__put_record(to, pj_bytes_of("key"), pj_bytes_of("twenty bytes of data"));
+	*segment = (pj__segment){.bytes = (uint64_t)(to - data), .pairs = 1000};
+	segment->checksum = pj__segment_checksum(segment, data);
+	assert_int_equal(pwrite(fd, data, segment->bytes, 0), to - data);
+	return (pj__run){.fd = fd, .bytes = segment->bytes, .index = segment->bytes, .buckets = 1};
+}
+
+static void damage_is_found_before_the_first_group(void **state)
 {
 	(void)state;
 	const int fd = open_memory_file();
 	pj__task *task = pj__task_holder(sizeof *task);
 	pj__groups groups;
 	pj_error error;
+	pj__segment segment;
+	const pj__run run = store_one_key(fd, &segment);
+	pj__task_init(task, PJ_NUMBER_I64);
+	pj__groups_init(&groups, task, NULL, 0);
+	segment.checksum ^= 1;
+	assert_fails(pj__groups_begin(&groups, &run, &segment, 1, &error), PJ_ERR_CORRUPT, error);
+	segment.checksum ^= 1;
+	segment.pairs = 999;
+	assert_fails(pj__groups_begin(&groups, &run, &segment, 1, &error), PJ_ERR_CORRUPT, error);
+	pj__groups_fini(&groups);
+	free(task);
+	close(fd);
+}
+
+/* Damage of the scratch, which shows only while the user takes values, is told to the task, and ends the groups. */
+static void damage_inside_a_group(void **state)
+{
+	(void)state;
+	const int fd = open_memory_file();
+	const int none[PJ__STORES] = {-1, -1};
+	const uint64_t ends[PJ__STORES] = {0, 0};
+	pj__task *task = pj__task_holder(sizeof *task);
+	pj__groups groups;
+	pj__store on_disk;
+	pj_error error;
 	pj_bytes key, value;
 	bool more;
-	char data[30000], *to = data;
+	pj__segment segments[100];
+	pj__run runs[100];
 	size_t taken = 0;
-	for (int i = 0; i < 1000; i++)
-		to = pj__put_record(to, pj_bytes_of("key"), pj_bytes_of("twenty bytes of data"));
-	pj__segment segment = {.bytes = (uint64_t)(to - data), .pairs = 1000};
-	segment.checksum = pj__segment_checksum(&segment, data) ^ 1;
-	assert_int_equal(pwrite(fd, data, segment.bytes, 0), to - data);
-	const pj__run run = {.fd = fd, .bytes = segment.bytes, .index = segment.bytes, .buckets = 1};
+	runs[0] = store_one_key(fd, &segments[0]);
+	for (size_t i = 1; i < 100; i++) {
+		runs[i] = runs[0];
+		segments[i] = segments[0];
+	}
 	pj__task_init(task, PJ_NUMBER_I64);
-	pj__groups_init(&groups, task);
-	assert_good(pj__groups_begin(&groups, &run, &segment, 1, 0, &error), error);
+	pj__store_init(&on_disk, none, ends, 0, ".");
+	pj__groups_init(&groups, task, &on_disk, 1000);
+	assert_good(pj__groups_begin(&groups, runs, segments, 100, &error), error);
+	/* The first block of each piece was read; the others are damaged, wherever they are. */
+	for (uint64_t at = 0; at < on_disk.scratch_end; at += 16)
+		assert_int_equal(pwrite(on_disk.scratch, "damage", 6, (off_t)at), 6);
 	assert_good(pj__groups_next(&groups, &more, &key, &error), error);
 	assert_true(more);
 	while (pj_next_value(&groups.values, &value))
 		taken++;
-	assert_in_range(taken, 1, 999);
+	assert_in_range(taken, 1, 99999);
 	assert_int_equal(task->status, PJ_ERR_CORRUPT);
 	assert_false(pj_next_value(&groups.values, &value));
 	assert_fails(pj__groups_next(&groups, &more, &key, &error), PJ_ERR_CORRUPT, error);
 	pj__groups_fini(&groups);
+	pj__store_fini(&on_disk);
 	free(task);
 	close(fd);
 }
@@ -354,6 +414,8 @@ int main(void)
 		cmocka_unit_test(damage_is_seen),
 		cmocka_unit_test(a_file_that_cannot_be_read),
 		cmocka_unit_test(groups_are_whole_and_apart),
+		cmocka_unit_test(groups_of_larger_buckets),
+		cmocka_unit_test(damage_is_found_before_the_first_group),
 		cmocka_unit_test(damage_inside_a_group),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

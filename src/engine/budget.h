@@ -1,0 +1,33 @@
+/*
+ * budget.h: who may use how much of the memory of a run.
+ *
+ * One sum, divided when the run begins; the memory files' share is handed out as it is needed (a lease for each worker,
+ * which the leader tells with every message).
+ *
+ *     memory  =  fixed  +  memory files of all  +  workers x (fixed + private)
+ *     private    map:     table, long keys, and the blob they are written as     or records, and their blob
+ *                reduce:  a bucket and what sorts it, the part that is made, parts that are held
+ */
+#ifndef PJ_ENGINE_BUDGET_H
+#define PJ_ENGINE_BUDGET_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+typedef struct pj__budget {
+	uint64_t memory; /* all of it */
+	uint64_t files;  /* memory files of all workers together */
+	uint64_t spool;  /* bytes of streams that are kept, before tasks are waited for; */
+	bool spool_disk; /* ... on disk, as they would take too much of the memory */
+	size_t table;    /* a worker's combining table, and as much again for its long keys */
+	size_t gather;   /* records gathered by a worker before they are written */
+	size_t reduce;   /* a bucket that is reduced in memory */
+	size_t part;     /* bytes of a part before it goes to disk */
+	size_t held;     /* bytes of finished parts that a worker holds */
+} pj__budget;
+
+/* Divides `memory` among `workers`. PJ_ERR_MEMORY: it is less than can work; the hint tells how much can. */
+PJ_MUST_USE pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned workers, pj_error *error);
+
+#endif

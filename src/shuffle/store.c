@@ -1,0 +1,117 @@
+/*
+ * store.c: see store.h.
+ */
+#include "shuffle/store.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+void pj__store_init(pj__store *store, const int *files, const uint64_t *ends, uint64_t memory_most, const char *temp)
+{
+	*store = (pj__store){.memory_most = memory_most, .temp = temp, .scratch = -1};
+	for (int where = 0; where < PJ__STORES; where++) {
+		store->file[where] = files[where];
+		store->end[where] = ends[where];
+	}
+	pj__packer_init(&store->packer);
+}
+
+void pj__store_fini(pj__store *store)
+{
+	pj__close(&store->scratch);
+	pj__packer_fini(&store->packer);
+}
+
+static pj_status no_disk(const pj__store *store, pj_error *error)
+{
+	int unused;
+	/* It could not be opened when the run began; why, is told by trying again. */
+	const pj_status status = pj__temp_file(store->temp, &unused, error);
+	if (status)
+		return status;
+	pj__close(&unused);
+	return pj__fail(error, PJ_ERR_OUTPUT, EAGAIN, store->temp,
+			"there is no file for what does not fit into memory");
+}
+
+static bool fits_memory(const pj__store *store, uint64_t bytes)
+{
+	const uint64_t end = store->end[PJ__IN_MEMORY];
+	return end <= store->memory_most && bytes <= store->memory_most - end;
+}
+
+static pj_status put_raw(pj__store *store, const char *data, size_t bytes, pj__segment *segments, uint32_t buckets,
+			 uint64_t *ret_end, pj_error *error)
+{
+	const uint64_t start = store->end[PJ__IN_MEMORY];
+	const int fd = store->file[PJ__IN_MEMORY];
+	for (uint32_t i = 0; i < buckets; i++)
+		segments[i].checksum = pj__segment_checksum(&segments[i], data + segments[i].offset);
+	const pj_status status = pj__pwrite_checked(fd, PJ__RUN_FILE, data, bytes, (off_t)start, error);
+	return status ? status : pj__run_finish(fd, start, segments, buckets, ret_end, error);
+}
+
+pj_status pj__store_blob(pj__store *store, const char *data, size_t bytes, pj__segment *segments, uint32_t buckets,
+			 uint64_t *ret_bytes, pj_error *error)
+{
+	/* index and footer: no more than so much for each bucket and one more */
+	const uint64_t whole = bytes + ((uint64_t)buckets + 2) * sizeof *segments;
+	/* Blobs of one attempt stay in order: behind the first one on disk all others are, too. */
+	const bool fits = !store->runs[PJ__ON_DISK] && fits_memory(store, whole);
+	const int where = fits ? PJ__IN_MEMORY : PJ__ON_DISK;
+	uint64_t end = 0;
+	pj_status status;
+	if (where == PJ__IN_MEMORY)
+		status = put_raw(store, data, bytes, segments, buckets, &end, error);
+	else if (store->file[where] < 0)
+		status = no_disk(store, error);
+	else
+		status = pj__packer_put_blob(&store->packer, store->file[where], store->end[where], data, segments,
+					     buckets, &end, error);
+	if (status)
+		return status;
+	*ret_bytes = end - store->end[where];
+	store->end[where] = end;
+	store->runs[where]++;
+	if (where == PJ__ON_DISK)
+		store->spilled += *ret_bytes;
+	return PJ_OK;
+}
+
+static pj_status write_to(pj__store *store, int where, pj_bytes bytes, uint64_t *ret_offset, pj_error *error)
+{
+	if (store->file[where] < 0)
+		return no_disk(store, error);
+	const pj_status status = pj__pwrite_checked(store->file[where], PJ__PART_FILE, bytes.ptr, bytes.len,
+						    (off_t)store->end[where], error);
+	if (status)
+		return status;
+	*ret_offset = store->end[where];
+	store->end[where] += bytes.len;
+	if (where == PJ__ON_DISK)
+		store->spilled += bytes.len;
+	return PJ_OK;
+}
+
+pj_status pj__store_park(pj__store *store, pj_bytes bytes, uint32_t *ret_where, uint64_t *ret_offset, pj_error *error)
+{
+	*ret_where = fits_memory(store, bytes.len) ? PJ__IN_MEMORY : PJ__ON_DISK;
+	return write_to(store, (int)*ret_where, bytes, ret_offset, error);
+}
+
+pj_status pj__store_on_disk(pj__store *store, pj_bytes bytes, uint64_t *ret_offset, pj_error *error)
+{
+	return write_to(store, PJ__ON_DISK, bytes, ret_offset, error);
+}
+
+pj_status pj__store_scratch(pj__store *store, pj_error *error)
+{
+	store->scratch_end = 0;
+	if (store->scratch < 0)
+		return pj__temp_file(store->temp, &store->scratch, error);
+	if (ftruncate(store->scratch, 0))
+		return pj__fail(error, PJ_ERR_OUTPUT, errno, store->temp, "cannot empty a temporary file");
+	return PJ_OK;
+}
