@@ -25,7 +25,10 @@ typedef struct pj_text pj_text;
 /* Append bytes as they are, and an integer in decimal. */
 PJ_API void pj_text_bytes(pj_text *text, pj_bytes bytes);
 PJ_API void pj_text_i64(pj_text *text, int64_t value);
-/* The shortest decimal that reads back as the same double; "nan", "inf", "-inf". */
+/*
+ * The decimal with the fewest digits that reads back as the same double: 100000, 0.25, and below 10^-4 or from 10^16 on
+ * with an exponent, 1.5e-05, 1e+16; "nan", "inf", "-inf".
+ */
 PJ_API void pj_text_f64(pj_text *text, double value);
 
 enum { PJ_STATE_BYTES_MAX = 1024 };

@@ -483,7 +483,7 @@ static inline void pj_emit_i64(pj_task *task, pj_bytes key, int64_t value)
 		pj_emit_converted(task, key, (uint64_t)value, PJ_NUMBER_I64);
 }
 
-/* Emits a pair whose value is a double; as text it is the shortest decimal that reads back the same. */
+/* Emits a pair whose value is a double; as text it is what pj_text_f64 makes of it. */
 static inline void pj_emit_f64(pj_task *task, pj_bytes key, double value)
 {
 	uint64_t bits;

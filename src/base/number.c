@@ -138,11 +138,11 @@ static void integer_digits(struct decimal *decimal, uint64_t value)
 		decimal->count--;
 }
 
-/* Lays digits out as printf does for %.Ng, N being their count. Returns the end. */
+/* Lays digits out as number.h says. Returns the end. */
 static char *lay_out(char *to, const struct decimal *decimal)
 {
 	const int count = decimal->count, exponent = (int)decimal->exponent;
-	if (exponent < -4 || exponent >= count) {
+	if (exponent < -4 || exponent >= 16) {
 		*to++ = decimal->digits[0];
 		if (count > 1) {
 			*to++ = '.';
@@ -163,14 +163,16 @@ static char *lay_out(char *to, const struct decimal *decimal)
 		memcpy(to, decimal->digits, (size_t)count);
 		return to + count;
 	}
-	memcpy(to, decimal->digits, (size_t)exponent + 1);
-	to += exponent + 1;
-	if (count > exponent + 1) {
-		*to++ = '.';
-		memcpy(to, decimal->digits + exponent + 1, (size_t)(count - exponent - 1));
-		to += count - exponent - 1;
+	const int whole = exponent + 1;
+	if (count <= whole) {
+		memcpy(to, decimal->digits, (size_t)count);
+		memset(to + count, '0', (size_t)(whole - count));
+		return to + whole;
 	}
-	return to;
+	memcpy(to, decimal->digits, (size_t)whole);
+	to[whole] = '.';
+	memcpy(to + whole + 1, decimal->digits + whole, (size_t)(count - whole));
+	return to + count + 1;
 }
 
 static size_t write_word(char *to, const char *word)

@@ -13,7 +13,10 @@ enum { PJ__I64_CHARS = 20, PJ__F64_CHARS = 32 };
 /* Writes `value` to `to` and returns the number of bytes. */
 size_t pj__format_i64(char *to, int64_t value);
 
-/* The shortest decimal that strtod reads back as the same double: as %.Ng with the least N; "nan", "inf", "-inf". */
+/*
+ * The decimal with the fewest digits that strtod reads back as the same double: 100000, 0.0001, 1.5e-05; "nan", "inf",
+ * "-inf". With an exponent, of two digits or more, where its size is below 10^-4 or from 10^16 on.
+ */
 size_t pj__format_f64(char *to, double value);
 
 /* Reads the whole of `text` as an optional sign and decimal digits. False: it is not that, or does not fit. */

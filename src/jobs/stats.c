@@ -246,13 +246,10 @@ static void big_of_sum(const struct stats *stats, pj__big *ret_big)
 	pj__big_of_units(((int64_t)stats->tally >> OVERFLOW_SHIFT) + sign, sum_of(stats), ret_big);
 }
 
-/* A whole number of some size is not written as 1e+03. */
+/* A quotient that is too small for a double is 0, whatever its sign. */
 static void write_double(double value, pj_text *text)
 {
-	if (value > -1e15 && value < 1e15 && (double)(int64_t)value == value)
-		pj_text_i64(text, (int64_t)value);
-	else
-		pj_text_f64(text, value);
+	pj_text_f64(text, value < 0 || value > 0 ? value : 0);
 }
 
 static double big_mean(const struct stats *stats, const pj__big *sum)

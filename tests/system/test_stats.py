@@ -43,9 +43,7 @@ def double(value):
         value = float(value)
     except OverflowError:
         return b"inf" if value > 0 else b"-inf"
-    if value == int(value) and abs(value) < 1e15:
-        return b"%d" % int(value)
-    return next(text for text in (b"%.*g" % (digits, value) for digits in range(1, 18)) if float(text) == value)
+    return repr(value or 0.0).removesuffix(".0").encode()
 
 
 def decimal(value, places):
@@ -78,6 +76,7 @@ def test_the_reference():
     assert stats_of([b"1e3", b".5", b"5."]) == b"3\t1005.5\t0.5\t335.1666666666667\t1000.0"
     assert stats_of([b"1e300", b"-1e300", b"2.5e-3"]) == b"3\t0.0025\t-1e+300\t0.0008333333333333334\t1e+300"
     assert stats_of([b"-0.00"]) == b"1\t0.00\t0.00\t0\t0.00"
+    assert stats_of([b"1e15", b"1e15"]) == b"2\t2000000000000000\t1000000000000000\t1000000000000000\t1000000000000000"
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows

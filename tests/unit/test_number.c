@@ -1,5 +1,5 @@
 /*
- * test_number.c: number.h against its own words, "as %.Ng with the least N", against libc, and at the borders where a
+ * test_number.c: number.h against its own words, "the fewest digits", against libc, and at the borders where a
  * rounding goes the other way.
  */
 #include <errno.h>
@@ -135,8 +135,12 @@ static void check_f64(double value)
 	char expected[64], text[PJ__F64_CHARS + 1];
 	int digits = 0;
 	do
-		snprintf(expected, sizeof expected, "%.*g", ++digits, value);
+		snprintf(expected, sizeof expected, "%.*e", digits++, value);
 	while (strtod(expected, NULL) != value);
+	const char *const e = strchr(expected, 'e'); /* infinity has none */
+	const int exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
+	if (e && exponent >= -4 && exponent < 16)
+		snprintf(expected, sizeof expected, "%.*f", digits - 1 > exponent ? digits - 1 - exponent : 0, value);
 	const size_t len = pj__format_f64(text, value);
 	assert_in_range(len, 1, PJ__F64_CHARS);
 	text[len] = 0;
@@ -198,6 +202,33 @@ static void doubles_are_written_shortest(void **state)
 	}
 	for (int exponent = -1074; exponent < 1024; exponent++)
 		check_f64(ldexp(1, exponent));
+}
+
+static void doubles_are_written_for_readers(void **state)
+{
+	(void)state;
+	const struct {
+		double value;
+		const char *text;
+	} cases[] = {{100000, "100000"},
+		     {-1200, "-1200"},
+		     {1e15, "1000000000000000"},
+		     {9007199254740993.0, "9007199254740992"},
+		     {9999999999999998.0, "9999999999999998"},
+		     {1e16, "1e+16"},
+		     {1.5e300, "1.5e+300"},
+		     {1234567890123456.8, "1234567890123456.8"},
+		     {0.0001, "0.0001"},
+		     {-0.00012345678901234567, "-0.00012345678901234567"},
+		     {0.00001, "1e-05"},
+		     {0.000025, "2.5e-05"},
+		     {5e-324, "5e-324"}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[PJ__F64_CHARS + 1];
+		text[pj__format_f64(text, cases[i].value)] = 0;
+		assert_string_equal(text, cases[i].text);
+		check_f64(cases[i].value);
+	}
 }
 
 static void special_doubles_have_one_text(void **state)
@@ -461,6 +492,7 @@ int main(void)
 		cmocka_unit_test(integers_are_written_and_read_as_by_libc),
 		cmocka_unit_test(integers_are_read_strictly),
 		cmocka_unit_test(doubles_are_written_shortest),
+		cmocka_unit_test(doubles_are_written_for_readers),
 		cmocka_unit_test(special_doubles_have_one_text),
 		cmocka_unit_test(doubles_are_read_strictly),
 		cmocka_unit_test(doubles_are_read_as_by_libc),
