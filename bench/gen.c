@@ -130,15 +130,15 @@ static int records(uint64_t count)
 static int points(uint64_t count, size_t places)
 {
 	const uint64_t width = 2000000000, side = 300000000; /* millionths */
-	int64_t(*const at)[2] = malloc(places * sizeof *at);
+	int64_t *const at = malloc(2 * places * sizeof *at);
 	if (!at)
 		return 1;
 	for (size_t i = 0; i < 2 * places; i++)
-		at[i / 2][i % 2] = (int64_t)below(width) - (int64_t)(width / 2);
+		at[i] = (int64_t)below(width) - (int64_t)(width / 2);
 	while (count--) {
 		const size_t place = below(places);
 		for (int axis = 0; axis < 2; axis++) {
-			const int64_t value = at[place][axis] + (int64_t)below(side) - (int64_t)(side / 2);
+			const int64_t value = at[2 * place + (size_t)axis] + (int64_t)below(side) - (int64_t)(side / 2);
 			const unsigned long long size = (unsigned long long)(value < 0 ? -value : value);
 			printf("%s%llu.%06llu%c", value < 0 ? "-" : "", size / 1000000, size % 1000000,
 			       axis ? '\n' : ' ');
