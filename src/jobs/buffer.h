@@ -44,6 +44,16 @@ static inline bool pj__buffer_add(pj__buffer *buffer, pj_task *task, pj_bytes by
 	return true;
 }
 
+/* Appends a number in decimal. */
+static inline bool pj__buffer_add_number(pj__buffer *buffer, pj_task *task, uint64_t number)
+{
+	char digits[20], *at = digits + sizeof digits;
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	return pj__buffer_add(buffer, task, (pj_bytes){at, (size_t)(digits + sizeof digits - at)});
+}
+
 static inline pj_bytes pj__buffer_all(const pj__buffer *buffer)
 {
 	return (pj_bytes){buffer->data, buffer->len};

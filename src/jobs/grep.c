@@ -34,13 +34,6 @@ static bool put_name(struct grep *grep, pj_task *task, const char *name)
 	       pj__buffer_add(&grep->buffer, task, (pj_bytes){":", 1});
 }
 
-static bool put_number(struct grep *grep, pj_task *task, uint64_t number, const char *behind)
-{
-	char text[32];
-	snprintf(text, sizeof text, "%llu%s", (unsigned long long)number, behind);
-	return pj__buffer_add(&grep->buffer, task, pj_bytes_of(text));
-}
-
 /* ------------------------------------------------------------------------------------------------------- the mapper */
 
 static void select_line(struct grep *grep, pj_task *task, pj_bytes line, bool shows_name)
@@ -54,7 +47,8 @@ static void select_line(struct grep *grep, pj_task *task, pj_bytes line, bool sh
 	if (shows_name)
 		good = put_name(grep, task, pj_task_place(task, line.ptr).file);
 	if (good && grep->numbers)
-		good = put_number(grep, task, pj_task_line(task, line.ptr), ":");
+		good = pj__buffer_add_number(&grep->buffer, task, pj_task_line(task, line.ptr)) &&
+		       pj__buffer_add(&grep->buffer, task, (pj_bytes){":", 1});
 	if (good && grep->buffer.len && pj__buffer_add(&grep->buffer, task, line))
 		line = pj__buffer_all(&grep->buffer);
 	pj_emit(task, line, (pj_bytes){NULL, 0});
@@ -150,7 +144,7 @@ static pj_status write_count(pj_task *task, pj_bytes key, pj_values *values, voi
 	grep->buffer.len = 0;
 	if (shows_names(grep, task) && !put_name(grep, task, pj_task_input(task, input)))
 		return PJ_ERR_MEMORY;
-	if (!put_number(grep, task, count, ""))
+	if (!pj__buffer_add_number(&grep->buffer, task, count))
 		return PJ_ERR_MEMORY;
 	pj_emit(task, pj__buffer_all(&grep->buffer), (pj_bytes){NULL, 0});
 	return PJ_OK;
