@@ -6,6 +6,7 @@
 
 #include <papjuice/program.h>
 
-extern const pj_job pj__job_distinct, pj__job_grep, pj__job_index, pj__job_sort, pj__job_stats, pj__job_wordcount;
+extern const pj_job pj__job_distinct, pj__job_grep, pj__job_index, pj__job_join, pj__job_sort, pj__job_stats,
+	pj__job_wordcount;
 
 #endif

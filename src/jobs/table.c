@@ -7,7 +7,8 @@
 
 /* In the order of their names. */
 static const pj_job *const jobs[] = {
-	&pj__job_distinct, &pj__job_grep, &pj__job_index, &pj__job_sort, &pj__job_stats, &pj__job_wordcount,
+	&pj__job_distinct, &pj__job_grep,  &pj__job_index,     &pj__job_join,
+	&pj__job_sort,     &pj__job_stats, &pj__job_wordcount,
 };
 
 const pj_job *pj_builtin_job(size_t index)
