@@ -11,7 +11,7 @@
 #include "base/machine.h"
 #include "engine/engine.h"
 
-enum { ROUND = 128 }; /* splits counted between two looks at whether the run is to stop */
+enum { ROUND = 16 }; /* splits counted between two looks at whether the run is to stop */
 
 /* Is there a next split of the same file, which must know? */
 static bool goes_on(const pj__plan *plan, size_t index)
@@ -66,7 +66,7 @@ static pj_status take_result(pj__plan *plan, size_t index, pj_bytes result, pj_e
 /* Counts in some splits, all of which go on, with the pool. */
 static pj_status count_round(pj__plan *plan, pj_pool *pool, const size_t *indexes, size_t count, pj_error *error)
 {
-	pj_bytes items[ROUND];
+	pj_bytes items[ROUND] = {{NULL, 0}};
 	pj_results *results;
 	for (size_t i = 0; i < count; i++)
 		items[i] = (pj_bytes){(const char *)&indexes[i], sizeof indexes[i]};

@@ -11,6 +11,7 @@ from conftest import good, message, run
 pytestmark = pytest.mark.usefixtures("trace")
 
 WAYS = [("--sorter", "simple"), ("-w", "1", "--split-size", "99"), ("-w", "3", "--split-size", "1K")]
+SHARED = ("--sorter", "shared", "-w", "2")
 OPTIONS = [[], ["-v"], ["-c"], ["-n"], ["-H"], ["-i"], ["-vc"], ["-nH"], ["-ivn"], ["-cH"]]
 FILES = {
     "empty": b"",
@@ -87,7 +88,7 @@ def test_patterns(pattern, files):
 def test_options(options, files):
     check(options, "ab", *files)
     for name in files:
-        check(options, "a+b", name, ways=WAYS[2:])
+        check(options, "a+b", name, ways=[*WAYS[2:], SHARED])
 
 
 def test_several_patterns(files):

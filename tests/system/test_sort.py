@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("trace")
 
 WAYS = [
     ("--sorter", "simple"),
+    ("--sorter", "shared", "-w", "2", "--split-size", "5K"),
     ("-w", "1", "--split-size", "999"),
     ("-w", "3", "--split-size", "777", "-p", "5"),
 ]
@@ -95,7 +96,7 @@ def test_random_lines(orders):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_input(name):
-    check(HOSTILE[name], [[], ["-r"], ["-n"], ["-u"], ["-k2"], ["-k1n", "-k2r", "-s"]], [WAYS[0], WAYS[2]])
+    check(HOSTILE[name], [[], ["-r"], ["-n"], ["-u"], ["-k2"], ["-k1n", "-k2r", "-s"]], [WAYS[0], WAYS[3]])
 
 
 def test_several_inputs_and_a_stream():

@@ -177,7 +177,10 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 
 static const pj_aggregate own_sum = {
 	.name = "own", .takes = PJ_TAKES_I64, .exact = false, .state_bytes = 40, .add_i64 = add, .finish = finish};
-static const pj_job_option some_options[] = {{"top", 't', "K", "10", "how many"}, {"flag", 0, NULL, NULL, NULL}, {0}};
+static const pj_job_option some_options[] = {{"top", 't', "K", "10", "how many"},
+					     {"flag", 0, NULL, NULL, NULL},
+					     {.name = "e", .value = "X", .many = true, .operand = true},
+					     {0}};
 static const char *const some_paths[] = {"a", "", "b c\n"};
 static const pj_bytes some_memory[] = {{"x\0y", 3}, {NULL, 0}, {"z", 1}};
 
@@ -191,6 +194,10 @@ static const pj_job full_job = {
 	.reducer = {.aggregate = &own_sum},
 	.output = {.path = "out", .columns = PJ_VALUE_ONLY, .escape = true},
 	.map_only = true,
+	.counts_lines = true,
+	.begins_empty = true,
+	.input_count = 6,
+	.may_replace_input = true,
 	.options = some_options,
 	.configure = configure,
 };
@@ -233,7 +240,10 @@ static void a_description_is_whole(void **state)
 	assert_string_equal(job->options[0].initial, "10");
 	assert_string_equal(job->options[0].help, "how many");
 	assert_true(job->options[1].letter == 0 && !job->options[1].value && !job->options[1].help);
-	assert_null(job->options[2].name);
+	assert_true(!job->options[1].many && !job->options[1].operand);
+	assert_true(job->options[2].many && job->options[2].operand);
+	assert_null(job->options[3].name);
+	assert_true(job->counts_lines && job->begins_empty && job->input_count == 6 && job->may_replace_input);
 	assert_true(pj__described_configures(described));
 	pj__described_destroy(described);
 }
@@ -274,6 +284,13 @@ static pj_status take_pair(void *arg, pj_bytes key, pj_bytes value)
 	return PJ_OK;
 }
 
+static bool find_none(const pj_result *result, const char *const *values)
+{
+	(void)result;
+	(void)values;
+	return false;
+}
+
 static void functions_of_the_leader_are_refused(void **state)
 {
 	(void)state;
@@ -287,6 +304,10 @@ static void functions_of_the_leader_are_refused(void **state)
 	job.output.pair = take_pair;
 	assert_int_equal(pj__describe(&job, &text, &error), PJ_ERR_USER);
 	assert_non_null(strstr(error.reason, "output function"));
+	job = full_job;
+	job.answer = find_none;
+	assert_int_equal(pj__describe(&job, &text, &error), PJ_ERR_USER);
+	assert_non_null(strstr(error.reason, "answer function"));
 	pj__text_fini(&text);
 }
 
