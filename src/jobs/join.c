@@ -143,7 +143,7 @@ static pj_status join_values(pj_task *task, pj_bytes key, pj_values *values, voi
 	for (int side = 0; side < 2; side++)
 		join->kept[side].len = join->kept_count[side] = 0;
 	while (pj_next_value(values, &value)) {
-		const int side = *value.ptr;
+		const int side = (unsigned char)*value.ptr;
 		const pj_bytes fields = {value.ptr + 1, value.len - 1}, none = {NULL, 0};
 		pj_bytes ones = pj__buffer_all(&join->kept[0]), one;
 		if (!side || join->kept_count[0] > 1) {
