@@ -149,7 +149,7 @@ static void an_input_that_is_gone_ends_the_counting(void **state)
 	char path[] = "/tmp/papjuice-test-XXXXXX";
 	const char *const paths[] = {path};
 	for (int s = 0; s < 2; s++) {
-		strcpy(path + sizeof path - 7, "XXXXXX");
+		memcpy(path + sizeof path - 7, "XXXXXX", 6);
 		const int fd = mkstemp(path);
 		assert_true(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
 		const pj_options options = {.input = {.paths = paths, .path_count = 1},
