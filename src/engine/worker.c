@@ -20,7 +20,7 @@
 #include "mp/dispatcher.h"
 #include "output/order.h"
 
-enum { MMAP_THRESHOLD = 1 << 30 };
+enum { MMAP_THRESHOLD = 1 << 30, RELEASE_LEAST = 16 << 10 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
 /* ------------------------------------------------------------------------------------------------- parts held */
@@ -49,6 +49,7 @@ static void begin_part(struct worker *worker)
 	pj__text_reset(&worker->part.bytes);
 	worker->part.pairs = 0;
 	worker->part_spilled = 0;
+	worker->part_count = 0;
 }
 
 /* Keeps the part that was made, until it is told to be written; counts it. */
@@ -82,7 +83,8 @@ static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *cou
 	/* The part's memory goes to the list, and that of a part that was written comes back. */
 	struct held_part *held = &worker->held[worker->held_count++];
 	const pj_text spare = held->bytes;
-	*held = (struct held_part){task, worker->part_spilled, worker->part_offset, part->bytes};
+	*held = (struct held_part){
+		task, worker->part_first, worker->part_count, worker->part_spilled, worker->part_offset, part->bytes};
 	part->bytes = spare;
 	begin_part(worker);
 	return PJ_OK;
@@ -155,6 +157,8 @@ static pj_status write_part(struct worker *worker, pj__message *message, pj_erro
 	message->kind = PJ__WRITTEN;
 	message->write.bytes = worker->held[at].spilled + worker->held[at].bytes.len;
 	const struct held_part written = worker->held[at];
+	worker->done_first = written.first;
+	worker->done_count = written.count;
 	worker->held[at] = worker->held[--worker->held_count];
 	worker->held[worker->held_count] = written; /* its memory is used again */
 	return PJ_OK;
@@ -350,6 +354,28 @@ static pj_status load_segments(struct worker *worker, uint32_t first, uint32_t c
 	return status;
 }
 
+static bool has_reducer(const pj_reducer *reducer)
+{
+	return reducer->aggregate || reducer->general;
+}
+
+/* Without a reducer the pairs themselves are the output. */
+static pj_status copy_pairs(struct worker *worker, const pj__segment *segments, pj_error *error)
+{
+	pj__groups *groups = &worker->groups;
+	pj_status status = pj__groups_begin(groups, worker->runs, segments, worker->run_count, error);
+	while (!status) {
+		bool more, fresh;
+		status = pj__groups_pair(groups, &more, &fresh, error);
+		if (status || !more)
+			break;
+		worker->reduce.groups += fresh;
+		++*worker->reduce_task.progress;
+		pj__part_add(&worker->part, groups->key, groups->value);
+	}
+	return status;
+}
+
 /* The groups of a bucket, one by one. */
 static pj_status reduce_groups(struct worker *worker, const pj__segment *segments, pj_error *error)
 {
@@ -410,8 +436,9 @@ static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t 
 	pj_status status = load_segments(worker, first, count, error);
 	for (uint32_t b = 0; b < count && !status && worker->run_count; b++) {
 		const pj__segment *segments = worker->segments + b * worker->run_count;
-		status = pj__setup_combines(&worker->setup) ? reduce_combined(worker, segments, error)
-							    : reduce_groups(worker, segments, error);
+		status = pj__setup_combines(&worker->setup)        ? reduce_combined(worker, segments, error)
+			 : has_reducer(&worker->setup.job.reducer) ? reduce_groups(worker, segments, error)
+								   : copy_pairs(worker, segments, error);
 		if (!status && worker->part.bytes.failed)
 			status = pj__no_memory(error, worker->part.bytes.capacity * 2);
 		if (!status && worker->reduce_task.status) {
@@ -437,14 +464,37 @@ static pj_status reduce_task(struct worker *worker, pj__message *message, pj_err
 		status = begin_reducing(worker, error);
 	if (status)
 		return status;
-	worker->part.pairs = worker->reduce.groups = 0;
+	begin_part(worker);
+	worker->reduce.groups = 0;
 	worker->reduce_task.index = task;
 	status = reduce_buckets(worker, message->reduce.first, message->reduce.count, error);
 	if (status)
 		return status;
+	worker->part_first = message->reduce.first;
+	worker->part_count = message->reduce.count;
 	*message = (pj__message){.kind = PJ__REDUCED, .task = task};
 	message->did.counts = (pj__counts){.groups = worker->reduce.groups};
 	return hold_part(worker, task, &message->did.counts, error);
+}
+
+/*
+ * The part of some buckets is written, and the leader has been told: nobody will ask for their pairs again. Pages that
+ * are given back now are at hand for the output. Only space is at stake: what fails is passed over.
+ */
+static void release_buckets(struct worker *worker)
+{
+	const uint32_t first = worker->done_first, count = worker->done_count;
+	worker->done_count = 0;
+	for (size_t r = 0; r < worker->run_count && count && !worker->local->stays; r++) {
+		const pj__run *run = &worker->runs[r];
+		pj__segment from, to;
+		if (run->bytes / run->buckets * count < RELEASE_LEAST || pj__run_segments(run, first, 1, &from, NULL) ||
+		    pj__run_segments(run, first + count - 1, 1, &to, NULL))
+			continue;
+		const uint64_t end = to.offset + (to.packed ? to.packed : to.bytes);
+		(void)fallocate(run->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(run->offset + from.offset),
+				(off_t)(end - from.offset));
+	}
 }
 
 static pj_status merge_task(struct worker *worker, pj__message *message, pj_error *error)
@@ -577,6 +627,8 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 		status = obey(worker, &message, &error);
 		if (!status && tell(worker, &message))
 			return 0;
+		if (!status)
+			release_buckets(worker);
 	}
 	message = (pj__message){.kind = PJ__FAILED};
 	message.error = error;

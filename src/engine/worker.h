@@ -14,6 +14,7 @@
 /* A part that is finished and not written. */
 struct held_part {
 	uint64_t task;
+	uint32_t first, count;    /* buckets it was made of; none: of a map task */
 	uint64_t spilled, offset; /* bytes of it on disk, and where; then it is there whole */
 	pj_text bytes;
 };
@@ -34,6 +35,8 @@ struct worker {
 	pj__part part;
 	uint64_t part_spilled, part_offset; /* its beginning, on disk */
 	uint64_t spilled_told;              /* of store.spilled */
+	uint32_t part_first, part_count;    /* the buckets it is made of */
+	uint32_t done_first, done_count;    /* buckets whose part was written just now */
 	/* the map */
 	bool can_map; /* what follows is made */
 	pj__mapping mapping;

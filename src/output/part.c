@@ -14,36 +14,57 @@ static void add_escaped(pj_text *text, pj_bytes bytes)
 	}
 }
 
-static void add_column(pj__part *part, pj_bytes bytes)
+static char *put(char *to, pj_bytes bytes)
 {
-	if (part->escape)
-		add_escaped(&part->bytes, bytes);
-	else
-		pj_text_bytes(&part->bytes, bytes);
+	if (bytes.len)
+		memcpy(to, bytes.ptr, bytes.len);
+	return to + bytes.len;
 }
 
-static void add(pj__part *part, pj_bytes key, pj_bytes value)
+static void add_record(pj__part *part, pj_bytes key, pj_bytes value)
 {
-	if (part->as_records) {
-		const uint64_t lengths[2] = {key.len, value.len};
-		pj_text_bytes(&part->bytes, (pj_bytes){(const char *)lengths, sizeof lengths});
-		pj_text_bytes(&part->bytes, key);
-		pj_text_bytes(&part->bytes, value);
-		return;
-	}
+	const uint64_t lengths[2] = {key.len, value.len};
+	pj_text_bytes(&part->bytes, (pj_bytes){(const char *)lengths, sizeof lengths});
+	pj_text_bytes(&part->bytes, key);
+	pj_text_bytes(&part->bytes, value);
+}
+
+static void add_escaped_line(pj__part *part, pj_bytes key, pj_bytes value)
+{
 	if (part->columns != PJ_VALUE_ONLY)
-		add_column(part, key);
+		add_escaped(&part->bytes, key);
 	if (part->columns == PJ_KEY_AND_VALUE)
 		pj__text_byte(&part->bytes, '\t');
 	if (part->columns != PJ_KEY_ONLY)
-		add_column(part, value);
+		add_escaped(&part->bytes, value);
 	pj__text_byte(&part->bytes, '\n');
+}
+
+/* The usual line, all of whose room is asked for at once. */
+static void add_line(pj__part *part, pj_bytes key, pj_bytes value)
+{
+	char *to = pj__text_room(&part->bytes, key.len + value.len + 2);
+	if (!to)
+		return;
+	if (part->columns != PJ_VALUE_ONLY)
+		to = put(to, key);
+	if (part->columns == PJ_KEY_AND_VALUE)
+		*to++ = '\t';
+	if (part->columns != PJ_KEY_ONLY)
+		to = put(to, value);
+	*to++ = '\n';
+	part->bytes.len = (size_t)(to - part->bytes.data);
 }
 
 void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value)
 {
 	part->pairs++;
-	add(part, key, value);
+	if (part->as_records)
+		add_record(part, key, value);
+	else if (part->escape)
+		add_escaped_line(part, key, value);
+	else
+		add_line(part, key, value);
 	if (PJ_UNLIKELY(part->overflow && part->bytes.len >= part->most))
 		part->overflow(part, part->arg);
 }

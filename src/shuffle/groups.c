@@ -67,6 +67,20 @@ static int next_value(pj_values *values, pj_bytes *ret_value)
 	return 1;
 }
 
+/* The pair at hand begins a group: keeps its key, which in memory stays where it is. */
+static pj_status keep_key(pj__groups *groups, pj_error *error)
+{
+	groups->group_key = groups->key;
+	if (!groups->merging)
+		return PJ_OK;
+	pj__text_reset(&groups->kept_key);
+	pj_text_bytes(&groups->kept_key, groups->key);
+	if (groups->kept_key.failed)
+		return pj__no_memory(error, groups->key.len);
+	groups->group_key = pj__text_all(&groups->kept_key);
+	return PJ_OK;
+}
+
 pj_status pj__groups_next(pj__groups *groups, bool *ret_more, pj_bytes *ret_key, pj_error *error)
 {
 	pj_bytes unused;
@@ -80,17 +94,23 @@ pj_status pj__groups_next(pj__groups *groups, bool *ret_more, pj_bytes *ret_key,
 	*ret_more = groups->more;
 	if (!groups->more)
 		return PJ_OK;
-	groups->group_key = groups->key;
-	if (groups->merging) {
-		pj__text_reset(&groups->kept_key);
-		pj_text_bytes(&groups->kept_key, groups->key);
-		if (groups->kept_key.failed)
-			return pj__no_memory(error, groups->key.len);
-		groups->group_key = pj__text_all(&groups->kept_key);
-	}
+	const pj_status status = keep_key(groups, error);
+	if (status)
+		return status;
 	*ret_key = groups->group_key;
 	groups->in_group = true;
 	return PJ_OK;
+}
+
+pj_status pj__groups_pair(pj__groups *groups, bool *ret_more, bool *ret_fresh, pj_error *error)
+{
+	const bool first = !groups->in_group;
+	const pj_status status = first ? PJ_OK : step(groups, error);
+	if (status)
+		return status;
+	*ret_more = groups->in_group = groups->more;
+	*ret_fresh = groups->more && (first || !pj_bytes_equal(groups->key, groups->group_key));
+	return *ret_fresh ? keep_key(groups, error) : PJ_OK;
 }
 
 /* ------------------------------------------------------------------------------------------------------ sorting */

@@ -44,4 +44,10 @@ PJ_MUST_USE pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, 
  */
 PJ_MUST_USE pj_status pj__groups_next(pj__groups *groups, bool *ret_more, pj_bytes *ret_key, pj_error *error);
 
+/*
+ * Instead of pj__groups_next, for all of a bucket: steps to the next pair, groups->key and groups->value, which live
+ * until the next call. *ret_more = false: there is none; *ret_fresh: its key is another one than the last pair's.
+ */
+PJ_MUST_USE pj_status pj__groups_pair(pj__groups *groups, bool *ret_more, bool *ret_fresh, pj_error *error);
+
 #endif
