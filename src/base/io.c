@@ -100,6 +100,32 @@ pj_status pj__pwrite_checked(int fd, const char *name, const void *from, size_t 
 	return status;
 }
 
+pj_status pj__pwritev_checked(int fd, const char *name, struct iovec *pieces, size_t count, off_t offset,
+			      pj_error *error)
+{
+	for (size_t i = 0; i < count;) {
+		const size_t some = count - i < IOV_MAX ? count - i : IOV_MAX;
+		ssize_t wrote = pwritev(fd, pieces + i, (int)some, offset);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote <= 0) {
+			const int failed = wrote ? errno : EIO;
+			const pj_status status = pj__status_of_errno(failed, PJ_ERR_OUTPUT);
+			pj__fail(error, status, failed, name, "cannot write");
+			pj__error_at(error, NULL, -1, offset);
+			return status;
+		}
+		offset += wrote;
+		/* A count may end within a piece. */
+		for (; i < count && (size_t)wrote >= pieces[i].iov_len; i++)
+			wrote -= (ssize_t)pieces[i].iov_len;
+		if (wrote)
+			pieces[i] =
+				(struct iovec){(char *)pieces[i].iov_base + wrote, pieces[i].iov_len - (size_t)wrote};
+	}
+	return PJ_OK;
+}
+
 pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error)
 {
 	const int fd = memfd_create(label, MFD_CLOEXEC);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/error.h"
 
@@ -28,6 +29,10 @@ PJ_MUST_USE pj_status pj__pread_exactly(int fd, const char *name, void *to, size
 /* Writes all bytes at `offset`; a failure is PJ_ERR_MEMORY for a memory file, else PJ_ERR_OUTPUT. */
 PJ_MUST_USE pj_status pj__pwrite_checked(int fd, const char *name, const void *from, size_t size, off_t offset,
 					 pj_error *error);
+
+/* Writes all pieces behind one another, from `offset` on, in as few calls as can be. The pieces are changed. */
+PJ_MUST_USE pj_status pj__pwritev_checked(int fd, const char *name, struct iovec *pieces, size_t count, off_t offset,
+					  pj_error *error);
 
 /* A memory file: no name anywhere, closed on exec, gone with its last descriptor. */
 PJ_MUST_USE pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error);

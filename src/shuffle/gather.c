@@ -1,30 +1,60 @@
 /*
  * gather.c: the writer that keeps every pair (writer.h).
  *
- * Pairs are appended to one buffer as records, in the order of emission. A flush finds the buckets of all records, many
- * side by side, and copies each record to its bucket's place in a second buffer, which is the blob's data. Within a
- * bucket the records stay in order: they are sorted where they are reduced, a bucket at a time, in cache.
+ * Some pairs are staged as records, so that their buckets are looked for side by side while they are in the processor's
+ * first cache. From there each record goes to the end of its bucket's stream: a chain of chunks of one large space. A
+ * flush writes the streams, bucket after bucket, as the segments of a blob; a record may lie across two chunks, as they
+ * lie behind one another in the file.
+ *
+ *     stream 0   [chunk 3] -> [chunk 7] -> ...        segment 0
+ *     stream 1   [chunk 0] -> [chunk 5] -> ...        segment 1
+ *
+ * Within a bucket the records stay in the order of emission: they are sorted where they are reduced, in cache.
  */
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
+#include "base/io.h"
 #include "base/space.h"
 #include "run/record.h"
 #include "shuffle/writer.h"
 
-/* Records whose buckets are looked for side by side; bytes between segments, for copies that overshoot. */
-enum { PLACED_AT_ONCE = 64, GAP = 32, STEP = 32, STEPPED_MOST = 512, PREFETCH_BYTES = 64 };
+enum {
+	CHUNK_LEAST = 256,
+	CHUNK_MOST = 16 << 10,
+	NONE = UINT32_MAX,
+	STAGED_MOST = 64,      /* records */
+	STAGE_BYTES = 8 << 10, /* of all of them; a longer record is not staged */
+	STEP = 32              /* bytes that are copied at a time */
+};
+
+struct stream {
+	char *to, *end;       /* in the last chunk */
+	uint32_t first, last; /* chunks; NONE: it is empty */
+	uint64_t bytes, pairs, longest;
+};
 
 struct gatherer {
 	pj__writer writer; /* first: a pj__writer * is a struct gatherer * */
 	const pj_aggregate *aggregate;
 	bool numbers; /* values are stored as the 64 bits they are */
 	size_t hold_bytes;
-	pj__space records, placed, blob;
-	size_t room;        /* of the records: hold_bytes, or one longer record */
-	size_t used, count; /* bytes and number of the records */
+	pj__space chunks;
+	size_t chunk_bytes;
+	uint32_t chunk_count, used;
+	uint32_t *next; /* of each chunk; NONE: it is the last of its stream */
+	struct stream *streams;
 	pj__segment *segments;
-	uint64_t *positions;
-	uint32_t bucket_room;
+	uint32_t buckets; /* for which there are streams and segments; 0: none yet */
+	uint64_t held;    /* pairs in all streams */
+	size_t staged, staged_bytes;
+	pj__lead leads[STAGED_MOST];
+	uint32_t starts[STAGED_MOST + 1]; /* of the staged records; one ends where the next begins */
+	uint32_t keys[STAGED_MOST], key_lengths[STAGED_MOST];
+	char stage[STAGE_BYTES + STEP];
+	struct iovec *pieces;
+	pj__space blob; /* what goes to disk is packed from there */
 };
 
 static void fail(struct gatherer *gatherer, pj_status status, const pj_error *error)
@@ -33,36 +63,180 @@ static void fail(struct gatherer *gatherer, pj_status status, const pj_error *er
 		pj__task_failed(gatherer->writer.task, status, error);
 }
 
-static void flush(pj__writer *writer);
+static void empty_streams(struct gatherer *gatherer)
+{
+	gatherer->used = 0;
+	gatherer->held = 0;
+	for (uint32_t b = 0; b < gatherer->buckets; b++)
+		gatherer->streams[b] = (struct stream){.first = NONE, .last = NONE};
+}
 
-/* Room for one more record; NULL: the task has failed. */
-static char *make_room(struct gatherer *gatherer, size_t bytes)
+/* Makes `bytes` of chunks, as large as so many streams allow. */
+static pj_status make_chunks(struct gatherer *gatherer, size_t bytes, pj_error *error)
+{
+	size_t chunk = CHUNK_MOST;
+	while (chunk > CHUNK_LEAST && bytes / chunk < 8 * (size_t)gatherer->buckets)
+		chunk /= 2;
+	const size_t count = bytes / chunk + gatherer->buckets + 1;
+	if (count >= NONE)
+		return pj__no_memory(error, bytes);
+	free(gatherer->next);
+	free(gatherer->pieces);
+	gatherer->chunk_bytes = chunk;
+	gatherer->chunk_count = (uint32_t)count;
+	gatherer->next = malloc(count * sizeof *gatherer->next);
+	gatherer->pieces = malloc(count * sizeof *gatherer->pieces);
+	if (!gatherer->next || !gatherer->pieces)
+		return pj__no_memory(error, count * sizeof *gatherer->pieces);
+	return pj__space_need(&gatherer->chunks, count * chunk, error);
+}
+
+/* The partition is known when the first pair comes. */
+static pj_status make_streams(struct gatherer *gatherer, pj_error *error)
+{
+	const uint32_t buckets = gatherer->writer.partition->buckets;
+	gatherer->streams = calloc(buckets, sizeof *gatherer->streams);
+	gatherer->segments = calloc(buckets, sizeof *gatherer->segments);
+	if (!gatherer->streams || !gatherer->segments)
+		return pj__no_memory(error, buckets * sizeof *gatherer->streams);
+	gatherer->buckets = buckets;
+	empty_streams(gatherer);
+	return make_chunks(gatherer, gatherer->hold_bytes, error);
+}
+
+static void write_streams(struct gatherer *gatherer);
+
+/* Are there chunks for one more record? One more than it fills, as it begins within one. */
+static inline bool is_room(const struct gatherer *gatherer, size_t bytes)
+{
+	return bytes / gatherer->chunk_bytes + 2 <= gatherer->chunk_count - gatherer->used;
+}
+
+/* Makes room for one more record. False: the task has failed. */
+static bool make_room(struct gatherer *gatherer, size_t bytes)
 {
 	pj_error error;
-	flush(&gatherer->writer);
-	gatherer->room = gatherer->hold_bytes > bytes ? gatherer->hold_bytes : bytes;
-	/* what is copied in steps is read beyond the last record's end */
-	fail(gatherer, pj__space_need(&gatherer->records, gatherer->room + STEP, &error), &error);
-	return gatherer->writer.task->status ? NULL : gatherer->records.at + gatherer->used;
+	write_streams(gatherer);
+	/* One record may be longer than all that is held. */
+	if (!gatherer->writer.task->status && !is_room(gatherer, bytes))
+		fail(gatherer, make_chunks(gatherer, bytes, &error), &error);
+	return !gatherer->writer.task->status;
+}
+
+static void add_chunk(struct gatherer *gatherer, struct stream *stream)
+{
+	const uint32_t chunk = gatherer->used++;
+	gatherer->next[chunk] = NONE;
+	if (stream->last == NONE)
+		stream->first = chunk;
+	else
+		gatherer->next[stream->last] = chunk;
+	stream->last = chunk;
+	stream->to = gatherer->chunks.at + chunk * gatherer->chunk_bytes;
+	stream->end = stream->to + gatherer->chunk_bytes;
+}
+
+/* Appends bytes that may go over the end of the chunk. */
+static void append(struct gatherer *gatherer, struct stream *stream, pj_bytes bytes)
+{
+	while (bytes.len) {
+		if (stream->to == stream->end)
+			add_chunk(gatherer, stream);
+		const size_t room = (size_t)(stream->end - stream->to), step = bytes.len < room ? bytes.len : room;
+		memcpy(stream->to, bytes.ptr, step);
+		stream->to += step;
+		bytes = (pj_bytes){bytes.ptr + step, bytes.len - step};
+	}
+}
+
+/* Counts a record of a stream; NULL: the task has failed. */
+static struct stream *stream_for(struct gatherer *gatherer, uint32_t bucket, size_t bytes)
+{
+	if (PJ_UNLIKELY(!is_room(gatherer, bytes)) && !make_room(gatherer, bytes))
+		return NULL;
+	struct stream *stream = &gatherer->streams[bucket];
+	stream->bytes += bytes;
+	stream->pairs++;
+	stream->longest = stream->longest > bytes ? stream->longest : bytes;
+	gatherer->held++;
+	return stream;
+}
+
+/* Finds the buckets of what is staged, and moves it there. */
+static void unstage(struct gatherer *gatherer)
+{
+	const pj__partition *partition = gatherer->writer.partition;
+	const size_t count = gatherer->staged;
+	uint32_t ranges[STAGED_MOST]; /* then buckets */
+	gatherer->staged = gatherer->staged_bytes = 0;
+	pj__partition_ranges(partition, gatherer->leads, count, ranges);
+	for (size_t i = 0; i < count; i++) {
+		const pj_bytes key = {gatherer->stage + gatherer->keys[i], gatherer->key_lengths[i]};
+		ranges[i] = pj__partition_part(partition, key) * partition->ranges +
+			    pj__partition_refine(partition, key, ranges[i]);
+		/* Where it goes was written to long ago: its cache lines are asked for now. */
+		__builtin_prefetch(gatherer->streams[ranges[i]].to, 1);
+		__builtin_prefetch(gatherer->streams[ranges[i]].to + 64, 1);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const char *from = gatherer->stage + gatherer->starts[i];
+		const size_t bytes = gatherer->starts[i + 1] - gatherer->starts[i];
+		struct stream *stream = stream_for(gatherer, ranges[i], bytes);
+		if (!stream)
+			return;
+		if (PJ_UNLIKELY(bytes + STEP > (size_t)(stream->end - stream->to))) {
+			append(gatherer, stream, (pj_bytes){from, bytes});
+			continue;
+		}
+		/* What overshoots is overwritten by the next record of the stream. */
+		for (size_t done = 0; done < bytes; done += STEP)
+			memcpy(stream->to + done, from + done, STEP);
+		stream->to += bytes;
+	}
+}
+
+/* A long record goes to its stream at once. */
+static void take_long(struct gatherer *gatherer, pj_bytes key, pj_bytes value, size_t bytes)
+{
+	char head[PJ__RECORD_HEAD_MAX];
+	const char *end = pj__put_varint(pj__put_varint(head, key.len), value.len);
+	unstage(gatherer);
+	if (gatherer->writer.task->status)
+		return;
+	struct stream *stream = stream_for(gatherer, pj__partition_bucket(gatherer->writer.partition, key), bytes);
+	if (!stream)
+		return;
+	append(gatherer, stream, (pj_bytes){head, (size_t)(end - head)});
+	append(gatherer, stream, key);
+	append(gatherer, stream, value);
 }
 
 static void take(struct gatherer *gatherer, pj_bytes key, pj_bytes value)
 {
 	pj__task *task = gatherer->writer.task;
+	pj_error error;
 	++*task->progress;
+	if (PJ_UNLIKELY(!gatherer->buckets) && !task->status)
+		fail(gatherer, make_streams(gatherer, &error), &error);
 	if (task->status)
 		return;
 	const size_t bytes = pj__record_bytes(key.len, value.len);
-	char *to = gatherer->records.at + gatherer->used;
-	if (PJ_UNLIKELY(bytes > gatherer->room - gatherer->used)) {
-		to = make_room(gatherer, bytes);
-		if (!to)
-			return;
-	}
-	pj__put_record(to, key, value);
-	gatherer->used += bytes;
-	gatherer->count++;
 	gatherer->writer.pairs++;
+	if (PJ_UNLIKELY(bytes > STAGE_BYTES / 4)) {
+		take_long(gatherer, key, value, bytes);
+		return;
+	}
+	if (bytes > STAGE_BYTES - gatherer->staged_bytes || gatherer->staged == STAGED_MOST)
+		unstage(gatherer);
+	const size_t i = gatherer->staged++;
+	char *start = gatherer->stage + gatherer->staged_bytes;
+	gatherer->leads[i] = pj__lead_of(key);
+	gatherer->keys[i] = (uint32_t)(pj__put_record(start, key, value) - gatherer->stage - (ptrdiff_t)value.len -
+				       (ptrdiff_t)key.len);
+	gatherer->key_lengths[i] = (uint32_t)key.len;
+	gatherer->starts[i] = (uint32_t)gatherer->staged_bytes;
+	gatherer->staged_bytes += bytes;
+	gatherer->starts[i + 1] = (uint32_t)gatherer->staged_bytes;
 }
 
 static void take_pair(pj__task *task, pj_bytes key, pj_bytes value)
@@ -94,130 +268,89 @@ static void take_numbers(pj_task *face)
 
 /* ------------------------------------------------------------------------------------------------ writing a blob */
 
-static pj_status make_lists(struct gatherer *gatherer, pj_error *error)
+/* Lists the pieces of all streams, and sets their segments. Returns the number of pieces; *ret_bytes: of all. */
+static size_t list_pieces(struct gatherer *gatherer, uint64_t *ret_bytes)
 {
-	const uint32_t buckets = gatherer->writer.partition->buckets;
-	if (gatherer->bucket_room < buckets) {
-		free(gatherer->segments);
-		free(gatherer->positions);
-		gatherer->segments = calloc(buckets, sizeof *gatherer->segments);
-		gatherer->positions = calloc(buckets, sizeof *gatherer->positions);
-		gatherer->bucket_room = gatherer->segments && gatherer->positions ? buckets : 0;
-		if (!gatherer->bucket_room)
-			return pj__no_memory(error, buckets * sizeof *gatherer->segments);
-	}
-	memset(gatherer->segments, 0, buckets * sizeof *gatherer->segments);
-	return pj__space_need(&gatherer->placed, gatherer->count * sizeof(uint32_t), error);
-}
-
-/* Finds the bucket of each record, and how long each segment is. */
-static void place_records(struct gatherer *gatherer)
-{
-	const pj__partition *partition = gatherer->writer.partition;
-	uint32_t *buckets = (uint32_t *)(void *)gatherer->placed.at;
-	const char *at = gatherer->records.at, *const end = at + gatherer->used;
-	pj_bytes keys[PLACED_AT_ONCE] = {{NULL, 0}}, value;
-	pj__lead leads[PLACED_AT_ONCE];
-	uint32_t ranges[PLACED_AT_ONCE];
-	uint64_t lengths[PLACED_AT_ONCE];
-	for (size_t done = 0, some; done < gatherer->count; done += some) {
-		some = gatherer->count - done < PLACED_AT_ONCE ? gatherer->count - done : PLACED_AT_ONCE;
-		for (size_t i = 0; i < some; i++) {
-			const char *next = pj__get_record(at, end, &keys[i], &value, NULL);
-			leads[i] = pj__lead_of(keys[i]);
-			lengths[i] = (uint64_t)(next - at);
-			at = next;
+	size_t count = 0;
+	*ret_bytes = 0;
+	for (uint32_t b = 0; b < gatherer->buckets; b++) {
+		const struct stream *stream = &gatherer->streams[b];
+		gatherer->segments[b] = (pj__segment){.offset = *ret_bytes,
+						      .bytes = stream->bytes,
+						      .pairs = stream->pairs,
+						      .longest = stream->longest};
+		for (uint32_t chunk = stream->first; chunk != NONE; chunk = gatherer->next[chunk]) {
+			char *at = gatherer->chunks.at + chunk * gatherer->chunk_bytes;
+			const size_t used = chunk == stream->last ? (size_t)(stream->to - at) : gatherer->chunk_bytes;
+			gatherer->pieces[count++] = (struct iovec){at, used};
 		}
-		pj__partition_ranges(partition, leads, some, ranges);
-		for (size_t i = 0; i < some; i++) {
-			const uint32_t bucket = pj__partition_part(partition, keys[i]) * partition->ranges +
-						pj__partition_refine(partition, keys[i], ranges[i]);
-			*buckets++ = bucket;
-			pj__segment *segment = &gatherer->segments[bucket];
-			segment->pairs++;
-			segment->bytes += lengths[i];
-			segment->longest = segment->longest > lengths[i] ? segment->longest : lengths[i];
-		}
+		*ret_bytes += stream->bytes;
 	}
+	return count;
 }
 
-/* Gives each segment its place, with a gap behind it. Returns the bytes of all. */
-static size_t lay_out(struct gatherer *gatherer)
+/* The pieces behind one another, for what packs them. */
+static pj_status write_to_disk(struct gatherer *gatherer, size_t count, uint64_t bytes, pj_error *error)
 {
-	size_t bytes = 0;
-	for (uint32_t b = 0; b < gatherer->writer.partition->buckets; b++) {
-		gatherer->segments[b].offset = gatherer->positions[b] = bytes;
-		bytes += gatherer->segments[b].bytes + GAP;
+	const pj_status status = pj__space_need(&gatherer->blob, bytes, error);
+	if (status)
+		return status;
+	char *to = gatherer->blob.at;
+	for (size_t i = 0; i < count; i++) {
+		memcpy(to, gatherer->pieces[i].iov_base, gatherer->pieces[i].iov_len);
+		to += gatherer->pieces[i].iov_len;
 	}
-	return bytes;
+	return pj__writer_put_blob(&gatherer->writer, gatherer->blob.at, bytes, gatherer->segments, error);
 }
 
-/* Copies each record to its bucket's place. */
-static void fill_blob(struct gatherer *gatherer)
+static void write_streams(struct gatherer *gatherer)
 {
-	const uint32_t *buckets = (const uint32_t *)(void *)gatherer->placed.at;
-	const char *at = gatherer->records.at, *const end = at + gatherer->used;
-	char *const blob = gatherer->blob.at;
-	pj_bytes key, value;
-	while (at < end) {
-		uint64_t *position = &gatherer->positions[*buckets++];
-		const char *next = pj__get_record(at, end, &key, &value, NULL);
-		const size_t bytes = (size_t)(next - at);
-		char *to = blob + *position;
-		/* What overshoots is overwritten by the next record, or falls into the gap. */
-		if (PJ_LIKELY(bytes <= STEPPED_MOST))
-			for (size_t done = 0; done < bytes; done += STEP)
-				memcpy(to + done, at + done, STEP);
-		else
-			memcpy(to, at, bytes);
-		*position += bytes;
-		__builtin_prefetch(to + bytes + PREFETCH_BYTES, 1); /* too many streams for the processor to foresee */
-		at = next;
-	}
-	for (uint32_t b = 0; b < gatherer->writer.partition->buckets; b++)
-		memset(blob + gatherer->positions[b], 0, GAP); /* what overshot, and what the memory held before */
-}
-
-static void forget(struct gatherer *gatherer)
-{
-	gatherer->used = gatherer->count = 0;
-	gatherer->room = gatherer->records.at ? gatherer->hold_bytes : 0;
+	pj__writer *writer = &gatherer->writer;
+	pj_error error;
+	uint64_t bytes;
+	if (writer->task->status || !gatherer->held)
+		return;
+	const size_t count = list_pieces(gatherer, &bytes);
+	const pj_status status =
+		pj__store_is_in_memory(writer->store, bytes, gatherer->buckets)
+			? pj__writer_put_pieces(writer, gatherer->pieces, count, gatherer->segments, &error)
+			: write_to_disk(gatherer, count, bytes, &error);
+	fail(gatherer, status, &error);
+	empty_streams(gatherer);
 }
 
 static void flush(pj__writer *writer)
 {
 	struct gatherer *gatherer = (struct gatherer *)writer;
-	pj_error error;
-	if (writer->task->status || !gatherer->count)
+	if (writer->task->status || !gatherer->buckets)
 		return;
-	pj_status status = make_lists(gatherer, &error);
-	if (!status) {
-		place_records(gatherer);
-		const size_t bytes = lay_out(gatherer);
-		status = pj__space_need(&gatherer->blob, bytes, &error);
-		if (!status) {
-			fill_blob(gatherer);
-			status = pj__writer_put_blob(writer, gatherer->blob.at, bytes, gatherer->segments, &error);
-		}
-	}
-	fail(gatherer, status, &error);
-	forget(gatherer);
+	unstage(gatherer);
+	write_streams(gatherer);
 }
 
 static void reset(pj__writer *writer)
 {
-	forget((struct gatherer *)writer);
+	struct gatherer *gatherer = (struct gatherer *)writer;
+	gatherer->staged = gatherer->staged_bytes = 0;
+	/* The next run may have another partition. */
+	empty_streams(gatherer);
+	free(gatherer->streams);
+	free(gatherer->segments);
+	gatherer->streams = NULL;
+	gatherer->segments = NULL;
+	gatherer->buckets = 0;
 	writer->pairs = writer->run_pairs = writer->run_bytes = 0;
 }
 
 static void destroy(pj__writer *writer)
 {
 	struct gatherer *gatherer = (struct gatherer *)writer;
-	pj__space_fini(&gatherer->records);
-	pj__space_fini(&gatherer->placed);
+	pj__space_fini(&gatherer->chunks);
 	pj__space_fini(&gatherer->blob);
+	free(gatherer->next);
+	free(gatherer->pieces);
+	free(gatherer->streams);
 	free(gatherer->segments);
-	free(gatherer->positions);
 	free(gatherer);
 }
 

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/io.h"
 
@@ -53,14 +55,51 @@ static pj_status put_raw(pj__store *store, const char *data, size_t bytes, pj__s
 	return status ? status : pj__run_finish(fd, start, segments, buckets, ret_end, error);
 }
 
+bool pj__store_is_in_memory(const pj__store *store, uint64_t bytes, uint32_t buckets)
+{
+	/* Index and footer: no more than so much for each bucket and two more. Blobs of one attempt stay in order: behind
+	 * the first one on disk all others are, too. */
+	return !store->runs[PJ__ON_DISK] && fits_memory(store, bytes + ((uint64_t)buckets + 2) * sizeof(pj__segment));
+}
+
+/* The checksums of segments that lie in pieces. */
+static void check_pieces(const struct iovec *pieces, pj__segment *segments, uint32_t buckets)
+{
+	XXH3_state_t hash;
+	for (uint32_t b = 0; b < buckets; b++) {
+		if (pieces->iov_len == segments[b].bytes && segments[b].bytes) {
+			segments[b].checksum = pj__segment_checksum(&segments[b], pieces++->iov_base);
+			continue;
+		}
+		(void)XXH3_64bits_reset(&hash);
+		for (uint64_t done = 0; done < segments[b].bytes; done += pieces++->iov_len)
+			(void)XXH3_64bits_update(&hash, pieces->iov_base, pieces->iov_len);
+		segments[b].checksum = XXH3_64bits_digest(&hash);
+	}
+}
+
+pj_status pj__store_pieces(pj__store *store, struct iovec *pieces, size_t count, pj__segment *segments,
+			   uint32_t buckets, uint64_t *ret_bytes, pj_error *error)
+{
+	const uint64_t start = store->end[PJ__IN_MEMORY];
+	const int fd = store->file[PJ__IN_MEMORY];
+	uint64_t end = 0;
+	check_pieces(pieces, segments, buckets);
+	pj_status status = pj__pwritev_checked(fd, PJ__RUN_FILE, pieces, count, (off_t)start, error);
+	if (!status)
+		status = pj__run_finish(fd, start, segments, buckets, &end, error);
+	if (status)
+		return status;
+	*ret_bytes = end - start;
+	store->end[PJ__IN_MEMORY] = end;
+	store->runs[PJ__IN_MEMORY]++;
+	return PJ_OK;
+}
+
 pj_status pj__store_blob(pj__store *store, const char *data, size_t bytes, pj__segment *segments, uint32_t buckets,
 			 uint64_t *ret_bytes, pj_error *error)
 {
-	/* index and footer: no more than so much for each bucket and one more */
-	const uint64_t whole = bytes + ((uint64_t)buckets + 2) * sizeof *segments;
-	/* Blobs of one attempt stay in order: behind the first one on disk all others are, too. */
-	const bool fits = !store->runs[PJ__ON_DISK] && fits_memory(store, whole);
-	const int where = fits ? PJ__IN_MEMORY : PJ__ON_DISK;
+	const int where = pj__store_is_in_memory(store, bytes, buckets) ? PJ__IN_MEMORY : PJ__ON_DISK;
 	uint64_t end = 0;
 	pj_status status;
 	if (where == PJ__IN_MEMORY)

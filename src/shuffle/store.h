@@ -9,6 +9,7 @@
 #define PJ_SHUFFLE_STORE_H
 
 #include <stdbool.h>
+#include <sys/uio.h>
 
 #include "run/packer.h"
 
@@ -40,6 +41,16 @@ void pj__store_fini(pj__store *store);
  */
 PJ_MUST_USE pj_status pj__store_blob(pj__store *store, const char *data, size_t bytes, pj__segment *segments,
 				     uint32_t buckets, uint64_t *ret_bytes, pj_error *error);
+
+/* Does a blob of so many bytes go to memory? */
+bool pj__store_is_in_memory(const pj__store *store, uint64_t bytes, uint32_t buckets);
+
+/*
+ * The same as pj__store_blob for one that goes to memory, whose data is in pieces, without gaps: they are changed. A
+ * segment may be in several pieces, no piece in several segments.
+ */
+PJ_MUST_USE pj_status pj__store_pieces(pj__store *store, struct iovec *pieces, size_t count, pj__segment *segments,
+				       uint32_t buckets, uint64_t *ret_bytes, pj_error *error);
 
 /* Writes bytes for the leader, in memory if they fit: *ret_where, at *ret_offset. */
 PJ_MUST_USE pj_status pj__store_park(pj__store *store, pj_bytes bytes, uint32_t *ret_where, uint64_t *ret_offset,

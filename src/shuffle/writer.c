@@ -5,15 +5,33 @@
 
 #include "base/number.h"
 
+/* Counts a blob of so many bytes. */
+static void count_blob(pj__writer *writer, const pj__segment *segments, uint64_t written)
+{
+	for (uint32_t i = 0; i < writer->partition->buckets; i++)
+		writer->run_pairs += segments[i].pairs;
+	writer->run_bytes += written;
+}
+
 pj_status pj__writer_put_blob(pj__writer *writer, const char *data, size_t bytes, pj__segment *segments,
 			      pj_error *error)
 {
-	const uint32_t buckets = writer->partition->buckets;
 	uint64_t written = 0;
-	for (uint32_t i = 0; i < buckets; i++)
-		writer->run_pairs += segments[i].pairs;
-	const pj_status status = pj__store_blob(writer->store, data, bytes, segments, buckets, &written, error);
-	writer->run_bytes += written;
+	const pj_status status =
+		pj__store_blob(writer->store, data, bytes, segments, writer->partition->buckets, &written, error);
+	if (!status)
+		count_blob(writer, segments, written);
+	return status;
+}
+
+pj_status pj__writer_put_pieces(pj__writer *writer, struct iovec *pieces, size_t count, pj__segment *segments,
+				pj_error *error)
+{
+	uint64_t written = 0;
+	const pj_status status =
+		pj__store_pieces(writer->store, pieces, count, segments, writer->partition->buckets, &written, error);
+	if (!status)
+		count_blob(writer, segments, written);
 	return status;
 }
 

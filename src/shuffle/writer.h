@@ -49,6 +49,10 @@ PJ_MUST_USE pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *ag
 PJ_MUST_USE pj_status pj__writer_put_blob(pj__writer *writer, const char *data, size_t bytes, pj__segment *segments,
 					  pj_error *error);
 
+/* The same for data in pieces (store.h). */
+PJ_MUST_USE pj_status pj__writer_put_pieces(pj__writer *writer, struct iovec *pieces, size_t count,
+					    pj__segment *segments, pj_error *error);
+
 /*
  * Numbers on their way into an aggregate: reads a value emitted as text. False: it is no such number, and the task has
  * failed. *ret_value are the bits of an int64_t or a double.
