@@ -62,12 +62,17 @@ typedef struct pj_mapper {
 	void *arg;
 } pj_mapper;
 
-/* How pairs are brought together. All give the same result. */
+/*
+ * How pairs are brought together. All give the same result, but for which part file of a folder a key is in: that its
+ * hash decides, or, with `total`, where it stands among the keys of a sample of the input. (`simple` does so, too, for
+ * a job whose own sorter is `total`.) `map_only` needs no sorter.
+ */
 typedef enum pj_sorter {
 	PJ_SORTER_DEFAULT, /* plex */
 	PJ_SORTER_SIMPLE,  /* the sequential reference, in the calling process */
 	PJ_SORTER_PLEX,    /* tables or sorted runs of each worker, merged partition by partition without locks */
-	PJ_SORTER_SHARED   /* one shared dict in shared memory, merged by worker processes under its lock */
+	PJ_SORTER_SHARED,  /* one shared dict in shared memory, merged by worker processes under its lock */
+	PJ_SORTER_TOTAL    /* plex; but the part files of a folder, one after another, are one sorted sequence */
 } pj_sorter;
 
 /* What is written of a pair. */

@@ -19,7 +19,7 @@
 #include "base/machine.h"
 
 enum { TICK_MS = 100, REFUSALS_MOST = 2, SENDS_MOST = 100 };
-static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000, sample_most = 1 << 20;
+static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000;
 
 static const char *phase_name(pj__phase phase)
 {
@@ -136,12 +136,6 @@ static pj_status publish(struct leader *leader, unsigned slot, const pj__message
 	return PJ_OK;
 }
 
-static bool is_streamed(const pj__plan *plan, size_t task)
-{
-	return plan->sources.has_stream && plan->first[task] < plan->first[task + 1] &&
-	       plan->sources.at[plan->splits[plan->first[task]].source].kind == PJ__SOURCE_STREAM;
-}
-
 /* Gives back spooled bytes that no task needs any more: those of the done tasks at the front. */
 static void release_spool(struct leader *leader)
 {
@@ -151,7 +145,7 @@ static void release_spool(struct leader *leader)
 		const size_t task = leader->released;
 		if (leader->schedule.tasks[task].state != PJ__TASK_DONE)
 			break;
-		if (is_streamed(plan, task)) {
+		if (pj__plan_is_streamed(plan, task)) {
 			last = &plan->splits[plan->first[task]];
 			leader->released_bytes += last->end - last->start;
 		}
@@ -215,7 +209,7 @@ static pj__message make_message(const struct leader *leader, int64_t task, bool 
 		message.kind = PJ__MAP;
 		message.flags = alone ? PJ__ALONE : 0;
 		message.map.splitters = leader->splitters;
-		if (is_streamed(plan, (size_t)task)) {
+		if (pj__plan_is_streamed(plan, (size_t)task)) {
 			message.flags |= PJ__SPLIT_GIVEN;
 			message.map.split = plan->splits[plan->first[task]];
 		}
@@ -226,6 +220,10 @@ static pj__message make_message(const struct leader *leader, int64_t task, bool 
 		message.kind = leader->phase == PJ__PHASE_MERGE ? PJ__MERGE : PJ__REDUCE;
 		message.reduce.first = (uint32_t)(of * (uint64_t)task / chunks);
 		message.reduce.count = (uint32_t)(of * ((uint64_t)task + 1) / chunks) - message.reduce.first;
+		if (leader->firsts) {
+			message.reduce.first = leader->firsts[task];
+			message.reduce.count = leader->firsts[task + 1] - leader->firsts[task];
+		}
 		message.reduce.runs = leader->runs;
 		message.reduce.splitters = leader->splitters.count;
 		break;
@@ -258,8 +256,6 @@ static pj_status give_task(struct leader *leader, unsigned i, pj_error *error)
 	if (leader->sampling == PJ__SAMPLE_WANTED) {
 		pj__message message = make_message(leader, pj__schedule_peek(&leader->schedule), false);
 		message.kind = PJ__SAMPLE;
-		if (message.flags & PJ__SPLIT_GIVEN && message.map.split.end - message.map.split.start > sample_most)
-			message.map.split.end = message.map.split.start + sample_most;
 		leader->sampling = PJ__SAMPLE_RUNNING;
 		leader->sampler = i;
 		return send(leader, i, &message, error);
@@ -324,8 +320,11 @@ static pj_status did_sample(struct leader *leader, unsigned slot, const pj__mess
 	pj__partition partition;
 	pj_status status = pj__pread_exactly(leader->local.files[slot][PJ__IN_MEMORY], "sample", to, sample.count,
 					     (off_t)sample.offset, error);
+	const pj_bytes text = {to, sample.count};
 	if (!status)
-		status = pj__partition_init(&partition, plan->parts, plan->ranges, (pj_bytes){to, sample.count}, error);
+		status = plan->files ? pj__partition_init_files(&partition, plan->files, plan->ranges / plan->files,
+								text, leader->firsts, error)
+				     : pj__partition_init(&partition, plan->parts, plan->ranges, text, error);
 	pj__text_fini(&keys);
 	if (status)
 		return status;
@@ -463,6 +462,20 @@ static bool is_final(pj_status status)
 	}
 }
 
+/*
+ * The worker that took the sample is gone. Where the output does not depend on the sample there is none, and the map
+ * will tell what is wrong; else it is taken again.
+ */
+static pj_status lose_sample(struct leader *leader, const pj_error *why, pj_error *error)
+{
+	leader->sampling = leader->firsts ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
+	if (!leader->firsts || ++leader->samples_lost < leader->run->setup->options.attempts)
+		return PJ_OK;
+	if (error)
+		*error = *why;
+	return why->status;
+}
+
 static pj_status bury(struct leader *leader, const pj__event *event, pj_error *error)
 {
 	struct slot *slot = &leader->slots[event->slot];
@@ -477,11 +490,8 @@ static pj_status bury(struct leader *leader, const pj__event *event, pj_error *e
 	const int attempt = entry ? entry->crashes + entry->refusals : 0;
 	why.attempt = attempt;
 	note_failure(leader, task, attempt, &why);
-	if (sampled) {
-		/* No sample: the output does not depend on it, and the map will tell what is wrong. */
-		leader->sampling = PJ__SAMPLE_DONE;
-		return PJ_OK;
-	}
+	if (sampled)
+		return lose_sample(leader, &why, error);
 	if (leader->phase == PJ__PHASE_MERGE) {
 		leader->merge_broken = true;
 		leader->merge_why = why;

@@ -56,8 +56,10 @@ struct leader {
 	size_t released;         /* tasks at the front that are done ... */
 	uint64_t released_bytes; /* ... and the spooled bytes among theirs */
 	pj__sampling sampling;
-	unsigned sampler;  /* slot that takes the sample */
-	bool merge_broken; /* a worker died while it merged: the dict is worthless */
+	unsigned sampler;      /* slot that takes the sample */
+	unsigned samples_lost; /* workers that died while they took it */
+	uint32_t *firsts;      /* of the sorter total: the first bucket of each part file, and the end; else NULL */
+	bool merge_broken;     /* a worker died while it merged: the dict is worthless */
 	pj_error merge_why;
 	/* what is on the board */
 	uint64_t board_end;

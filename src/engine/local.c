@@ -76,7 +76,24 @@ void pj__leader_close(struct leader *leader)
 	free(leader->slots);
 	free(leader->published);
 	free(leader->parts);
+	free(leader->firsts);
 	pj__partition_fini(&leader->kept);
+}
+
+/* Until a sample tells, the one range there is belongs to the first part file. */
+static pj_status begin_files(struct leader *leader, uint32_t files, pj_error *error)
+{
+	free(leader->firsts);
+	leader->firsts = NULL;
+	leader->samples_lost = 0;
+	if (!files)
+		return PJ_OK;
+	leader->firsts = calloc((size_t)files + 1, sizeof *leader->firsts);
+	if (!leader->firsts)
+		return pj__no_memory(error, files * sizeof *leader->firsts);
+	for (uint32_t i = 1; i <= files; i++)
+		leader->firsts[i] = 1;
+	return PJ_OK;
 }
 
 pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t job, const pj_bytes *params,
@@ -110,13 +127,15 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 			     .params = {UINT64_MAX, 0}};
 	const bool samples = run->plan->ranges > 1 && !run->setup->job.map_only;
 	leader->sampling = samples ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
-	pj_status status = pj__spool_init(&leader->spool, &run->plan->sources, run->plan->split_bytes, error);
+	pj_status status = begin_files(leader, run->plan->files, error);
+	if (!status)
+		status = pj__spool_init(&leader->spool, &run->plan->sources, run->plan->split_bytes, error);
 	if (status)
 		return status;
-	if (samples && leader->kept.buckets && leader->kept_job == job) {
+	if (samples && !leader->firsts && leader->kept.buckets && leader->kept_job == job) {
 		/* Where they came from does not show: those of the last run will do. */
 		leader->sampling = PJ__SAMPLE_DONE;
-		leader->buckets = leader->kept.buckets;
+		leader->buckets = run->plan->parts * leader->kept.ranges;
 		status = pj__leader_post(leader, leader->kept.text.data, leader->kept.text.len, 1, &leader->splitters,
 					 error);
 	} else if (samples) {
@@ -258,8 +277,8 @@ static pj_status reduce(struct leader *leader, pj_error *error)
 	const pj__sink_kind kind = leader->run->sink->kind;
 	/* Into a folder a task is a part file; else there are some tasks for each worker, to share the work evenly. */
 	const bool part_files = kind == PJ__SINK_FOLDER && !leader->local.brief.ordered;
-	size_t tasks = part_files ? leader->run->plan->parts : count_reduce_tasks(leader);
-	if (tasks > leader->buckets)
+	size_t tasks = part_files ? pj__plan_files(leader->run->plan) : count_reduce_tasks(leader);
+	if (tasks > leader->buckets && !leader->firsts)
 		tasks = leader->buckets;
 	leader->makes_parts = true;
 	leader->result->reduce_tasks = tasks;
@@ -312,7 +331,7 @@ static unsigned count_workers(const pj__run_state *run)
 {
 	const unsigned wanted = run->setup->options.workers;
 	const pj__plan *plan = run->plan;
-	const size_t work = plan->task_count > plan->parts ? plan->task_count : plan->parts;
+	const size_t files = pj__plan_files(plan), work = plan->task_count > files ? plan->task_count : files;
 	if (plan->sources.has_stream || work >= wanted)
 		return wanted;
 	return work ? (unsigned)work : 1;

@@ -7,19 +7,28 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { PIECES = 64, PIECE = 16 << 10, KEYS_MOST = 1 << 16, BYTES_MOST = 4 << 20, SEEN_BITS = 1 << 20 };
+enum {
+	PIECES = 64,
+	PIECE = 16 << 10,
+	KEYS_MOST = 1 << 16,
+	BYTES_MOST = 4 << 20,
+	SEEN_BITS = 1 << 20,
+	STREAM_MOST = 1 << 20
+};
 
 struct sampler {
 	pj__task task; /* first */
 	bool once;     /* each key once */
 	pj_text *keys; /* as records without values */
 	size_t count;
+	size_t keys_most, bytes_most;  /* up to the end of the piece at hand */
 	uint64_t seen[SEEN_BITS / 64]; /* keys, by a hash: a collision only makes the sample smaller */
 };
 
 static bool is_full(const struct sampler *sampler)
 {
-	return sampler->count == KEYS_MOST || sampler->keys->len > BYTES_MOST || sampler->keys->failed;
+	return sampler->count >= sampler->keys_most || sampler->keys->len > sampler->bytes_most ||
+	       sampler->keys->failed;
 }
 
 static void take(pj__task *task, pj_bytes key, pj_bytes value)
@@ -54,31 +63,58 @@ static void take_long(pj_task *face, pj_bytes key, uint64_t value)
 	take((pj__task *)face, key, (pj_bytes){NULL, 0});
 }
 
-/* The piece that lies `at` bytes into all files together. False: there is none. */
-static bool piece_at(const pj__sources *sources, uint64_t at, pj__split *ret_split)
+/* The piece that lies `at` bytes into all files together, at most up to `end`. False: there is none. */
+static bool piece_at(const pj__sources *sources, uint64_t at, uint64_t end, pj__split *ret_split)
 {
+	const uint64_t bytes = end - at < PIECE ? end - at : PIECE;
 	for (size_t i = 0; i < sources->count; i++) {
 		const pj__source *source = &sources->at[i];
 		if (source->kind == PJ__SOURCE_STREAM)
 			continue;
 		if (at < source->size) {
-			const uint64_t end = source->size - at < PIECE ? source->size : at + PIECE;
-			*ret_split = (pj__split){(uint32_t)i, at, end, source->size};
-			return true;
+			const uint64_t most = source->size - at;
+			*ret_split = (pj__split){(uint32_t)i, at, at + (bytes < most ? bytes : most), source->size};
+			return bytes > 0;
 		}
 		at -= source->size;
 	}
 	return false;
 }
 
-static void sample_split(pj__mapping *mapping, pj__split split)
+/* A failure that another try might not meet would make another sample; any other one the map will meet, too. */
+static bool may_pass(pj_status status)
 {
-	pj_error unwanted;
-	if (pj__map_task(mapping, 0, &split, 1, &unwanted)) {
-		/* What was found so far will do; the map itself will tell of the failure. */
+	return status == PJ_ERR_MEMORY || status == PJ_ERR_RESOURCE || status == PJ_ERR_INPUT;
+}
+
+static pj_status sample_split(pj__mapping *mapping, pj__split split, pj_error *error)
+{
+	const pj_status status = pj__map_task(mapping, 0, &split, 1, error);
+	if (may_pass(status))
+		return status;
+	if (status) {
+		/* What was found so far will do. */
 		mapping->task->status = PJ_OK;
 		mapping->task->face.next_slot = mapping->task->slots;
 	}
+	return PJ_OK;
+}
+
+/* Each piece may bring its share of the keys, and what those before it left: the last ones must not go short. */
+static pj_status sample_pieces(pj__mapping *mapping, const pj__sources *sources, struct sampler *sampler,
+			       pj_error *error)
+{
+	pj_status status = PJ_OK;
+	pj__split split;
+	for (unsigned i = 0; i < PIECES && !status; i++) {
+		const uint64_t at = (uint64_t)((__uint128_t)sources->bytes * i / PIECES),
+			       end = (uint64_t)((__uint128_t)sources->bytes * (i + 1) / PIECES);
+		sampler->keys_most = (size_t)KEYS_MOST / PIECES * (i + 1);
+		sampler->bytes_most = (size_t)BYTES_MOST / PIECES * (i + 1);
+		if (piece_at(sources, at, end, &split))
+			status = sample_split(mapping, split, error);
+	}
+	return status;
 }
 
 pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
@@ -95,17 +131,20 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	sampler->task.face.emit_long = take_long;
 	sampler->once = pj__setup_combines(setup);
 	sampler->keys = ret_sample;
+	sampler->keys_most = KEYS_MOST;
+	sampler->bytes_most = BYTES_MOST;
 	pj__mapping mapping;
 	pj_status status = pj__mapping_init(&mapping, &setup->job, &sampler->task, &plan->sources, here, error);
 	if (!status && given) {
-		sample_split(&mapping, *given);
+		pj__split split = *given;
+		if (split.end - split.start > STREAM_MOST)
+			split.end = split.start + STREAM_MOST;
+		status = sample_split(&mapping, split, error);
 	} else if (!status) {
-		const uint64_t bytes = plan->sources.bytes;
-		pj__split split;
-		for (uint64_t i = 0; i < PIECES && !is_full(sampler); i++)
-			if (piece_at(&plan->sources, (uint64_t)((__uint128_t)bytes * i / PIECES), &split))
-				sample_split(&mapping, split);
+		status = sample_pieces(&mapping, &plan->sources, sampler, error);
 	}
+	if (!status && ret_sample->failed)
+		status = pj__no_memory(error, BYTES_MOST);
 	pj__mapping_fini(&mapping);
 	pj__task_fini(&sampler->task);
 	free(sampler);

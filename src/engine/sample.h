@@ -3,7 +3,7 @@
  *
  * The mapper is run over some pieces that are spread evenly over the input; which ones depends on the input alone. Its
  * pairs are dropped but for the beginnings of their keys: of each key once for jobs that combine, of each pair
- * else.
+ * else. With the sorter total it shows in the output what the sample is: both engines take the same.
  */
 #ifndef PJ_ENGINE_SAMPLE_H
 #define PJ_ENGINE_SAMPLE_H
@@ -11,8 +11,9 @@
 #include "engine/local.h"
 
 /*
- * Samples the plan's input (`given` NULL), or one split of a stream. The keys, cut to PJ__SPLITTER_MOST
- * bytes, are appended to *ret_sample as records without values. User code that fails makes the sample smaller, no more.
+ * Samples the plan's input (`given` NULL), or the first megabyte of a stream's first split. The keys, cut to
+ * PJ__SPLITTER_MOST bytes, are appended to *ret_sample as records without values. User code that fails makes the sample
+ * smaller, no more; a lack of memory, or an input that cannot be read, is an error.
  */
 PJ_MUST_USE pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
 				 const pj__split *given, pj_text *ret_sample, pj_error *error);

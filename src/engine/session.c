@@ -25,8 +25,8 @@ static pj_status prepare(pj_session *session, const pj_job *jobs, const pj_optio
 		pj__setup *setup = &session->setups[i];
 		pj_status status = pj__setup_init(setup, &jobs[i], options, error);
 		session->settled += !status;
-		if (!status && setup->options.sorter != PJ_SORTER_PLEX)
-			status = refuse("use another sorter than plex", error);
+		if (!status && setup->options.sorter != PJ_SORTER_PLEX && setup->options.sorter != PJ_SORTER_TOTAL)
+			status = refuse("use another sorter than plex or total", error);
 		if (!status)
 			status = pj__plan_init(&session->plans[i], setup, false, error);
 		if (status)

@@ -11,7 +11,7 @@
 
 #include "base/io.h"
 #include "base/machine.h"
-#include "engine/engine.h"
+#include "engine/sample.h"
 #include "input/spool.h"
 #include "job/map.h"
 #include "job/reduce.h"
@@ -33,12 +33,15 @@ struct group {
 
 struct simple {
 	pj__run_state *run;
-	const pj_job *job;
+	const pj__setup *setup; /* loaded */
+	const pj_job *job;      /* of it */
 	pj__task task;
 	struct group **chains;
 	size_t chain_count, count;
 	size_t state_bytes;
-	bool ordered; /* results stay in the part, as records, until all are there */
+	pj__partition partition;
+	uint32_t *firsts; /* of the sorter total: the first range of each part file, and the end; else NULL */
+	bool ordered;     /* results stay in the part, as records, until all are there */
 	pj__pour pour;
 	pj__part part;
 };
@@ -171,7 +174,35 @@ static void attach(struct simple *simple)
 	task->face.emit_long = numbers ? take_long_number : pj__task_long_as_text;
 }
 
-/* ---------------------------------------------------------------------------------------------------- the output */
+/* ---------------------------------------------------------------------------------------------- the part files */
+
+/* Splits keys among part files: by a hash, or, for the sorter total, by the sample that the other engine takes, too. */
+static pj_status make_partition(struct simple *simple, pj__whereabouts *here, pj_error *error)
+{
+	const pj__plan *plan = simple->run->plan;
+	if (!plan->files)
+		return pj__partition_init(&simple->partition, plan->parts, 1, (pj_bytes){NULL, 0}, error);
+	simple->firsts = calloc((size_t)plan->files + 1, sizeof *simple->firsts);
+	if (!simple->firsts)
+		return pj__no_memory(error, plan->files * sizeof *simple->firsts);
+	pj_text sample = {0};
+	pj_status status = PJ_OK;
+	if (plan->task_count)
+		status = pj__sample(simple->setup, simple->task.params, plan, here,
+				    pj__plan_is_streamed(plan, 0) ? plan->splits : NULL, &sample, error);
+	if (!status)
+		status = pj__partition_init_files(&simple->partition, plan->files, 1, pj__text_all(&sample),
+						  simple->firsts, error);
+	pj__text_fini(&sample);
+	return status;
+}
+
+/* Does a key belong to a part file? */
+static bool belongs(const struct simple *simple, pj_bytes key, uint32_t file)
+{
+	const uint32_t bucket = pj__partition_bucket(&simple->partition, key);
+	return simple->firsts ? bucket >= simple->firsts[file] && bucket < simple->firsts[file + 1] : bucket == file;
+}
 
 /* ------------------------------------------------------------------------------------------------------- the map */
 
@@ -215,7 +246,9 @@ static pj_status map_all(struct simple *simple, pj_error *error)
 		return status;
 	status = pj__mapping_init(&mapping, simple->job, &simple->task, &plan->sources, &here, error);
 	for (size_t done = 0; !status;) {
-		if (done < plan->task_count)
+		if (!simple->partition.buckets && (plan->task_count || pj__spool_ended(&spool)))
+			status = make_partition(simple, &here, error);
+		else if (done < plan->task_count)
 			status = map_one(simple, &mapping, done++, error);
 		else if (pj__spool_ended(&spool))
 			break;
@@ -263,12 +296,12 @@ static int by_key(const void *a, const void *b, void *simple)
 	return pj_bytes_compare(key_of(simple, *(struct group *const *)a), key_of(simple, *(struct group *const *)b));
 }
 
-static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct group **groups,
-			     const pj__partition *partition, uint32_t part, pj_error *error)
+static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct group **groups, uint32_t part,
+			     pj_error *error)
 {
 	pj_status status = simple->ordered ? PJ_OK : pj__pour_begin(&simple->pour, part, error);
 	for (size_t i = 0; i < simple->count && !status; i++) {
-		if (pj__partition_part(partition, key_of(simple, groups[i])) != part)
+		if (!belongs(simple, key_of(simple, groups[i]), part))
 			continue;
 		status = reduce_group(simple, reduce, groups[i], error);
 		if (!status && simple->part.bytes.len >= WRITE_BYTES && !simple->ordered)
@@ -286,11 +319,9 @@ static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct g
 
 static pj_status reduce_all(struct simple *simple, pj_error *error)
 {
-	pj__partition partition;
-	pj_status status = pj__partition_init(&partition, simple->run->plan->parts, 1, (pj_bytes){NULL, 0}, error);
+	const uint32_t files = pj__plan_files(simple->run->plan);
 	struct group **groups = calloc(simple->count + 1, sizeof *groups);
-	if (!status && !groups)
-		status = pj__no_memory(error, simple->count * sizeof *groups);
+	pj_status status = groups ? PJ_OK : pj__no_memory(error, simple->count * sizeof *groups);
 	if (!status) {
 		size_t found = 0;
 		for (size_t i = 0; i < simple->chain_count; i++)
@@ -299,13 +330,12 @@ static pj_status reduce_all(struct simple *simple, pj_error *error)
 		qsort_r(groups, found, sizeof *groups, by_key, simple);
 		pj__reduce reduce;
 		pj__reduce_init(&reduce, simple->job, &simple->task, &simple->part);
-		for (uint32_t part = 0; part < partition.parts && !status; part++)
-			status = reduce_part(simple, &reduce, groups, &partition, part, error);
+		for (uint32_t file = 0; file < files && !status; file++)
+			status = reduce_part(simple, &reduce, groups, file, error);
 		simple->run->result->distinct_keys = reduce.groups;
 		pj__reduce_fini(&reduce);
 	}
 	free(groups);
-	pj__partition_fini(&partition);
 	return status;
 }
 
@@ -355,6 +385,7 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	pj__setup loaded = *run->setup;
 	pj_status status = pj__setup_load(&loaded, error);
 	simple->run = run;
+	simple->setup = &loaded;
 	simple->job = &loaded.job;
 	simple->part = (pj__part){.columns = run->sink->output.columns,
 				  .escape = run->sink->output.escape,
@@ -363,7 +394,7 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	simple->part.as_records |= simple->ordered;
 	pj__pour_init(&simple->pour, run->sink);
 	result->workers = result->workers_used = 1;
-	result->partitions = run->plan->parts;
+	result->partitions = pj__plan_files(run->plan);
 	const uint64_t begun = pj__now_ns();
 	if (!status) {
 		attach(simple);
@@ -376,13 +407,15 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	if (!status && simple->ordered)
 		status = pour_ordered(simple, error);
 	result->reduce_seconds = (double)(pj__now_ns() - mapped) * 1e-9;
-	result->reduce_tasks = simple->job->map_only ? 0 : run->plan->parts;
+	result->reduce_tasks = simple->job->map_only ? 0 : pj__plan_files(run->plan);
 	result->output_pairs = simple->part.pairs;
 	result->output_bytes = simple->pour.bytes;
 	result->peak_bytes = peak_bytes();
 	if (run->setup->job.load && loaded.job.load != run->setup->job.load)
 		pj__setup_fini(&loaded);
 	forget_groups(simple);
+	pj__partition_fini(&simple->partition);
+	free(simple->firsts);
 	pj__text_fini(&simple->part.bytes);
 	pj__task_fini(&simple->task);
 	free(simple);

@@ -277,6 +277,8 @@ const char *pj__sorter_name(pj_sorter sorter)
 		return "simple";
 	case PJ_SORTER_SHARED:
 		return "shared";
+	case PJ_SORTER_TOTAL:
+		return "total";
 	default:
 		return "plex";
 	}

@@ -6,7 +6,7 @@
 
 #include "front/front.h"
 
-#define SORTERS "simple plex shared"
+#define SORTERS "simple plex shared total"
 #define PROGRESS_WORDS "auto always never"
 
 static bool take_output(struct pj__settings *settings, const char *value)
@@ -49,7 +49,7 @@ static bool take_split_size(struct pj__settings *settings, const char *value)
 
 static bool take_sorter(struct pj__settings *settings, const char *value)
 {
-	static const pj_sorter sorters[] = {PJ_SORTER_SIMPLE, PJ_SORTER_PLEX, PJ_SORTER_SHARED};
+	static const pj_sorter sorters[] = {PJ_SORTER_SIMPLE, PJ_SORTER_PLEX, PJ_SORTER_SHARED, PJ_SORTER_TOTAL};
 	const int index = pj__word_index(value, SORTERS);
 	if (index >= 0)
 		settings->run.sorter = sorters[index];
@@ -172,8 +172,9 @@ const struct pj__option pj__options[] = {
 	 .good = "one of: " SORTERS,
 	 .help = "how pairs are brought together",
 	 .more = "simple: the sequential reference, in one process. plex: tables and runs of each worker, merged "
-		 "partition by partition. shared: one dict in shared memory, merged under its lock. All give the same "
-		 "bytes."},
+		 "partition by partition. shared: one dict in shared memory, merged under its lock. total: as plex, "
+		 "but the part files of a folder, one after another, are one sorted sequence. To a file or standard "
+		 "output all give the same bytes."},
 	{.name = "temp",
 	 .value = "DIR",
 	 .completes = PJ__COMPLETES_FOLDER,

@@ -100,6 +100,12 @@ static void settle_streams(pj__sources *sources)
 	}
 }
 
+bool pj__plan_is_streamed(const pj__plan *plan, size_t task)
+{
+	return plan->sources.has_stream && plan->first[task] < plan->first[task + 1] &&
+	       plan->sources.at[plan->splits[plan->first[task]].source].kind == PJ__SOURCE_STREAM;
+}
+
 void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 {
 	const uint64_t bytes = plan->sources.bytes, wanted = setup->options.partitions;
@@ -107,10 +113,18 @@ void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 	/* A range holds what one worker reduces at a time: in its cache when combined, else in a few megabytes. */
 	const uint64_t per_range = pj__setup_combines(setup) ? mib : 4 * mib;
 	uint64_t ranges = stream ? 64 : clamp(bytes / per_range, 1, RANGES_MOST);
+	const bool files = to_folder && !pj__is_ordered(&setup->options.output);
+	const uint64_t parts = wanted ? wanted : stream ? 8 : clamp(bytes / (64 * mib), 1, PARTS_MOST);
 	plan->parts = 1;
-	if (to_folder && !pj__is_ordered(&setup->options.output)) {
-		plan->parts = (uint32_t)(wanted ? wanted : stream ? 8 : clamp(bytes / (64 * mib), 1, PARTS_MOST));
-		ranges = clamp(ranges / plan->parts, 1, RANGES_MOST);
+	plan->files = 0;
+	if (files) {
+		ranges = clamp(ranges / parts, 1, RANGES_MOST);
+		if (pj__setup_is_total(setup) && parts > 1) {
+			plan->files = (uint32_t)parts;
+			ranges *= parts;
+		} else {
+			plan->parts = (uint32_t)parts;
+		}
 	} else if (wanted) {
 		ranges = wanted;
 	}

@@ -24,6 +24,7 @@ typedef struct pj__plan {
 	size_t split_count, split_capacity, task_count, task_capacity;
 	uint64_t split_bytes;
 	uint32_t parts, ranges; /* partition.h; ranges are a wish */
+	uint32_t files;         /* of the sorter total: part files that share the ranges evenly; 0: not so */
 } pj__plan;
 
 /*
@@ -32,6 +33,15 @@ typedef struct pj__plan {
  */
 PJ_MUST_USE pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, pj_error *error);
 void pj__plan_fini(pj__plan *plan);
+
+/* How many part files the plan makes of reduced pairs in a folder. */
+static inline uint32_t pj__plan_files(const pj__plan *plan)
+{
+	return plan->files ? plan->files : plan->parts;
+}
+
+/* Does a task read a stream? */
+bool pj__plan_is_streamed(const pj__plan *plan, size_t task);
 
 /* Decides how pairs are parted: again, when the output has changed. */
 void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder);

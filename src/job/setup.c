@@ -154,7 +154,7 @@ static pj_status settle(pj__setup *setup, pj_error *error)
 		return status;
 	if (settled->sorter == PJ_SORTER_DEFAULT)
 		settled->sorter = setup->job.sorter ? setup->job.sorter : PJ_SORTER_PLEX;
-	if (settled->sorter > PJ_SORTER_SHARED)
+	if (settled->sorter > PJ_SORTER_TOTAL)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no sorter %d", (int)settled->sorter);
 	if (!settled->workers)
 		settled->workers = pj__processors();

@@ -22,6 +22,13 @@ void pj__setup_fini(pj__setup *setup);
 /* In a worker: takes the user's code, if it is not in this process yet, into setup->job. */
 PJ_MUST_USE pj_status pj__setup_load(pj__setup *setup, pj_error *error);
 
+/* Are part files ranges of keys? The sequential reference does what the job's own sorter would. */
+static inline bool pj__setup_is_total(const pj__setup *setup)
+{
+	const bool is_reference = setup->options.sorter == PJ_SORTER_SIMPLE && setup->job.sorter == PJ_SORTER_TOTAL;
+	return (setup->options.sorter == PJ_SORTER_TOTAL || is_reference) && !setup->job.map_only;
+}
+
 /* Does the job combine pairs before the reduce? */
 bool pj__setup_combines(const pj__setup *setup);
 

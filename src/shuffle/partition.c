@@ -73,14 +73,18 @@ static pj_status index_splitters(pj__partition *partition, pj_error *error)
 	for (uint32_t i = 0; i < count; i++) {
 		pj_bytes value;
 		at = pj__get_record(at, text.ptr + text.len, &partition->splitters[i], &value, NULL);
-		partition->leads[i] = pj__lead_of(partition->splitters[i]);
-		partition->deep |= i && !pj__lead_less(partition->leads[i - 1], partition->leads[i]);
+		const pj_bytes splitter = partition->splitters[i];
+		partition->leads[i] = pj__lead_of(splitter);
+		/* Of a short one with a zero byte at its end the lead is also that of shorter keys. */
+		partition->deep |=
+			splitter.len > sizeof *partition->leads || (splitter.len && !splitter.ptr[splitter.len - 1]);
 	}
 	return PJ_OK;
 }
 
-pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj_bytes sample,
-			     pj_error *error)
+/* Takes the quantiles of a sample for splitters; every `finer`-th begins a file (`firsts` NULL: there are none). */
+static pj_status split(pj__partition *partition, uint32_t parts, uint32_t ranges, uint32_t finer, pj_bytes sample,
+		       uint32_t *firsts, pj_error *error)
 {
 	pj__item *items;
 	size_t count;
@@ -90,12 +94,32 @@ pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t 
 		return status;
 	pj__sort(items, count, items + count, key_at, &sample);
 	pj_bytes last = {NULL, 0};
-	for (uint32_t i = 1; i < ranges && count; i++)
-		add_splitter(partition, key_at(&sample, items[(size_t)((__uint128_t)i * count / ranges)].at), &last);
+	for (uint32_t i = 1; i < ranges; i++) {
+		if (count)
+			add_splitter(partition, key_at(&sample, items[(size_t)((__uint128_t)i * count / ranges)].at),
+				     &last);
+		if (firsts && i % finer == 0)
+			firsts[i / finer] = count ? partition->ranges - 1 : 1;
+	}
 	free(items);
 	status = index_splitters(partition, error);
 	if (status)
 		pj__partition_fini(partition);
+	return status;
+}
+
+pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj_bytes sample,
+			     pj_error *error)
+{
+	return split(partition, parts, ranges, 1, sample, NULL, error);
+}
+
+pj_status pj__partition_init_files(pj__partition *partition, uint32_t files, uint32_t finer, pj_bytes sample,
+				   uint32_t *firsts, pj_error *error)
+{
+	const pj_status status = split(partition, 1, files * finer, finer, sample, firsts, error);
+	firsts[0] = 0;
+	firsts[files] = status ? 0 : partition->ranges;
 	return status;
 }
 

@@ -9,7 +9,14 @@
  * range is a range of keys within its part, by splitters: it keeps what is reduced at a time in the cache, gives the
  * workers equal shares, and puts a part's keys in order, range after range, without a merge of everything. Most keys'
  * ranges are decided by their first 16 bytes, their lead; only where splitters agree in theirs whole keys are compared.
- * Where the splitters come from does not show in the output.
+ *
+ * Where the splitters come from does not show in the output, unless there is one part, and its ranges become several
+ * files that one after another are one sorted sequence (the sorter total): then a file begins with every so manieth
+ * range, and where that is depends on the sample and the number of files alone:
+ *
+ *     splitters         a        d   d   m             quantiles of the sample; equal ones are merged
+ *     ranges        0   |   1    |   2   |   3
+ *     files             0        |       |   2         file 1 is empty
  */
 #ifndef PJ_SHUFFLE_PARTITION_H
 #define PJ_SHUFFLE_PARTITION_H
@@ -28,7 +35,7 @@ typedef struct pj__partition {
 	pj_text text;        /* the splitters, ranges - 1, ascending, as records without values */
 	pj_bytes *splitters; /* in `text`: keys >= splitters[i] lie in a range > i */
 	pj__lead *leads;     /* of the splitters */
-	bool deep;           /* some splitters agree in their leads */
+	bool deep;           /* there are splitters that are not decided by their leads */
 } pj__partition;
 
 static inline pj__lead pj__lead_of(pj_bytes key)
@@ -56,6 +63,14 @@ void pj__sample_add(pj_text *sample, pj_bytes key);
  */
 PJ_MUST_USE pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj_bytes sample,
 					 pj_error *error);
+
+/*
+ * The same with one part, whose ranges, at most `finer` to each, make `files` files: file i has the ranges from
+ * firsts[i] to firsts[i + 1], which may be none. Of the sample's N keys in order, file i begins with the one at
+ * i * N / files, rounded down. `firsts` has room for files + 1.
+ */
+PJ_MUST_USE pj_status pj__partition_init_files(pj__partition *partition, uint32_t files, uint32_t finer,
+					       pj_bytes sample, uint32_t *firsts, pj_error *error);
 
 /* Makes a partition of the splitters of another one, the bytes of its `text`, which are copied. */
 PJ_MUST_USE pj_status pj__partition_load(pj__partition *partition, uint32_t parts, pj_bytes text, pj_error *error);

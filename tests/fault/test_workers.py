@@ -106,6 +106,7 @@ WAYS = [
     Way("map only to a folder", "places", [*MORE, "--by", "map"], output="out/"),
     Way("shared general", "places", [*MORE, "--sorter", "shared", "--by", "none"]),
     Way("stream", "wordcount", MORE, pipe=True),
+    Way("total to a folder", "places", [*MORE, "--sorter", "total", "--by", "none", "-p", "5"], output="out/"),
 ]
 
 
@@ -295,6 +296,24 @@ def test_the_note_and_the_statistics_of_a_failed_attempt(job, text, tmp_path):
     stats = json.loads((tmp_path / "stats").read_text())
     assert stats["counters"]["failures"] == 1 and len(stats["failures"]) == 1
     assert "SIGSEGV" in stats["failures"][0]["reason"] and stats["failures"][0]["phase"] == "map"
+
+
+@pytest.mark.parametrize("kind", ["sum", "general"])
+@pytest.mark.parametrize("how", ["crash", "exit=0", "hang"])
+def test_the_first_sample_fails(how, kind, job, text, tmp_path):
+    """With the sorter total the sample shows in the output: it is taken again, and is the same."""
+    args = ["run", job("faulty"), "in", *ALL, "--kind", kind, "--sorter", "total", "-p", "6", "--task-timeout", "0.2"]
+    good(*args, "-o", "undisturbed/")
+    survived(*args, "-o", "out/", "--how", how, "--once", "once", "--stats", "stats")
+    assert parts_of("out") == parts_of("undisturbed") and b"".join(parts_of("out").values()) == text
+    failures = json.loads((tmp_path / "stats").read_text())["failures"]
+    assert [failure["task"] for failure in failures] == [None]  # of no task: the sample comes before the first
+
+
+def test_the_sample_always_fails(job, text, tmp_path):
+    done = run("run", job("faulty"), "in", *ALL, "--how", "crash", "--sorter", "total", "-p", "6", "-o", "out/")
+    assert "SIGSEGV" in message(done, 5)
+    assert not (tmp_path / "out").exists()
 
 
 # ----------------------------------------------------------------------------------------------- chosen moments, always

@@ -7,6 +7,8 @@
  *     each    a general reducer that emits each value, as a pair, in all ways there are
  *     none    no reducer
  *     map     map only
+ *
+ * With --total its own sorter is `total`.
  */
 #include <papjuice.h>
 #include <stdlib.h>
@@ -96,6 +98,8 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 {
 	(void)error;
 	const char *by = values[0];
+	if (values[1])
+		job->sorter = PJ_SORTER_TOTAL;
 	job->mapper.arg = (void *)by;
 	if (strcmp(by, "count") == 0 || strcmp(by, "text") == 0)
 		job->reducer.aggregate = &pj_sum_i64;
@@ -110,6 +114,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 	return PJ_OK;
 }
 
-static const pj_job_option options[] = {{"by", 0, "NAME", "count", "reducer"}, {NULL}};
+static const pj_job_option options[] = {
+	{"by", 0, "NAME", "count", "reducer"}, {"total", 0, NULL, NULL, "its own sorter is total"}, {NULL}};
 
 PJ_PROGRAM(.name = "keys", .mapper = {.line = emit}, .options = options, .configure = configure)

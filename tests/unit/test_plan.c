@@ -155,7 +155,7 @@ static void wrong_options_are_refused(void **state)
 	(void)state;
 	const pj_job job = good_job();
 	pj_options options = some_input;
-	options.sorter = PJ_SORTER_SHARED + 1;
+	options.sorter = PJ_SORTER_TOTAL + 1;
 	assert_refused(&job, &options, "sorter");
 	options = some_input;
 	options.workers = PJ_WORKERS_MAX + 1;

@@ -163,6 +163,75 @@ static void files_and_folders_appear_as_ever(void **state)
 	}
 }
 
+enum { PARTS = 2, WORDS = 700000 /* so many that a part has several ranges */ };
+
+/* The part files of a folder, one behind another, each with its number before it; to be freed. */
+static char *read_parts(const char *folder)
+{
+	char path[128], *all = calloc(1, 32 * WORDS);
+	assert_non_null(all);
+	size_t len = 0;
+	for (int i = 0; i < PARTS; i++) {
+		snprintf(path, sizeof path, "%s/part-%05d", folder, i);
+		FILE *file = fopen(path, "r");
+		assert_non_null(file);
+		len += (size_t)snprintf(all + len, 32, "part %d\n", i);
+		len += fread(all + len, 1, 32 * WORDS - len - 64, file);
+		fclose(file);
+		assert_int_equal(unlink(path), 0);
+	}
+	snprintf(path, sizeof path, "%s/_SUCCESS", folder);
+	assert_int_equal(unlink(path) | rmdir(folder), 0);
+	return all;
+}
+
+/* The same parts as without a session, whatever ran before: another form of output, other parameters. */
+static void assert_parts(pj_sorter sorter, const char *folder, pj_bytes text)
+{
+	pj_options wanted = {.input = {.memory = &text, .memory_count = 1},
+			     .sorter = sorter,
+			     .workers = 2,
+			     .partitions = PARTS,
+			     .split_bytes = 200000};
+	pj_session *session;
+	pj_error error;
+	char path[64], parts[64];
+	snprintf(path, sizeof path, "%s/file", folder);
+	snprintf(parts, sizeof parts, "%s/parts/", folder);
+	const pj_output file = {.path = path, .overwrite = true}, into = {.path = parts};
+	assert_int_equal(pj_session_open(jobs, 1, &wanted, &session, &error), PJ_OK);
+	static const char *const params[] = {"", "1", "2", ""};
+	for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+		wanted.params = pj_bytes_of(params[i]);
+		wanted.output = into;
+		assert_int_equal(pj_run(&jobs[0], &wanted, NULL, &error), PJ_OK);
+		char *alone = read_parts(parts);
+		assert_int_equal(pj_session_run(session, 0, wanted.params, &file, NULL, &error), PJ_OK);
+		assert_int_equal(pj_session_run(session, 0, wanted.params, &into, NULL, &error), PJ_OK);
+		char *together = read_parts(parts);
+		assert_string_equal(together, alone);
+		free(alone);
+		free(together);
+	}
+	pj_session_close(session);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void part_files_are_those_of_single_runs(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/papjuice-session-XXXXXX", *text = malloc(16 * WORDS);
+	assert_non_null(text);
+	assert_non_null(mkdtemp(folder));
+	size_t len = 0;
+	for (unsigned i = 0; i < WORDS; i++)
+		len += (size_t)snprintf(text + len, 16, "%u\n", i * 7919 % 1000003);
+	assert_parts(PJ_SORTER_PLEX, folder, (pj_bytes){text, len});
+	assert_parts(PJ_SORTER_TOTAL, folder, (pj_bytes){text, len});
+	free(text);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 static void wrong_use_is_said(void **state)
 {
 	(void)state;
@@ -194,6 +263,7 @@ int main(void)
 		cmocka_unit_test(deaths_do_no_harm),
 		cmocka_unit_test(a_failed_run_can_be_followed_by_a_good_one),
 		cmocka_unit_test(files_and_folders_appear_as_ever),
+		cmocka_unit_test(part_files_are_those_of_single_runs),
 		cmocka_unit_test(wrong_use_is_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

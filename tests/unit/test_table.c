@@ -179,8 +179,7 @@ static uint32_t plain_bucket(const pj__partition *partition, pj_bytes key)
 {
 	uint32_t range = 0;
 	for (uint32_t i = 0; i + 1 < partition->ranges; i++)
-		if (partition->deep ? pj_bytes_compare(partition->splitters[i], key) <= 0
-				    : !pj__lead_less(pj__lead_of(key), pj__lead_of(partition->splitters[i])))
+		if (pj_bytes_compare(partition->splitters[i], key) <= 0)
 			range = i + 1;
 	return (uint32_t)(XXH3_64bits(key.ptr, key.len) % partition->parts) * partition->ranges + range;
 }
@@ -211,6 +210,58 @@ static void buckets_are_as_the_header_says(void **state)
 		pj__partition_fini(&copy);
 		pj__partition_fini(&partition);
 		pj__partition_fini(&partition);
+	}
+}
+
+/* Keys of few kinds, with beginnings in common and zero bytes at their ends: what leads alone do not tell apart. */
+static pj_bytes make_close_key(char *bytes, uint64_t *random)
+{
+	size_t len = random_below(random, 3) ? random_below(random, 4) : 14 + random_below(random, 8);
+	memset(bytes, 'a', len);
+	for (size_t i = len < 4 ? 0 : len - 4; i < len; i++)
+		bytes[i] = "\0a"[random_below(random, 2)];
+	return (pj_bytes){bytes, len};
+}
+
+/* Which file a key is in depends on the sample and the number of files, however fine the ranges are. */
+static void files_do_not_depend_on_finer_ranges(void **state)
+{
+	(void)state;
+	uint64_t random = 10;
+	char bytes[80];
+	for (int times = 0; times < 60; times++) {
+		enum { FINER = 5 };
+		const uint32_t files = 1 + (uint32_t)random_below(&random, 30);
+		uint32_t firsts[FINER + 1][32];
+		pj__partition partitions[FINER + 1];
+		pj_error error;
+		pj_text sample = {0};
+		for (size_t i = times % 6 ? random_below(&random, 300) : 0; i > 0; i--)
+			pj__sample_add(&sample, make_close_key(bytes, &random));
+		for (uint32_t finer = 1; finer <= FINER; finer++) {
+			pj__partition *partition = &partitions[finer];
+			assert_good(pj__partition_init_files(partition, files, finer, pj__text_all(&sample),
+							     firsts[finer], &error),
+				    error);
+			assert_int_equal(firsts[finer][0], 0);
+			assert_int_equal(firsts[finer][files], partition->buckets);
+			for (uint32_t i = 0; i < files; i++)
+				assert_true(firsts[finer][i] <= firsts[finer][i + 1]);
+		}
+		for (size_t i = 0; i < 300; i++) {
+			const pj_bytes key = make_close_key(bytes, &random);
+			uint32_t file[FINER + 1] = {0};
+			for (uint32_t finer = 1; finer <= FINER; finer++) {
+				const uint32_t bucket = pj__partition_bucket(&partitions[finer], key);
+				assert_int_equal(bucket, plain_bucket(&partitions[finer], key));
+				while (firsts[finer][file[finer] + 1] <= bucket)
+					file[finer]++;
+				assert_int_equal(file[finer], file[1]);
+			}
+		}
+		for (uint32_t finer = 1; finer <= FINER; finer++)
+			pj__partition_fini(&partitions[finer]);
+		pj__text_fini(&sample);
 	}
 }
 
@@ -286,6 +337,7 @@ int main(void)
 		cmocka_unit_test(a_table_that_may_not_grow_is_full),
 		cmocka_unit_test(hostile_sizes_are_refused),
 		cmocka_unit_test(buckets_are_as_the_header_says),
+		cmocka_unit_test(files_do_not_depend_on_finer_ranges),
 		cmocka_unit_test(ranges_are_in_key_order),
 		cmocka_unit_test(shares_are_even),
 		cmocka_unit_test(shares_of_keys_with_one_beginning_are_even),
