@@ -104,6 +104,9 @@ typedef struct pj__combine_kernel {
 			    void **states, pj__begin *begin, void *arg);
 } pj__combine_kernel;
 
+/* The loops for the best instruction set that may be used. */
+const pj__combine_kernel *pj__combine_usable(void);
+
 extern const pj__combine_kernel pj__combine_plain, pj__combine_avx2, pj__combine_avx512;
 
 #endif
