@@ -1,5 +1,6 @@
 /*
- * line_sum.c: tells whether two files have the same lines, in whatever order: their number, and the sum of their hashes.
+ * line_sum.c: tells whether two files have the same lines, in whatever order: their number, and the sum of their
+ * hashes.
  *
  *     cc -O2 -o line_sum line_sum.c
  *     line_sum FILE          prints "LINES SUM SUM": the halves of XXH3's 128 bits, added up modulo 2^64

@@ -57,8 +57,10 @@ static pj_status put_raw(pj__store *store, const char *data, size_t bytes, pj__s
 
 bool pj__store_is_in_memory(const pj__store *store, uint64_t bytes, uint32_t buckets)
 {
-	/* Index and footer: no more than so much for each bucket and two more. Blobs of one attempt stay in order: behind
-	 * the first one on disk all others are, too. */
+	/*
+	 * Index and footer: no more than so much for each bucket and two more. Blobs of one attempt stay in order:
+	 * behind the first one on disk all others are, too.
+	 */
 	return !store->runs[PJ__ON_DISK] && fits_memory(store, bytes + ((uint64_t)buckets + 2) * sizeof(pj__segment));
 }
 
