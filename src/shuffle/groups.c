@@ -31,6 +31,13 @@ static pj_status step(pj__groups *groups, pj_error *error)
 		return status;
 	}
 	const pj__item *items = (const pj__item *)(void *)groups->items.at;
+	if (groups->chains.next) {
+		uint64_t at;
+		groups->more = pj__chains_step(&groups->chains, &at);
+		if (groups->more)
+			take_record(groups, at);
+		return PJ_OK;
+	}
 	groups->more = groups->at < groups->count;
 	if (!groups->more)
 		return PJ_OK;
@@ -41,6 +48,12 @@ static pj_status step(pj__groups *groups, pj_error *error)
 	}
 	take_record(groups, items[groups->at++].at);
 	return PJ_OK;
+}
+
+/* Does the pair at hand belong to the group of the last one? */
+static inline bool is_same_group(const pj__groups *groups)
+{
+	return groups->chains.next ? !groups->chains.fresh : pj_bytes_equal(groups->key, groups->group_key);
 }
 
 /* Takes the value at hand: it was stepped to, unless it was the first of its group. */
@@ -57,7 +70,7 @@ static int next_value(pj_values *values, pj_bytes *ret_value)
 			groups->in_group = false;
 			return 0;
 		}
-		groups->in_group = groups->more && pj_bytes_equal(groups->key, groups->group_key);
+		groups->in_group = groups->more && is_same_group(groups);
 		if (!groups->in_group)
 			return 0;
 	}
@@ -109,7 +122,7 @@ pj_status pj__groups_pair(pj__groups *groups, bool *ret_more, bool *ret_fresh, p
 	if (status)
 		return status;
 	*ret_more = groups->in_group = groups->more;
-	*ret_fresh = groups->more && (first || !pj_bytes_equal(groups->key, groups->group_key));
+	*ret_fresh = groups->more && (first || !is_same_group(groups));
 	return *ret_fresh ? keep_key(groups, error) : PJ_OK;
 }
 
@@ -167,7 +180,9 @@ static pj_status load(pj__groups *groups, const pj__run *runs, const pj__segment
 		return status;
 	if (list_records(groups, used, pairs) != used || groups->count != pairs)
 		return pj__run_corrupt(&runs[0], segments[0].offset, "there are more or fewer pairs than said", error);
-	sort_items(groups);
+	pj__item *items = (pj__item *)(void *)groups->items.at;
+	if (!pj__chains_make(&groups->chains, items, pairs, key_at, groups))
+		sort_items(groups);
 	return PJ_OK;
 }
 
@@ -341,6 +356,7 @@ pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__se
 	pj__merge_fini(&groups->merge);
 	groups->in_group = groups->more = groups->merging = false;
 	groups->count = groups->at = 0;
+	groups->chains.next = NULL;
 	if (!pairs)
 		return PJ_OK;
 	const bool fits = !groups->store ||

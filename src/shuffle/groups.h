@@ -1,8 +1,9 @@
 /*
  * groups.h: the pairs of a bucket, key by key, each with its values in plan order.
  *
- * The segments of a bucket are read one behind another, in plan order, and sorted by key, stable. What is larger than
- * the memory that it may take is sorted a piece at a time: the pieces go to the scratch (store.h) and are merged.
+ * The segments of a bucket are read one behind another, in plan order, and sorted by key, stable. Where keys occur often
+ * their pairs are chained first, and only one of each key is sorted. What is larger than the memory that it may take is
+ * sorted a piece at a time: the pieces go to the scratch (store.h) and are merged.
  */
 #ifndef PJ_SHUFFLE_GROUPS_H
 #define PJ_SHUFFLE_GROUPS_H
@@ -12,6 +13,7 @@
 #include "base/text.h"
 #include "run/merge.h"
 #include "run/sort.h"
+#include "shuffle/chains.h"
 #include "shuffle/store.h"
 
 typedef struct pj__groups {
@@ -20,6 +22,7 @@ typedef struct pj__groups {
 	size_t memory_bytes;   /* that a bucket may take */
 	pj__space data, items; /* records; an item for each, and room for as many */
 	size_t count, at;      /* items; the next to be handed out */
+	pj__chains chains;
 	pj__merge merge;
 	bool merging;        /* pairs come from the merge */
 	pj_bytes key, value; /* of the pair at hand */
