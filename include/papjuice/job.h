@@ -23,6 +23,7 @@
 #ifndef PAPJUICE_JOB_H
 #define PAPJUICE_JOB_H
 
+#include <papjuice/keys.h>
 #include <papjuice/reducer.h>
 #include <papjuice/task.h>
 #include <signal.h>
@@ -125,6 +126,7 @@ struct pj_job {
 	pj_sorter sorter;
 	pj_reducer reducer;
 	pj_output output;
+	pj_keys keys;         /* their order, groups and parts, where those are not the usual ones */
 	bool map_only;        /* what mappers emit is the output, in plan order; `sorter` and `reducer` are not used */
 	bool counts_lines;    /* pj_task_line tells the numbers of lines: files are read once more, before the map */
 	bool begins_empty;    /* the first map task, and be it the only one, has no text: `begin` and `end` alone */

@@ -94,15 +94,32 @@ PJ_API int pj_next_i64(pj_values *values, int64_t *ret_value);
 PJ_API int pj_next_f64(pj_values *values, double *ret_value);
 
 /*
+ * The key of the value that was taken last, of the first one before any was taken; behind the last one, the reducer's
+ * key. It differs from the reducer's key only where the job has `compare` or `group` (keys.h). It lives as long as the
+ * value.
+ */
+PJ_API pj_bytes pj_value_key(const pj_values *values);
+
+/*
  * A general reducer: called once for each key, in key order within its partition; what it emits is the output, in the
  * order in which it is emitted. Values that it does not take are passed over.
  */
 typedef pj_status pj_reduce_function(pj_task *task, pj_bytes key, pj_values *values, void *arg);
 
-/* Either, or neither: with neither, the pairs themselves are the output, in key order, values in plan order. */
+/*
+ * Either, or neither: with neither, the pairs themselves are the output, in key order, values in plan order.
+ *
+ * A general reducer may have a combiner: it gets a key and some of its values, and emits pairs that stand for them.
+ * The reducer's result must be the same whether the combiner was called for all of a key's pairs, for some of them in
+ * whatever grouping, or never; a combiner for which that does not hold makes the sorters differ (`simple` never calls
+ * it, which is how to find out). It is called while mapping, for the pairs of one map task, some hundred kilobytes at a
+ * time in the order in which they were emitted, and only where keys repeat: that depends on the input and the split
+ * size, not on workers or memory. Whole keys that are equal come together, whatever keys.group says.
+ */
 typedef struct pj_reducer {
 	const pj_aggregate *aggregate;
 	pj_reduce_function *general;
+	pj_reduce_function *combine; /* optional */
 	void *arg;
 } pj_reducer;
 

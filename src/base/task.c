@@ -223,6 +223,11 @@ int pj_next_value(pj_values *values, pj_bytes *ret_value)
 	return values->next(values, ret_value);
 }
 
+pj_bytes pj_value_key(const pj_values *values)
+{
+	return values->key(values);
+}
+
 /* A value that should be a number and is not. Always 0. */
 static int not_a_number(pj_values *values, pj_bytes value, const char *kind)
 {

@@ -109,12 +109,13 @@ void pj__task_batch_as_text(pj_task *face);
 void pj__task_long_as_text(pj_task *face, pj_bytes key, uint64_t value);
 
 /*
- * The values of a key, wherever they come from: `next` takes the next one. It is the first field of what else the
- * source needs to know.
+ * The values of a key, wherever they come from: `next` takes the next one, `key` tells the key of the one at hand. It
+ * is the first field of what else the source needs to know.
  */
 struct pj_values {
 	int (*next)(struct pj_values *values, pj_bytes *ret_value);
 	pj__task *task; /* to which a failure is told */
+	pj_bytes (*key)(const struct pj_values *values);
 };
 
 #endif

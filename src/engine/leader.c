@@ -321,10 +321,11 @@ static pj_status did_sample(struct leader *leader, unsigned slot, const pj__mess
 	pj_status status = pj__pread_exactly(leader->local.files[slot][PJ__IN_MEMORY], "sample", to, sample.count,
 					     (off_t)sample.offset, error);
 	const pj_bytes text = {to, sample.count};
+	const bool in_order = leader->run->setup->job.keys.compare != NULL; /* which is not ours to call */
 	if (!status)
 		status = plan->files ? pj__partition_init_files(&partition, plan->files, plan->ranges / plan->files,
-								text, leader->firsts, error)
-				     : pj__partition_init(&partition, plan->parts, plan->ranges, text, error);
+								text, in_order, leader->firsts, error)
+				     : pj__partition_init(&partition, plan->parts, plan->ranges, text, in_order, error);
 	pj__text_fini(&keys);
 	if (status)
 		return status;

@@ -17,9 +17,10 @@ enum {
 };
 
 struct sampler {
-	pj__task task; /* first */
-	bool once;     /* each key once */
-	pj_text *keys; /* as records without values */
+	pj__task task;      /* first */
+	bool once;          /* each key once */
+	const pj_keys *own; /* what the job decides about them */
+	pj_text *keys;      /* as records without values */
 	size_t count;
 	size_t keys_most, bytes_most;  /* up to the end of the piece at hand */
 	uint64_t seen[SEEN_BITS / 64]; /* keys, by a hash: a collision only makes the sample smaller */
@@ -36,6 +37,10 @@ static void take(pj__task *task, pj_bytes key, pj_bytes value)
 	struct sampler *sampler = (struct sampler *)task;
 	(void)value;
 	if (is_full(sampler))
+		return;
+	key = pj__keys_beginning(sampler->own, key);
+	/* Half a key may be none: it is not for the user's function to see. */
+	if (sampler->own->compare && key.len > PJ__SPLITTER_MOST)
 		return;
 	key.len = key.len < PJ__SPLITTER_MOST ? key.len : PJ__SPLITTER_MOST;
 	if (sampler->once) {
@@ -130,9 +135,11 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	sampler->task.face.batch_full = take_batch;
 	sampler->task.face.emit_long = take_long;
 	sampler->once = pj__setup_combines(setup);
+	sampler->own = &setup->job.keys;
 	sampler->keys = ret_sample;
 	sampler->keys_most = KEYS_MOST;
 	sampler->bytes_most = BYTES_MOST;
+	const pj_keys beginnings = {.compare = setup->job.keys.compare, .arg = setup->job.keys.arg};
 	pj__mapping mapping;
 	pj_status status = pj__mapping_init(&mapping, &setup->job, &sampler->task, &plan->sources, here, error);
 	if (!status && given) {
@@ -145,6 +152,8 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	}
 	if (!status && ret_sample->failed)
 		status = pj__no_memory(error, BYTES_MOST);
+	if (!status && setup->job.keys.compare)
+		status = pj__sample_sort(ret_sample, &beginnings, error);
 	pj__mapping_fini(&mapping);
 	pj__task_fini(&sampler->task);
 	free(sampler);

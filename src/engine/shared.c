@@ -154,6 +154,7 @@ pj_status pj__shared_merge(struct worker *worker, uint32_t first, uint32_t count
 /* A list's values, put back in plan order. */
 struct ordered {
 	pj_values values; /* first */
+	pj_bytes key;
 	pj_bytes *elements;
 	size_t count, capacity, next;
 };
@@ -166,6 +167,11 @@ static int next_ordered(pj_values *values, pj_bytes *ret_value)
 	const pj_bytes element = ordered->elements[ordered->next++];
 	*ret_value = (pj_bytes){element.ptr + sizeof(struct order), element.len - sizeof(struct order)};
 	return 1;
+}
+
+static pj_bytes key_of(const pj_values *values)
+{
+	return ((const struct ordered *)values)->key;
 }
 
 static int by_order(const void *a, const void *b)
@@ -201,6 +207,7 @@ static pj_status reduce_item(struct worker *worker, const pj_item *item, struct 
 		memcpy(state, item->value.ptr, item->value.len);
 		return pj__reduce_state(&worker->reduce, item->key, state, error);
 	}
+	ordered->key = item->key;
 	const pj_status status = take_elements(ordered, item->list, error);
 	return status ? status : pj__reduce_group(&worker->reduce, item->key, &ordered->values, error);
 }
@@ -237,6 +244,12 @@ static pj_status choose(struct worker *worker, uint32_t first, uint32_t count, s
 		}
 		chosen[found++] = (struct chosen){bucket, item};
 	}
+	if (worker->task.status) {
+		free(chosen);
+		if (error)
+			*error = worker->task.error;
+		return worker->task.status;
+	}
 	if (found)
 		qsort(chosen, found, sizeof *chosen, by_bucket_and_key);
 	*ret_chosen = chosen;
@@ -246,7 +259,7 @@ static pj_status choose(struct worker *worker, uint32_t first, uint32_t count, s
 
 pj_status pj__shared_reduce(struct worker *worker, uint32_t first, uint32_t count, pj_error *error)
 {
-	struct ordered ordered = {.values = {next_ordered, &worker->reduce_task}};
+	struct ordered ordered = {.values = {next_ordered, &worker->reduce_task, key_of}};
 	struct chosen *chosen = NULL;
 	size_t found = 0;
 	pj_status status = choose(worker, first, count, &chosen, &found, error);

@@ -2,7 +2,8 @@
  * simple.c: the sequential reference.
  *
  * Every map task in order, in this process; every key in one dict with its values in the order in which they came (or,
- * for an aggregate, the state that they have been added to); the keys sorted; the reducer called for each. Nothing here
+ * for an aggregate, the state that they have been added to); the keys sorted; the reducer called for each. Where the job
+ * has an order or groups of its own for keys, every pair in one list (pairs.h), and that is sorted. Nothing here
  * is shared with the fast path but the reading of the input, the meaning of a reducer and the sink: what the other
  * engines do is held against this.
  */
@@ -11,6 +12,7 @@
 
 #include "base/io.h"
 #include "base/machine.h"
+#include "engine/pairs.h"
 #include "engine/sample.h"
 #include "input/spool.h"
 #include "job/map.h"
@@ -39,6 +41,8 @@ struct simple {
 	struct group **chains;
 	size_t chain_count, count;
 	size_t state_bytes;
+	bool lists_pairs; /* in `pairs`, instead of the dict */
+	pj__pairs pairs;
 	pj__partition partition;
 	uint32_t *firsts; /* of the sorter total: the first range of each part file, and the end; else NULL */
 	bool ordered;     /* results stay in the part, as records, until all are there */
@@ -113,6 +117,24 @@ static struct group *find(struct simple *simple, pj_bytes key)
 	return group;
 }
 
+/* Adds a pair to the list. */
+static void list_pair(struct simple *simple, pj_bytes key, pj_bytes value)
+{
+	simple->run->result->map_pairs++;
+	if (!simple->task.status && !pj__pairs_take(&simple->pairs, key, value))
+		no_room(simple, key.len + value.len);
+}
+
+static void list_text(pj__task *task, pj_bytes key, pj_bytes value)
+{
+	const pj_aggregate *aggregate = ((struct simple *)task->taker)->job->reducer.aggregate;
+	uint64_t number;
+	if (!aggregate || aggregate->takes == PJ_TAKES_BYTES)
+		list_pair(task->taker, key, value);
+	else if (pj__read_number(task, aggregate->takes, value, &number))
+		list_pair(task->taker, key, (pj_bytes){(const char *)&number, sizeof number});
+}
+
 static void take_pair(pj__task *task, pj_bytes key, pj_bytes value)
 {
 	struct simple *simple = task->taker;
@@ -136,6 +158,10 @@ static void take_pair(pj__task *task, pj_bytes key, pj_bytes value)
 static void take_number(pj_task *face, pj_bytes key, uint64_t value)
 {
 	struct simple *simple = ((pj__task *)face)->taker;
+	if (simple->lists_pairs) {
+		list_pair(simple, key, (pj_bytes){(const char *)&value, sizeof value});
+		return;
+	}
 	struct group *group = simple->task.status ? NULL : find(simple, key);
 	if (group)
 		pj__state_add_number(simple->job->reducer.aggregate, simple->job->reducer.arg, group->bytes, value);
@@ -167,21 +193,33 @@ static void attach(struct simple *simple)
 		pj__emit_to_part(task, &simple->part);
 		return;
 	}
+	simple->lists_pairs = pj__setup_order(simple->setup) != NULL;
+	pj__pairs_init(&simple->pairs, &simple->job->keys, task);
 	simple->state_bytes = aggregate ? (aggregate->state_bytes + 15) / 16 * 16 : 0;
 	task->taker = simple;
-	task->emit = take_pair;
+	task->emit = simple->lists_pairs ? list_text : take_pair;
 	task->face.batch_full = numbers ? take_numbers : pj__task_batch_as_text;
 	task->face.emit_long = numbers ? take_long_number : pj__task_long_as_text;
 }
 
 /* ---------------------------------------------------------------------------------------------- the part files */
 
+static void know_keys(struct simple *simple)
+{
+	simple->partition.keys = pj__setup_keys(simple->setup);
+	simple->partition.task = &simple->task;
+}
+
 /* Splits keys among part files: by a hash, or, for the sorter total, by the sample that the other engine takes, too. */
 static pj_status make_partition(struct simple *simple, pj__whereabouts *here, pj_error *error)
 {
 	const pj__plan *plan = simple->run->plan;
-	if (!plan->files)
-		return pj__partition_init(&simple->partition, plan->parts, 1, (pj_bytes){NULL, 0}, error);
+	if (!plan->files) {
+		const pj_status status =
+			pj__partition_init(&simple->partition, plan->parts, 1, (pj_bytes){NULL, 0}, false, error);
+		know_keys(simple);
+		return status;
+	}
 	simple->firsts = calloc((size_t)plan->files + 1, sizeof *simple->firsts);
 	if (!simple->firsts)
 		return pj__no_memory(error, plan->files * sizeof *simple->firsts);
@@ -192,8 +230,9 @@ static pj_status make_partition(struct simple *simple, pj__whereabouts *here, pj
 				    pj__plan_is_streamed(plan, 0) ? plan->splits : NULL, &sample, error);
 	if (!status)
 		status = pj__partition_init_files(&simple->partition, plan->files, 1, pj__text_all(&sample),
-						  simple->firsts, error);
+						  simple->job->keys.compare != NULL, simple->firsts, error);
 	pj__text_fini(&sample);
+	know_keys(simple);
 	return status;
 }
 
@@ -267,8 +306,13 @@ static pj_status map_all(struct simple *simple, pj_error *error)
 /* The values of a group, one behind another. */
 struct listed {
 	pj_values values; /* first */
-	pj_bytes rest;
+	pj_bytes key, rest;
 };
+
+static pj_bytes key_of_values(const pj_values *values)
+{
+	return ((const struct listed *)values)->key;
+}
 
 static int next_listed(pj_values *values, pj_bytes *ret_value)
 {
@@ -285,7 +329,7 @@ static int next_listed(pj_values *values, pj_bytes *ret_value)
 static pj_status reduce_group(struct simple *simple, pj__reduce *reduce, struct group *group, pj_error *error)
 {
 	const pj_bytes key = key_of(simple, group);
-	struct listed listed = {{next_listed, &simple->task}, pj__text_all(&group->values)};
+	struct listed listed = {{next_listed, &simple->task, key_of_values}, key, pj__text_all(&group->values)};
 	return simple->job->reducer.aggregate ? pj__reduce_state(reduce, key, group->bytes, error)
 					      : pj__reduce_group(reduce, key, &listed.values, error);
 }
@@ -296,19 +340,68 @@ static int by_key(const void *a, const void *b, void *simple)
 	return pj_bytes_compare(key_of(simple, *(struct group *const *)a), key_of(simple, *(struct group *const *)b));
 }
 
-static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct group **groups, uint32_t part,
+static pj_status write_full(struct simple *simple, pj_error *error)
+{
+	return simple->part.bytes.len >= WRITE_BYTES && !simple->ordered
+		       ? pj__pour_write(&simple->pour, &simple->part, error)
+		       : PJ_OK;
+}
+
+/* The groups of the dict that belong to a part file, in key order. */
+static pj_status reduce_dict(struct simple *simple, pj__reduce *reduce, struct group **groups, uint32_t part,
 			     pj_error *error)
 {
-	pj_status status = simple->ordered ? PJ_OK : pj__pour_begin(&simple->pour, part, error);
+	pj_status status = PJ_OK;
 	for (size_t i = 0; i < simple->count && !status; i++) {
 		if (!belongs(simple, key_of(simple, groups[i]), part))
 			continue;
 		status = reduce_group(simple, reduce, groups[i], error);
-		if (!status && simple->part.bytes.len >= WRITE_BYTES && !simple->ordered)
-			status = pj__pour_write(&simple->pour, &simple->part, error);
+		if (!status)
+			status = write_full(simple, error);
 		if (!status && i % 4096 == 0)
 			status = pj__stopped(simple->run, error);
 	}
+	return status;
+}
+
+/* The same of listed pairs. */
+static pj_status reduce_list(struct simple *simple, pj__reduce *reduce, uint32_t part, pj_error *error)
+{
+	pj_status status = PJ_OK;
+	pj_bytes key;
+	pj__pairs_begin(&simple->pairs, part);
+	while (!status && pj__pairs_next(&simple->pairs, &key)) {
+		status = pj__reduce_group(reduce, key, &simple->pairs.values, error);
+		if (!status)
+			status = write_full(simple, error);
+		if (!status && reduce->groups % 4096 == 0)
+			status = pj__stopped(simple->run, error);
+	}
+	return status;
+}
+
+/* Finds the part file of each pair, and puts all in order. */
+static pj_status sort_list(struct simple *simple, uint32_t files, pj_error *error)
+{
+	for (size_t i = 0; i < simple->pairs.count; i++) {
+		pj__pair *pair = simple->pairs.at[i];
+		while (pair->file + 1 < files && !belongs(simple, pair->key, pair->file))
+			pair->file++;
+	}
+	if (!pj__pairs_sort(&simple->pairs))
+		return pj__no_memory(error, simple->pairs.count * sizeof *simple->pairs.at);
+	return pj__task_outcome(&simple->task, NULL, PJ_OK, "partitioner", error);
+}
+
+static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct group **groups, uint32_t part,
+			     pj_error *error)
+{
+	pj_status status = simple->ordered ? PJ_OK : pj__pour_begin(&simple->pour, part, error);
+	if (!status)
+		status = simple->lists_pairs ? reduce_list(simple, reduce, part, error)
+					     : reduce_dict(simple, reduce, groups, part, error);
+	if (!status)
+		status = pj__task_outcome(&simple->task, NULL, PJ_OK, "partitioner", error);
 	if (!status && !simple->ordered)
 		status = pj__pour_write(&simple->pour, &simple->part, error);
 	const pj_status ended = pj__pour_end(&simple->pour, status ? NULL : error);
@@ -328,6 +421,7 @@ static pj_status reduce_all(struct simple *simple, pj_error *error)
 			for (struct group *group = simple->chains[i]; group; group = group->next)
 				groups[found++] = group;
 		qsort_r(groups, found, sizeof *groups, by_key, simple);
+		status = sort_list(simple, files, error);
 		pj__reduce reduce;
 		pj__reduce_init(&reduce, simple->job, &simple->task, &simple->part);
 		for (uint32_t file = 0; file < files && !status; file++)
@@ -414,6 +508,7 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	if (run->setup->job.load && loaded.job.load != run->setup->job.load)
 		pj__setup_fini(&loaded);
 	forget_groups(simple);
+	pj__pairs_fini(&simple->pairs);
 	pj__partition_fini(&simple->partition);
 	free(simple->firsts);
 	pj__text_fini(&simple->part.bytes);

@@ -214,6 +214,8 @@ static pj_status load_partition(struct worker *worker, pj__on_board list, pj_err
 		status = pj__partition_load(&worker->partition, worker->brief.parts, (pj_bytes){splitters, list.count},
 					    error);
 	pj__text_fini(&text);
+	worker->partition.keys = pj__setup_keys(&worker->setup);
+	worker->partition.task = &worker->task;
 	if (worker->writer)
 		worker->writer->partition = &worker->partition;
 	return status;
@@ -423,6 +425,7 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 	pj__sources_attach(&worker->plan->sources, &worker->reduce_task);
 	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->reduce_task, &worker->part);
 	pj__groups_init(&worker->groups, &worker->reduce_task, &worker->store, worker->local->budget.reduce);
+	worker->groups.keys = pj__setup_order(&worker->setup);
 	if (!pj__setup_combines(&worker->setup))
 		return PJ_OK;
 	return pj__combined_init(&worker->combined, worker->setup.job.reducer.aggregate, worker->setup.job.reducer.arg,

@@ -3,6 +3,7 @@
  */
 #include "job/reduce.h"
 
+#include "run/keys.h"
 #include "shuffle/combine.h"
 
 static void take(pj__task *task, pj_bytes key, pj_bytes value)
@@ -131,9 +132,12 @@ pj_status pj__reduce_group(pj__reduce *reduce, pj_bytes key, pj_values *values, 
 		add_values(reduce, values);
 		if (!reduce->task->status)
 			return finish(reduce, key, reduce->state, error);
-	} else {
+	} else if (pj__keys_are_bytes(&reduce->job->keys)) {
 		while (pj_next_value(values, &value))
 			pj__part_add(reduce->part, key, value);
+	} else {
+		while (pj_next_value(values, &value))
+			pj__part_add(reduce->part, pj_value_key(values), value);
 	}
 	return pj__task_outcome(reduce->task, reduce->part, returned, "reducer", error);
 }

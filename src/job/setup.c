@@ -45,6 +45,21 @@ static pj_status check_interface(const pj_job *job, pj_error *error)
 			PJ_ABI);
 }
 
+/* What the reducer and the keys of a job must agree about. */
+static pj_status check_keys(const pj_job *job, pj_error *error)
+{
+	const pj_aggregate *aggregate = job->reducer.aggregate;
+	if (job->reducer.combine && !job->reducer.general)
+		return wrong(error, "has a combiner without a general reducer", job->name);
+	if (aggregate && job->keys.sort_values)
+		return wrong(error, "sorts the values of an aggregate, which has no use for that", job->name);
+	if (aggregate && aggregate->add_bytes && aggregate->takes != PJ_TAKES_BYTES &&
+	    (job->keys.compare || job->keys.group))
+		return wrong(error, "has an aggregate of numbers and bytes, and an order or groups of its own for keys",
+			     job->name);
+	return PJ_OK;
+}
+
 static pj_status check_job(const pj_job *job, pj_error *error)
 {
 	static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
@@ -57,9 +72,10 @@ static pj_status check_job(const pj_job *job, pj_error *error)
 		return wrong(error, "must have one mapper, of text or of lines", name);
 	if (job->reducer.aggregate && job->reducer.general)
 		return wrong(error, "has two reducers", name);
-	if (job->reducer.aggregate)
+	const pj_status status = check_keys(job, error);
+	if (!status && job->reducer.aggregate)
 		return check_aggregate(job->reducer.aggregate, name, error);
-	return PJ_OK;
+	return status;
 }
 
 /* Calls the job's `configure`; it need not say why it refuses. */
@@ -138,6 +154,26 @@ static pj_status check_output(const pj_output *output, pj_error *error)
 	return PJ_OK;
 }
 
+/* Not every sorter can do what the job asks of its keys. */
+static pj_status check_sorter(const pj__setup *setup, pj_error *error)
+{
+	const pj_sorter sorter = setup->options.sorter;
+	if (sorter > PJ_SORTER_TOTAL)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no sorter %d", (int)sorter);
+	if (setup->job.map_only)
+		return PJ_OK;
+	const char *what = NULL;
+	if (sorter == PJ_SORTER_SHARED && pj__setup_order(setup))
+		what = "an order of its own, which the sorter shared, a dict, cannot give";
+	if (pj__setup_is_total(setup) && setup->job.keys.part)
+		what = "a partitioner, and the sorter total has another one";
+	if (!what)
+		return PJ_OK;
+	pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the job %s has %s", setup->job.name, what);
+	pj__error_hint(error, "--sorter plex can do it");
+	return PJ_ERR_USAGE;
+}
+
 static pj_status settle(pj__setup *setup, pj_error *error)
 {
 	pj_options *settled = &setup->options;
@@ -154,8 +190,9 @@ static pj_status settle(pj__setup *setup, pj_error *error)
 		return status;
 	if (settled->sorter == PJ_SORTER_DEFAULT)
 		settled->sorter = setup->job.sorter ? setup->job.sorter : PJ_SORTER_PLEX;
-	if (settled->sorter > PJ_SORTER_TOTAL)
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no sorter %d", (int)settled->sorter);
+	status = check_sorter(setup, error);
+	if (status)
+		return status;
 	if (!settled->workers)
 		settled->workers = pj__processors();
 	if (settled->workers > PJ_WORKERS_MAX)
@@ -207,7 +244,9 @@ static pj_status check_loaded(const pj_job *job, const pj_job *described, pj_err
 		return status;
 	const pj_aggregate *now = job->reducer.aggregate, *told = described->reducer.aggregate;
 	if (job->map_only != described->map_only || !now != !told || (now && now->exact != told->exact) ||
-	    !job->reducer.general != !described->reducer.general)
+	    !job->reducer.general != !described->reducer.general || !job->keys.compare != !described->keys.compare ||
+	    !job->keys.group != !described->keys.group || !job->keys.part != !described->keys.part ||
+	    job->keys.sort_values != described->keys.sort_values)
 		return pj__fail(error, PJ_ERR_USER, 0, NULL, "the plug-in's job %s is not the one it described",
 				described->name);
 	return PJ_OK;
@@ -243,8 +282,21 @@ pj_status pj__setup_load(pj__setup *setup, pj_error *error)
 	return status;
 }
 
+const pj_keys *pj__setup_order(const pj__setup *setup)
+{
+	const pj_keys *keys = &setup->job.keys;
+	return keys->compare || keys->group || keys->sort_values ? keys : NULL;
+}
+
+const pj_keys *pj__setup_keys(const pj__setup *setup)
+{
+	return setup->job.keys.part ? &setup->job.keys : pj__setup_order(setup);
+}
+
 bool pj__setup_combines(const pj__setup *setup)
 {
 	const pj_aggregate *aggregate = setup->job.reducer.aggregate;
-	return !setup->job.map_only && aggregate && aggregate->exact;
+	/* Keys that are not the same bytes, but equal, must keep the plan order: it tells which is the first. */
+	return !setup->job.map_only && aggregate && aggregate->exact && !setup->job.keys.compare &&
+	       !setup->job.keys.group;
 }

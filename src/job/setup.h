@@ -22,12 +22,22 @@ void pj__setup_fini(pj__setup *setup);
 /* In a worker: takes the user's code, if it is not in this process yet, into setup->job. */
 PJ_MUST_USE pj_status pj__setup_load(pj__setup *setup, pj_error *error);
 
-/* Are part files ranges of keys? The sequential reference does what the job's own sorter would. */
+/*
+ * Are part files ranges of keys? The sequential reference does what the job's own sorter would. Of keys with an order of
+ * the user's no hash knows which are equal.
+ */
 static inline bool pj__setup_is_total(const pj__setup *setup)
 {
 	const bool is_reference = setup->options.sorter == PJ_SORTER_SIMPLE && setup->job.sorter == PJ_SORTER_TOTAL;
-	return (setup->options.sorter == PJ_SORTER_TOTAL || is_reference) && !setup->job.map_only;
+	const bool by_order = setup->job.keys.compare && !setup->job.keys.part;
+	return (setup->options.sorter == PJ_SORTER_TOTAL || is_reference || by_order) && !setup->job.map_only;
 }
+
+/* What the job decides about its keys, all of it; NULL: nothing. */
+const pj_keys *pj__setup_keys(const pj__setup *setup);
+
+/* The same, where it is about the order of pairs or their groups; NULL: those are the usual ones. */
+const pj_keys *pj__setup_order(const pj__setup *setup);
 
 /* Does the job combine pairs before the reduce? */
 bool pj__setup_combines(const pj__setup *setup);

@@ -34,7 +34,11 @@ enum {
 	HAS_ADD_MANY_I64 = 1 << 10,
 	HAS_MERGE = 1 << 11,
 	HAS_FINISH = 1 << 12,
-	HAS_CONFIGURE = 1 << 13
+	HAS_CONFIGURE = 1 << 13,
+	HAS_COMBINE = 1 << 14,
+	HAS_COMPARE = 1 << 15,
+	HAS_GROUP = 1 << 16,
+	HAS_PART = 1 << 17
 };
 
 struct fixed {
@@ -45,7 +49,7 @@ struct fixed {
 	int32_t takes, sorter, columns, order;
 	uint32_t input_count;
 	uint8_t exact, map_only, overwrite, escape, may_replace_input, counts_lines, begins_empty;
-	uint8_t zero;
+	uint8_t sort_values;
 };
 
 _Static_assert(sizeof(struct fixed) == 88, "no hidden padding: the bytes are compared by the tests");
@@ -76,7 +80,9 @@ static uint32_t functions_of(const pj_job *job)
 	const pj_aggregate *const aggregate = job->reducer.aggregate;
 	uint32_t has = (mapper->text ? HAS_TEXT : 0u) | (mapper->line ? HAS_LINE : 0u) |
 		       (mapper->begin ? HAS_BEGIN : 0u) | (mapper->end ? HAS_END : 0u) |
-		       (job->reducer.general ? HAS_GENERAL : 0u) | (job->configure ? HAS_CONFIGURE : 0u);
+		       (job->reducer.general ? HAS_GENERAL : 0u) | (job->configure ? HAS_CONFIGURE : 0u) |
+		       (job->reducer.combine ? HAS_COMBINE : 0u) | (job->keys.compare ? HAS_COMPARE : 0u) |
+		       (job->keys.group ? HAS_GROUP : 0u) | (job->keys.part ? HAS_PART : 0u);
 	if (aggregate)
 		has |= HAS_AGGREGATE | (aggregate->init ? HAS_INIT : 0u) | (aggregate->add_i64 ? HAS_ADD_I64 : 0u) |
 		       (aggregate->add_f64 ? HAS_ADD_F64 : 0u) | (aggregate->add_bytes ? HAS_ADD_BYTES : 0u) |
@@ -103,6 +109,7 @@ static struct fixed fixed_of(const pj_job *job)
 			      .may_replace_input = job->may_replace_input,
 			      .counts_lines = job->counts_lines,
 			      .begins_empty = job->begins_empty,
+			      .sort_values = job->keys.sort_values,
 			      .path_count = job->input.path_count,
 			      .memory_count = job->input.memory_count};
 	while (job->options && job->options[fixed.option_count].name)
@@ -188,6 +195,25 @@ static pj_status no_general(pj_task *task, pj_bytes key, pj_values *values, void
 {
 	(void)values;
 	return no_text(task, key, arg);
+}
+
+static int no_compare(pj_bytes a, pj_bytes b, void *arg)
+{
+	(void)arg;
+	return pj_bytes_compare(a, b);
+}
+
+static size_t no_group(pj_bytes key, void *arg)
+{
+	(void)arg;
+	return key.len;
+}
+
+static uint64_t no_part(pj_bytes key, uint64_t parts, void *arg)
+{
+	(void)key;
+	(void)arg;
+	return parts;
 }
 
 static void no_init(void *state, void *arg)
@@ -286,6 +312,10 @@ static void set_functions(pj__described *described, uint32_t has)
 	mapper->begin = has & HAS_BEGIN ? no_edge : NULL;
 	mapper->end = has & HAS_END ? no_edge : NULL;
 	described->job.reducer.general = has & HAS_GENERAL ? no_general : NULL;
+	described->job.reducer.combine = has & HAS_COMBINE ? no_general : NULL;
+	described->job.keys.compare = has & HAS_COMPARE ? no_compare : NULL;
+	described->job.keys.group = has & HAS_GROUP ? no_group : NULL;
+	described->job.keys.part = has & HAS_PART ? no_part : NULL;
 	aggregate->init = has & HAS_INIT ? no_init : NULL;
 	aggregate->add_i64 = has & HAS_ADD_I64 ? no_add_i64 : NULL;
 	aggregate->add_f64 = has & HAS_ADD_F64 ? no_add_f64 : NULL;
@@ -341,6 +371,7 @@ static void fill(pj__described *described, const struct fixed *fixed, struct cur
 	job->may_replace_input = fixed->may_replace_input;
 	job->counts_lines = fixed->counts_lines;
 	job->begins_empty = fixed->begins_empty;
+	job->keys.sort_values = fixed->sort_values;
 	job->output.columns = (pj_columns)fixed->columns;
 	job->output.order = (pj_order)fixed->order;
 	job->output.limit = fixed->limit;

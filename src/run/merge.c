@@ -16,9 +16,9 @@ enum {
 };
 
 struct pj__cursor {
-	uint64_t prefix; /* of the key */
+	uint64_t prefix; /* of the key, where keys are bytes; else 0 */
 	pj_bytes key, value;
-	bool done;
+	bool by_bytes, done;
 	char *buffer;
 	size_t capacity, at, held;
 	uint64_t pairs; /* taken so far */
@@ -112,7 +112,7 @@ static pj_status advance(pj__cursor *cursor, pj_error *error)
 		if (next) {
 			cursor->at = (size_t)(next - cursor->buffer);
 			cursor->pairs++;
-			cursor->prefix = pj__prefix(cursor->key, 0);
+			cursor->prefix = cursor->by_bytes ? pj__prefix(cursor->key, 0) : 0;
 			return PJ_OK;
 		}
 		const pj_status status = fill(cursor, needed, error);
@@ -160,7 +160,8 @@ static bool comes_first(const pj__merge *merge, uint32_t a, uint32_t b)
 		return y->done && (!x->done || a < b);
 	if (x->prefix != y->prefix)
 		return x->prefix < y->prefix;
-	const int order = pj_bytes_compare(x->key, y->key);
+	const int order = merge->keys ? pj__keys_compare_pairs(merge->keys, x->key, x->value, y->key, y->value)
+				      : pj_bytes_compare(x->key, y->key);
 	return order ? order < 0 : a < b;
 }
 
@@ -188,6 +189,7 @@ pj_status pj__merge_start(pj__merge *merge, size_t memory_bytes, pj_error *error
 	const size_t for_buffers = memory_bytes > PJ__MERGE_SHARED ? memory_bytes - PJ__MERGE_SHARED : 0;
 	const size_t share = for_buffers / merge->count < BUFFER_MOST ? for_buffers / merge->count : BUFFER_MOST;
 	for (size_t i = 0; i < merge->count; i++) {
+		merge->cursors[i].by_bytes = pj__keys_are_bytes(merge->keys);
 		const pj_status status = open_cursor(&merge->cursors[i], share, merge->scratch, error);
 		if (status)
 			return status;

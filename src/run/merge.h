@@ -10,7 +10,7 @@
 #ifndef PJ_RUN_MERGE_H
 #define PJ_RUN_MERGE_H
 
-#include "run/record.h"
+#include "run/keys.h"
 #include "run/unpacker.h"
 
 enum { PJ__MERGE_SHARED = PJ__UNPACKER_SCRATCH };
@@ -23,6 +23,7 @@ typedef struct pj__merge {
 	uint32_t *losers; /* losers[0]: the winner; [1 .. count): the inner nodes */
 	char *scratch;    /* for the readers of packed segments: PJ__MERGE_SHARED bytes */
 	bool started;
+	const pj_keys *keys; /* by which the segments are sorted (keys.h); NULL: by bytes. To be set before the start */
 	pj_bytes key, value; /* of the pair at hand */
 } pj__merge;
 

@@ -6,6 +6,7 @@
 #include "run/packer.h"
 
 struct passes {
+	const pj_keys *keys;
 	pj__run *runs;
 	pj__segment *segments;
 	size_t count;
@@ -44,6 +45,7 @@ static pj_status merge_some(struct passes *passes, size_t first, size_t width, p
 	pj__merge merge;
 	bool more = true;
 	pj__merge_init(&merge);
+	merge.keys = passes->keys;
 	pj_status status = pj__packer_begin(&passes->packer, passes->fd, *passes->end, error);
 	for (size_t i = first; i < first + width && !status; i++)
 		status = pj__merge_add(&merge, &passes->runs[i], &passes->segments[i], error);
@@ -91,10 +93,10 @@ static size_t less(size_t bytes, size_t by)
 	return bytes > by ? bytes - by : 0;
 }
 
-pj_status pj__merge_passes(pj__run *runs, pj__segment *segments, size_t *count, size_t memory_bytes, int fd,
-			   uint64_t *end, unsigned *ret_passes, pj_error *error)
+pj_status pj__merge_passes(const pj_keys *keys, pj__run *runs, pj__segment *segments, size_t *count,
+			   size_t memory_bytes, int fd, uint64_t *end, unsigned *ret_passes, pj_error *error)
 {
-	struct passes passes = {.runs = runs, .segments = segments, .fd = fd, .end = end};
+	struct passes passes = {.keys = keys, .runs = runs, .segments = segments, .fd = fd, .end = end};
 	passes.all_memory = less(memory_bytes, PJ__MERGE_SHARED);
 	passes.a_memory = less(passes.all_memory, PJ__PACKER_BYTES);
 	for (size_t i = 0; i < *count; i++) {

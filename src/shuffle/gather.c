@@ -162,26 +162,42 @@ static struct stream *stream_for(struct gatherer *gatherer, uint32_t bucket, siz
 	return stream;
 }
 
+static pj_bytes staged_key(const struct gatherer *gatherer, size_t i)
+{
+	return (pj_bytes){gatherer->stage + gatherer->keys[i], gatherer->key_lengths[i]};
+}
+
+/* The buckets of what is staged. */
+static void find_buckets(const struct gatherer *gatherer, size_t count, uint32_t *buckets)
+{
+	const pj__partition *partition = gatherer->writer.partition;
+	if (pj__partition_asks(partition)) {
+		for (size_t i = 0; i < count; i++)
+			buckets[i] = pj__partition_bucket(partition, staged_key(gatherer, i));
+		return;
+	}
+	pj__partition_ranges(partition, gatherer->leads, count, buckets);
+	for (size_t i = 0; i < count; i++) {
+		const pj_bytes key = staged_key(gatherer, i);
+		buckets[i] = pj__partition_part(partition, key) * partition->ranges +
+			     pj__partition_refine(partition, key, buckets[i]);
+		/* Where it goes was written to long ago: its cache lines are asked for now. */
+		__builtin_prefetch(gatherer->streams[buckets[i]].to, 1);
+		__builtin_prefetch(gatherer->streams[buckets[i]].to + 64, 1);
+	}
+}
+
 /* Finds the buckets of what is staged, and moves it there. */
 static void unstage(struct gatherer *gatherer)
 {
-	const pj__partition *partition = gatherer->writer.partition;
 	const size_t count = gatherer->staged;
-	uint32_t ranges[STAGED_MOST]; /* then buckets */
+	uint32_t buckets[STAGED_MOST];
 	gatherer->staged = gatherer->staged_bytes = 0;
-	pj__partition_ranges(partition, gatherer->leads, count, ranges);
-	for (size_t i = 0; i < count; i++) {
-		const pj_bytes key = {gatherer->stage + gatherer->keys[i], gatherer->key_lengths[i]};
-		ranges[i] = pj__partition_part(partition, key) * partition->ranges +
-			    pj__partition_refine(partition, key, ranges[i]);
-		/* Where it goes was written to long ago: its cache lines are asked for now. */
-		__builtin_prefetch(gatherer->streams[ranges[i]].to, 1);
-		__builtin_prefetch(gatherer->streams[ranges[i]].to + 64, 1);
-	}
+	find_buckets(gatherer, count, buckets);
 	for (size_t i = 0; i < count; i++) {
 		const char *from = gatherer->stage + gatherer->starts[i];
 		const size_t bytes = gatherer->starts[i + 1] - gatherer->starts[i];
-		struct stream *stream = stream_for(gatherer, ranges[i], bytes);
+		struct stream *stream = stream_for(gatherer, buckets[i], bytes);
 		if (!stream)
 			return;
 		if (PJ_UNLIKELY(bytes + STEP > (size_t)(stream->end - stream->to))) {

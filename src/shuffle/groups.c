@@ -50,14 +50,18 @@ static pj_status step(pj__groups *groups, pj_error *error)
 	return PJ_OK;
 }
 
-/* Does the pair at hand belong to the group of the last one? */
-static inline bool is_same_group(const pj__groups *groups)
+/* Does the pair at hand belong to the group at hand? */
+static inline bool is_in_group(const pj__groups *groups, bool by_bytes)
 {
-	return groups->chains.next ? !groups->chains.fresh : pj_bytes_equal(groups->key, groups->group_key);
+	if (groups->chains.next)
+		return !groups->chains.fresh;
+	return by_bytes ? pj_bytes_equal(groups->key, groups->group_key)
+			: !pj__keys_compare(groups->keys, pj__keys_beginning(groups->keys, groups->key),
+					    groups->beginning);
 }
 
 /* Takes the value at hand: it was stepped to, unless it was the first of its group. */
-static int next_value(pj_values *values, pj_bytes *ret_value)
+static inline int take_value(pj_values *values, pj_bytes *ret_value, bool by_bytes)
 {
 	pj__groups *groups = (pj__groups *)values;
 	if (!groups->in_group)
@@ -70,7 +74,7 @@ static int next_value(pj_values *values, pj_bytes *ret_value)
 			groups->in_group = false;
 			return 0;
 		}
-		groups->in_group = groups->more && is_same_group(groups);
+		groups->in_group = groups->more && is_in_group(groups, by_bytes);
 		if (!groups->in_group)
 			return 0;
 	}
@@ -80,24 +84,42 @@ static int next_value(pj_values *values, pj_bytes *ret_value)
 	return 1;
 }
 
+static int next_value(pj_values *values, pj_bytes *ret_value)
+{
+	return take_value(values, ret_value, true);
+}
+
+static int next_value_of_keys(pj_values *values, pj_bytes *ret_value)
+{
+	return take_value(values, ret_value, false);
+}
+
+static pj_bytes key_of_value(const pj_values *values)
+{
+	const pj__groups *groups = (const pj__groups *)values;
+	return groups->in_group ? groups->key : groups->group_key;
+}
+
 /* The pair at hand begins a group: keeps its key, which in memory stays where it is. */
 static pj_status keep_key(pj__groups *groups, pj_error *error)
 {
 	groups->group_key = groups->key;
-	if (!groups->merging)
-		return PJ_OK;
-	pj__text_reset(&groups->kept_key);
-	pj_text_bytes(&groups->kept_key, groups->key);
-	if (groups->kept_key.failed)
-		return pj__no_memory(error, groups->key.len);
-	groups->group_key = pj__text_all(&groups->kept_key);
+	if (groups->merging) {
+		pj__text_reset(&groups->kept_key);
+		pj_text_bytes(&groups->kept_key, groups->key);
+		if (groups->kept_key.failed)
+			return pj__no_memory(error, groups->key.len);
+		groups->group_key = pj__text_all(&groups->kept_key);
+	}
+	if (groups->keys)
+		groups->beginning = pj__keys_beginning(groups->keys, groups->group_key);
 	return PJ_OK;
 }
 
 pj_status pj__groups_next(pj__groups *groups, bool *ret_more, pj_bytes *ret_key, pj_error *error)
 {
 	pj_bytes unused;
-	while (next_value(&groups->values, &unused))
+	while (groups->values.next(&groups->values, &unused))
 		;
 	if (groups->values.task->status) {
 		if (error)
@@ -122,7 +144,7 @@ pj_status pj__groups_pair(pj__groups *groups, bool *ret_more, bool *ret_fresh, p
 	if (status)
 		return status;
 	*ret_more = groups->in_group = groups->more;
-	*ret_fresh = groups->more && (first || !is_same_group(groups));
+	*ret_fresh = groups->more && (first || !is_in_group(groups, pj__keys_are_bytes(groups->keys)));
 	return *ret_fresh ? keep_key(groups, error) : PJ_OK;
 }
 
@@ -158,7 +180,11 @@ static size_t list_records(pj__groups *groups, size_t bytes, size_t room)
 static void sort_items(pj__groups *groups)
 {
 	pj__item *items = (pj__item *)(void *)groups->items.at;
-	pj__sort(items, groups->count, items + groups->count, key_at, groups);
+	if (groups->keys)
+		pj__keys_sort(groups->keys, items, groups->count, items + groups->count,
+			      groups->data.at + groups->data.bytes);
+	else
+		pj__sort(items, groups->count, items + groups->count, key_at, groups);
 	groups->at = 0;
 }
 
@@ -181,7 +207,7 @@ static pj_status load(pj__groups *groups, const pj__run *runs, const pj__segment
 	if (list_records(groups, used, pairs) != used || groups->count != pairs)
 		return pj__run_corrupt(&runs[0], segments[0].offset, "there are more or fewer pairs than said", error);
 	pj__item *items = (pj__item *)(void *)groups->items.at;
-	if (!pj__chains_make(&groups->chains, items, pairs, key_at, groups))
+	if (groups->keys || !pj__chains_make(&groups->chains, items, pairs, key_at, groups))
 		sort_items(groups);
 	return PJ_OK;
 }
@@ -302,8 +328,8 @@ static pj_status begin_merge(pj__groups *groups, struct pieces *pieces, pj_error
 	/* The merge has buffers of its own. */
 	pj__space_fini(&groups->data);
 	pj__space_fini(&groups->items);
-	pj_status status = pj__merge_passes(pieces->runs, pieces->segments, &pieces->count, groups->memory_bytes,
-					    store->scratch, &store->scratch_end, &passes, error);
+	pj_status status = pj__merge_passes(groups->keys, pieces->runs, pieces->segments, &pieces->count,
+					    groups->memory_bytes, store->scratch, &store->scratch_end, &passes, error);
 	store->spilled += store->scratch_end - before;
 	store->passes = store->passes > passes + 1 ? store->passes : passes + 1;
 	for (size_t i = 0; i < pieces->count && !status; i++)
@@ -333,7 +359,8 @@ static pj_status sort_in_pieces(pj__groups *groups, const pj__run *runs, const p
 
 void pj__groups_init(pj__groups *groups, pj__task *task, pj__store *store, size_t memory_bytes)
 {
-	*groups = (pj__groups){.values = {next_value, task}, .store = store, .memory_bytes = memory_bytes};
+	*groups =
+		(pj__groups){.values = {next_value, task, key_of_value}, .store = store, .memory_bytes = memory_bytes};
 	pj__merge_init(&groups->merge);
 }
 
@@ -354,6 +381,8 @@ pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__se
 		pairs += segments[i].pairs;
 	}
 	pj__merge_fini(&groups->merge);
+	groups->merge.keys = groups->keys;
+	groups->values.next = pj__keys_are_bytes(groups->keys) ? next_value : next_value_of_keys;
 	groups->in_group = groups->more = groups->merging = false;
 	groups->count = groups->at = 0;
 	groups->chains.next = NULL;

@@ -19,6 +19,7 @@
 typedef struct pj__groups {
 	pj_values values; /* first: of the group at hand */
 	pj__store *store;
+	const pj_keys *keys;   /* order and groups of keys (run/keys.h); NULL: bytes. Set between buckets */
 	size_t memory_bytes;   /* that a bucket may take */
 	pj__space data, items; /* records; an item for each, and room for as many */
 	size_t count, at;      /* items; the next to be handed out */
@@ -29,7 +30,8 @@ typedef struct pj__groups {
 	bool more;           /* it was not taken yet */
 	bool in_group;       /* ... and belongs to the group at hand: */
 	pj_bytes group_key;
-	pj_text kept_key; /* of a group that comes from the merge */
+	pj_bytes beginning; /* of group_key, where the job has keys of its own */
+	pj_text kept_key;   /* of a group that comes from the merge */
 } pj__groups;
 
 /* The store (NULL: everything fits into memory) must live as long. */

@@ -49,6 +49,30 @@ static pj_status list_keys(pj_bytes text, pj__item **ret_items, size_t *ret_coun
 	return PJ_OK;
 }
 
+pj_status pj__sample_sort(pj_text *sample, const pj_keys *keys, pj_error *error)
+{
+	const pj_bytes all = pj__text_all(sample);
+	pj_text sorted = {0};
+	pj__item *items;
+	size_t count;
+	pj_status status = list_keys(all, &items, &count, error);
+	if (status)
+		return status;
+	for (size_t i = 0; i < count; i++)
+		items[i].at += (uintptr_t)all.ptr;
+	pj__keys_sort(keys, items, count, items + count, all.ptr + all.len);
+	for (size_t i = 0; i < count; i++)
+		pj__sample_add(&sorted, key_at(&all, items[i].at - (uintptr_t)all.ptr));
+	free(items);
+	if (sorted.failed) {
+		pj__text_fini(&sorted);
+		return pj__no_memory(error, all.len);
+	}
+	pj__text_fini(sample);
+	*sample = sorted;
+	return PJ_OK;
+}
+
 /* Adds a splitter to the text, unless it is the last one again. */
 static void add_splitter(pj__partition *partition, pj_bytes key, pj_bytes *last)
 {
@@ -84,7 +108,7 @@ static pj_status index_splitters(pj__partition *partition, pj_error *error)
 
 /* Takes the quantiles of a sample for splitters; every `finer`-th begins a file (`firsts` NULL: there are none). */
 static pj_status split(pj__partition *partition, uint32_t parts, uint32_t ranges, uint32_t finer, pj_bytes sample,
-		       uint32_t *firsts, pj_error *error)
+		       bool in_order, uint32_t *firsts, pj_error *error)
 {
 	pj__item *items;
 	size_t count;
@@ -92,7 +116,8 @@ static pj_status split(pj__partition *partition, uint32_t parts, uint32_t ranges
 	pj_status status = list_keys(sample, &items, &count, error);
 	if (status)
 		return status;
-	pj__sort(items, count, items + count, key_at, &sample);
+	if (!in_order)
+		pj__sort(items, count, items + count, key_at, &sample);
 	pj_bytes last = {NULL, 0};
 	for (uint32_t i = 1; i < ranges; i++) {
 		if (count)
@@ -108,16 +133,16 @@ static pj_status split(pj__partition *partition, uint32_t parts, uint32_t ranges
 	return status;
 }
 
-pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj_bytes sample,
+pj_status pj__partition_init(pj__partition *partition, uint32_t parts, uint32_t ranges, pj_bytes sample, bool in_order,
 			     pj_error *error)
 {
-	return split(partition, parts, ranges, 1, sample, NULL, error);
+	return split(partition, parts, ranges, 1, sample, in_order, NULL, error);
 }
 
 pj_status pj__partition_init_files(pj__partition *partition, uint32_t files, uint32_t finer, pj_bytes sample,
-				   uint32_t *firsts, pj_error *error)
+				   bool in_order, uint32_t *firsts, pj_error *error)
 {
-	const pj_status status = split(partition, 1, files * finer, finer, sample, firsts, error);
+	const pj_status status = split(partition, 1, files * finer, finer, sample, in_order, firsts, error);
 	firsts[0] = 0;
 	firsts[files] = status ? 0 : partition->ranges;
 	return status;
@@ -148,9 +173,25 @@ void pj__partition_fini(pj__partition *partition)
 	*partition = (pj__partition){0};
 }
 
+/* What the user's partitioner says, checked. */
+static uint32_t chosen_part(const pj__partition *partition, pj_bytes key)
+{
+	const uint64_t part = partition->keys->part(key, partition->parts, partition->keys->arg);
+	if (part < partition->parts)
+		return (uint32_t)part;
+	pj_task_fail(&partition->task->face, PJ_ERR_USER, NULL,
+		     "the partitioner put the key \"%.*s\" into part %llu of %u, which are numbered from 0",
+		     key.len < 100 ? (int)key.len : 100, key.len ? key.ptr : "", (unsigned long long)part,
+		     partition->parts);
+	return 0;
+}
+
 uint32_t pj__partition_part(const pj__partition *partition, pj_bytes key)
 {
-	return partition->parts == 1 ? 0 : (uint32_t)(XXH3_64bits(key.ptr, key.len) % partition->parts);
+	if (partition->parts == 1)
+		return 0;
+	return partition->keys && partition->keys->part ? chosen_part(partition, key)
+							: (uint32_t)(XXH3_64bits(key.ptr, key.len) % partition->parts);
 }
 
 __extension__ typedef unsigned __int128 wide;
@@ -201,10 +242,29 @@ uint32_t pj__partition_refine(const pj__partition *partition, pj_bytes key, uint
 	return range;
 }
 
+/* The range of a key by the user's order: how many splitters are not behind it. */
+static uint32_t range_by_order(const pj__partition *partition, pj_bytes key)
+{
+	uint32_t least = 0, most = partition->ranges - 1;
+	while (least < most) {
+		const uint32_t middle = least + (most - least) / 2;
+		if (pj__keys_compare(partition->keys, partition->splitters[middle], key) <= 0)
+			least = middle + 1;
+		else
+			most = middle;
+	}
+	return least;
+}
+
 uint32_t pj__partition_bucket(const pj__partition *partition, pj_bytes key)
 {
-	const pj__lead lead = pj__lead_of(key);
 	uint32_t range;
+	if (partition->keys) {
+		key = pj__keys_beginning(partition->keys, key);
+		if (partition->keys->compare)
+			return pj__partition_part(partition, key) * partition->ranges + range_by_order(partition, key);
+	}
+	const pj__lead lead = pj__lead_of(key);
 	pj__partition_ranges(partition, &lead, 1, &range);
 	return pj__partition_part(partition, key) * partition->ranges + pj__partition_refine(partition, key, range);
 }

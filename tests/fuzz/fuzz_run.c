@@ -150,7 +150,7 @@ static pj_status read_segments(pj__run *runs, pj__segment *segments, size_t coun
 	uint64_t end = 0;
 	unsigned passes;
 	must(scratch >= 0);
-	pj_status status = pj__merge_passes(runs, segments, &count, 0, scratch, &end, &passes, NULL);
+	pj_status status = pj__merge_passes(NULL, runs, segments, &count, 0, scratch, &end, &passes, NULL);
 	if (!status)
 		status = read_bucket(runs, segments, count, sorted, next);
 	close(scratch);
@@ -193,7 +193,7 @@ static void round_trip(const uint8_t *data, size_t size, int fd, bool damage, bo
 	parse(pairs, data + used, data + size);
 	for (size_t i = 0; i < 4; i++)
 		pj__sample_add(&sample, pairs->count ? pairs->at[i * pairs->count / 4].key : (pj_bytes){NULL, 0});
-	must(!pj__partition_init(&partition, 1, 4, pj__text_all(&sample), NULL));
+	must(!pj__partition_init(&partition, 1, 4, pj__text_all(&sample), false, NULL));
 	pj__text_fini(&sample);
 	uint64_t end = write_runs(pairs, &partition, fd, (size_t)data[0] * 16, &blobs);
 	if (packed)

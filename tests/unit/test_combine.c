@@ -50,7 +50,7 @@ static void begin(struct emitting *emitting, const pj_aggregate *aggregate, size
 	pj__store_init(&emitting->store, (int[PJ__STORES]){emitting->fd, -1}, (uint64_t[PJ__STORES]){0, 0}, UINT64_MAX,
 		       ".");
 	assert_non_null(emitting->task);
-	assert_good(pj__partition_init(&emitting->partition, parts, 7, pj__text_all(&sample), &error), error);
+	assert_good(pj__partition_init(&emitting->partition, parts, 7, pj__text_all(&sample), false, &error), error);
 	pj__text_fini(&sample);
 	pj__task_init(emitting->task, PJ_NUMBER_I64);
 	assert_good(aggregate && aggregate->exact

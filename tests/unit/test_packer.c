@@ -421,8 +421,9 @@ static void check_passes(size_t count, size_t most, size_t value_bytes, bool pac
 	uint64_t end = 10, memory_needed = PJ__MERGE_SHARED;
 	unsigned passes = 99;
 	pj_error error;
-	assert_good(pj__merge_passes(many.runs, many.segments, &many.count, memory, scratch, &end, &passes, &error),
-		    error);
+	assert_good(
+		pj__merge_passes(NULL, many.runs, many.segments, &many.count, memory, scratch, &end, &passes, &error),
+		error);
 	assert_in_range(passes, least, at_most);
 	assert_int_equal(end == 10, passes == 0);
 	assert_int_equal(lseek(scratch, 0, SEEK_END), passes ? end : 0);
@@ -476,7 +477,7 @@ static void long_records_are_merged_few_at_a_time(void **state)
 		assert_int_equal(segments[s].longest, pj__record_bytes(3, LONG));
 		end = runs[s].offset + runs[s].bytes;
 	}
-	assert_good(pj__merge_passes(runs, segments, &count, MEMORY, fd, &end, &passes, &error), error);
+	assert_good(pj__merge_passes(NULL, runs, segments, &count, MEMORY, fd, &end, &passes, &error), error);
 	assert_in_range(passes, 2, 4);
 	pj__merge_init(&merge);
 	for (size_t s = 0; s < count; s++) {
@@ -510,8 +511,9 @@ static void a_little_too_much_costs_a_little(void **state)
 		memory += pj__merge_least(&many.segments[i]);
 		bytes += many.segments[i].packed;
 	}
-	assert_good(pj__merge_passes(many.runs, many.segments, &many.count, memory, scratch, &end, &passes, &error),
-		    error);
+	assert_good(
+		pj__merge_passes(NULL, many.runs, many.segments, &many.count, memory, scratch, &end, &passes, &error),
+		error);
 	assert_int_equal(passes, 1);
 	assert_true(many.count >= 50 && end < bytes / 5);
 	check_many(&many, memory);
@@ -553,7 +555,7 @@ static void check_full(int fd, uint64_t start, int errnum)
 	pj__packer_fini(&packer);
 	struct many many = store_many(20, 60, 3000, true);
 	end = start;
-	assert_fails(pj__merge_passes(many.runs, many.segments, &many.count, 0, fd, &end, &passes, &error),
+	assert_fails(pj__merge_passes(NULL, many.runs, many.segments, &many.count, 0, fd, &end, &passes, &error),
 		     PJ_ERR_OUTPUT, error);
 	assert_int_equal(error.errnum, errnum);
 	assert_int_equal(end, start);

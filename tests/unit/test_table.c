@@ -169,7 +169,7 @@ static pj__partition make_partition(uint32_t parts, uint32_t ranges, uint64_t *r
 	pj_text sample = {0};
 	for (size_t i = 0; i < sampled; i++)
 		pj__sample_add(&sample, make_key(bytes, random_below(random, kinds)));
-	assert_good(pj__partition_init(&partition, parts, ranges, pj__text_all(&sample), &error), error);
+	assert_good(pj__partition_init(&partition, parts, ranges, pj__text_all(&sample), false, &error), error);
 	pj__text_fini(&sample);
 	return partition;
 }
@@ -240,7 +240,7 @@ static void files_do_not_depend_on_finer_ranges(void **state)
 			pj__sample_add(&sample, make_close_key(bytes, &random));
 		for (uint32_t finer = 1; finer <= FINER; finer++) {
 			pj__partition *partition = &partitions[finer];
-			assert_good(pj__partition_init_files(partition, files, finer, pj__text_all(&sample),
+			assert_good(pj__partition_init_files(partition, files, finer, pj__text_all(&sample), false,
 							     firsts[finer], &error),
 				    error);
 			assert_int_equal(firsts[finer][0], 0);
@@ -294,7 +294,7 @@ static void check_shares(const char *prefix)
 	for (size_t i = 0; i < KEYS / 10; i++)
 		pj__sample_add(&sample,
 			       (pj_bytes){bytes, (size_t)sprintf(bytes, "%s%zu", prefix, random_below(&random, KEYS))});
-	assert_good(pj__partition_init(&partition, 1, RANGES, pj__text_all(&sample), &error), error);
+	assert_good(pj__partition_init(&partition, 1, RANGES, pj__text_all(&sample), false, &error), error);
 	assert_int_equal(partition.ranges, RANGES);
 	for (size_t i = 0; i < KEYS; i++)
 		shares[pj__partition_bucket(&partition,
@@ -324,7 +324,7 @@ static void a_damaged_sample_is_refused(void **state)
 	pj__partition partition;
 	pj_error error;
 	static const char cut[] = "\005\000abc";
-	assert_int_equal(pj__partition_init(&partition, 1, 4, (pj_bytes){cut, 5}, &error), PJ_ERR_CORRUPT);
+	assert_int_equal(pj__partition_init(&partition, 1, 4, (pj_bytes){cut, 5}, false, &error), PJ_ERR_CORRUPT);
 	assert_int_equal(pj__partition_load(&partition, 1, (pj_bytes){cut, 5}, &error), PJ_ERR_CORRUPT);
 }
 
