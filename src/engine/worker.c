@@ -171,6 +171,16 @@ static pj_bytes params_of(const struct worker *worker)
 	return worker->brief.params.offset == UINT64_MAX ? worker->setup.options.params : pj__text_all(&worker->params);
 }
 
+static pj_status make_gatherer(struct worker *worker, pj_error *error)
+{
+	const pj_job *job = &worker->setup.job;
+	const pj_status status = pj__gatherer_create(&worker->task, job->reducer.aggregate, &worker->store,
+						     worker->local->budget.gather, &worker->writer, error);
+	if (status || !job->reducer.combine)
+		return status;
+	return pj__gatherer_combine(worker->writer, &job->reducer, pj__setup_order(&worker->setup), error);
+}
+
 /* Makes what maps, if it does not stand from the last run. */
 static pj_status begin_mapping(struct worker *worker, pj_error *error)
 {
@@ -191,8 +201,7 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 		status = pj__combiner_create(&worker->task, job->reducer.aggregate, job->reducer.arg, &worker->store,
 					     &worker->local->table, &worker->writer, error);
 	else
-		status = pj__gatherer_create(&worker->task, job->reducer.aggregate, &worker->store,
-					     worker->local->budget.gather, &worker->writer, error);
+		status = make_gatherer(worker, error);
 	if (!status)
 		status = pj__mapping_init(&worker->mapping, job, &worker->task, &worker->plan->sources,
 					  &pj__page_of(worker->local, worker->slot)->here, error);

@@ -40,6 +40,7 @@ struct gatherer {
 	const pj_aggregate *aggregate;
 	bool numbers; /* values are stored as the 64 bits they are */
 	size_t hold_bytes;
+	pj__window *window; /* of a user's combiner, through which pairs come then; or NULL */
 	pj__space chunks;
 	size_t chunk_bytes;
 	uint32_t chunk_count, used;
@@ -265,6 +266,24 @@ static void take_pair(pj__task *task, pj_bytes key, pj_bytes value)
 		take(gatherer, key, (pj_bytes){(const char *)&number, sizeof number});
 }
 
+/* A pair on its way to the combiner. */
+static void take_to_window(pj__task *task, pj_bytes key, pj_bytes value)
+{
+	struct gatherer *gatherer = task->taker;
+	++*task->progress;
+	gatherer->writer.pairs++;
+	pj__window_take(gatherer->window, key, value);
+}
+
+/* A pair from there, which is not one that was emitted. */
+static void take_from_window(void *arg, pj_bytes key, pj_bytes value)
+{
+	struct gatherer *gatherer = arg;
+	const uint64_t pairs = gatherer->writer.pairs;
+	take(gatherer, key, value);
+	gatherer->writer.pairs = pairs;
+}
+
 static void take_number(pj_task *face, pj_bytes key, uint64_t value)
 {
 	pj__task *task = (pj__task *)face;
@@ -338,6 +357,8 @@ static void write_streams(struct gatherer *gatherer)
 static void flush(pj__writer *writer)
 {
 	struct gatherer *gatherer = (struct gatherer *)writer;
+	if (gatherer->window)
+		pj__window_end_task(gatherer->window);
 	if (writer->task->status || !gatherer->buckets)
 		return;
 	unstage(gatherer);
@@ -361,6 +382,7 @@ static void reset(pj__writer *writer)
 static void destroy(pj__writer *writer)
 {
 	struct gatherer *gatherer = (struct gatherer *)writer;
+	pj__window_destroy(gatherer->window);
 	pj__space_fini(&gatherer->chunks);
 	pj__space_fini(&gatherer->blob);
 	free(gatherer->next);
@@ -387,5 +409,19 @@ pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, pj_
 	task->emit = take_pair;
 	task->taker = gatherer;
 	*ret_writer = &gatherer->writer;
+	return PJ_OK;
+}
+
+pj_status pj__gatherer_combine(pj__writer *writer, const pj_reducer *reducer, const pj_keys *keys, pj_error *error)
+{
+	struct gatherer *gatherer = (struct gatherer *)writer;
+	const pj_status status =
+		pj__window_create(reducer, keys, writer->task, take_from_window, gatherer, &gatherer->window, error);
+	if (status)
+		return status;
+	/* What goes to disk is held twice, so half of it is enough to give. */
+	const size_t given = PJ__WINDOW_MEMORY / 2, most = gatherer->hold_bytes;
+	gatherer->hold_bytes = most > 2 * given ? most - given : most / 2;
+	writer->task->emit = take_to_window;
 	return PJ_OK;
 }

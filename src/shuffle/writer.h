@@ -12,6 +12,7 @@
 #include "shuffle/partition.h"
 #include "shuffle/store.h"
 #include "shuffle/table.h"
+#include "shuffle/window.h"
 
 typedef struct pj__writer pj__writer;
 
@@ -41,6 +42,13 @@ PJ_MUST_USE pj_status pj__combiner_create(pj__task *task, const pj_aggregate *ag
  */
 PJ_MUST_USE pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, pj__store *store,
 					  size_t hold_bytes, pj__writer **ret_writer, pj_error *error);
+
+/*
+ * Gives a gatherer that holds nothing the reducer's combiner, for keys in the order of `keys` (NULL: bytes), which must
+ * live as long as `reducer`'s arg. It takes some of the memory that the gatherer may use.
+ */
+PJ_MUST_USE pj_status pj__gatherer_combine(pj__writer *writer, const pj_reducer *reducer, const pj_keys *keys,
+					   pj_error *error);
 
 /*
  * Writes a blob's data, `bytes` of it, whose segments are set but for their checksums (between them there may be gaps),
