@@ -114,7 +114,7 @@ typedef pj_status pj_reduce_function(pj_task *task, pj_bytes key, pj_values *val
  * whatever grouping, or never; a combiner for which that does not hold makes the sorters differ (`simple` never calls
  * it, which is how to find out). It is called while mapping, for the pairs of one map task, some hundred kilobytes at a
  * time in the order in which they were emitted, and only where keys repeat: that depends on the input and the split
- * size, not on workers or memory. Whole keys that are equal come together, whatever keys.group says.
+ * size, not on workers or memory. What comes together are equal whole keys, not groups (keys.h).
  */
 typedef struct pj_reducer {
 	const pj_aggregate *aggregate;

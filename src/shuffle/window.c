@@ -24,7 +24,6 @@ struct pj__window {
 	const pj_keys *keys; /* NULL: bytes */
 	pj__space records;   /* of the window */
 	size_t used;
-	pj_keys whole; /* the same without groups */
 	pj__space items;
 	size_t count, next, group_end;
 	pj_bytes key;          /* of the value at hand */
@@ -95,11 +94,7 @@ pj_status pj__window_create(const pj_reducer *reducer, const pj_keys *keys, pj__
 	window->reducer = *reducer;
 	window->put = put;
 	window->arg = arg;
-	if (keys) {
-		window->whole = *keys;
-		window->whole.group = NULL;
-		window->keys = &window->whole;
-	}
+	window->keys = keys;
 	*ret_window = window;
 	return PJ_OK;
 }
@@ -132,17 +127,24 @@ static const char *sort_some(pj__window *window, const char *at)
 	return at;
 }
 
+/* Are they one key to the reducer? Then they are equal as a whole, and in the beginnings that make groups. */
+static bool are_equal(const pj_keys *keys, pj_bytes a, pj_bytes b)
+{
+	if (!keys)
+		return pj_bytes_equal(a, b);
+	return !pj__keys_compare(keys, a, b) &&
+	       !pj__keys_compare(keys, pj__keys_beginning(keys, a), pj__keys_beginning(keys, b));
+}
+
 /* The end of the group of equal keys that begins at item `first`. */
 static size_t end_of_group(const pj__window *window, size_t first)
 {
 	const pj__item *items = (const pj__item *)(void *)window->items.at;
 	const pj_bytes key = key_at(window, items[first].at);
-	for (size_t i = first + 1; i < window->count; i++) {
-		const pj_bytes other = key_at(window, items[i].at);
-		if (window->keys ? pj__keys_compare(window->keys, key, other) != 0 : !pj_bytes_equal(key, other))
-			return i;
-	}
-	return window->count;
+	size_t end = first + 1;
+	while (end < window->count && are_equal(window->keys, key, key_at(window, items[end].at)))
+		end++;
+	return end;
 }
 
 static bool pays(const pj__window *window)

@@ -595,6 +595,11 @@ def test_examples(tmp_path):
     for name, text in (("t1", b"a b a\n"), ("t2", b"c b\n")):
         (tmp_path / name).write_bytes(text)
     assert good("run", EXAMPLES / "inverted_index.c", "-q", "t1", "t2") == b"a\tt1\nb\tt1 t2\nc\tt2\n"
+    weather = b"1950\t0\n1950\t22\n1949\t111\n1950\t-11\n1949\t78\n1950\t9\n"
+    for sorter in ("plex", "simple"):
+        expected = b"1949\t111\n1949\t78\n1950\t22\n1950\t9\n1950\t0\n"
+        assert good("run", EXAMPLES / "warmest.c", "-q", "--sorter", sorter, text=weather) == expected
+    assert "a whole number" in message(run("run", EXAMPLES / "warmest.c", text=b"1950 22\n"), 3)
     embed = pathlib.Path(PAPJUICE).parent / "examples" / "embed"
     if not embed.exists():
         pytest.skip("examples/embed is not built beside the program")
