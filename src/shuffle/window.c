@@ -241,10 +241,10 @@ static void empty(pj__window *window)
 void pj__window_take(pj__window *window, pj_bytes key, pj_bytes value)
 {
 	const size_t bytes = pj__record_bytes(key.len, value.len);
-	if (window->map_task->status)
-		return;
 	if (bytes > PJ__WINDOW_RECORDS - window->used)
 		empty(window);
+	if (window->map_task->status)
+		return;
 	if (bytes > PJ__WINDOW_RECORDS) {
 		window->put(window->arg, key, value);
 		return;
