@@ -1,8 +1,8 @@
 /*
  * pairs.h: every pair of a job with an order or groups of its own (papjuice/keys.h), for the sequential reference.
  *
- * In order: take each pair as it is emitted; sort; begin at each part file and step from group to group of it. The plain
- * meaning of what run/keys.h and shuffle/groups.h do with runs, and none of their code.
+ * In order: take each pair as it is emitted; sort; begin at each part file and step from group to group of it. The
+ * plain meaning of what run/keys.h and shuffle/groups.h do with runs, and none of their code.
  */
 #ifndef PJ_ENGINE_PAIRS_H
 #define PJ_ENGINE_PAIRS_H

@@ -2,8 +2,8 @@
  * simple.c: the sequential reference.
  *
  * Every map task in order, in this process; every key in one dict with its values in the order in which they came (or,
- * for an aggregate, the state that they have been added to); the keys sorted; the reducer called for each. Where the job
- * has an order or groups of its own for keys, every pair in one list (pairs.h), and that is sorted. Nothing here
+ * for an aggregate, the state that they have been added to); the keys sorted; the reducer called for each. Where the
+ * job has an order or groups of its own for keys, every pair in one list (pairs.h), and that is sorted. Nothing here
  * is shared with the fast path but the reading of the input, the meaning of a reducer and the sink: what the other
  * engines do is held against this.
  */

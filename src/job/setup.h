@@ -23,8 +23,8 @@ void pj__setup_fini(pj__setup *setup);
 PJ_MUST_USE pj_status pj__setup_load(pj__setup *setup, pj_error *error);
 
 /*
- * Are part files ranges of keys? The sequential reference does what the job's own sorter would. Of keys with an order of
- * the user's no hash knows which are equal.
+ * Are part files ranges of keys? The sequential reference does what the job's own sorter would. Of keys with an order
+ * of the user's no hash knows which are equal.
  */
 static inline bool pj__setup_is_total(const pj__setup *setup)
 {

@@ -18,8 +18,8 @@
  *     ranges        0   |   1    |   2   |   3
  *     files             0        |       |   2         file 1 is empty
  *
- * Where a job decides about its keys (papjuice/keys.h), their beginnings are what is parted, the part is what the user's
- * partitioner says, and ranges are found by the user's order of whole splitters.
+ * Where a job decides about its keys (papjuice/keys.h), their beginnings are what is parted, the part is what the
+ * user's partitioner says, and ranges are found by the user's order of whole splitters.
  */
 #ifndef PJ_SHUFFLE_PARTITION_H
 #define PJ_SHUFFLE_PARTITION_H

@@ -1,10 +1,10 @@
 /*
  * window.h: some pairs of a map task, as a user's combiner gets to see them.
  *
- * Pairs are taken until a window is full, and handed on: sorted and combined if keys repeat, else as they came. A window
- * is so many bytes of records in the order of emission, from the task's first one on; whether it is combined depends on
- * it and on those before it in the task. So what is handed on is a function of the task's pairs, whatever memory there
- * is, and whenever who gets it writes it down.
+ * Pairs are taken until a window is full, and handed on: sorted and combined if keys repeat, else as they came. A
+ * window is so many bytes of records in the order of emission, from the task's first one on; whether it is combined
+ * depends on it and on those before it in the task. So what is handed on is a function of the task's pairs, whatever
+ * memory there is, and whenever who gets it writes it down.
  */
 #ifndef PJ_SHUFFLE_WINDOW_H
 #define PJ_SHUFFLE_WINDOW_H

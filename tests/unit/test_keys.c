@@ -345,7 +345,9 @@ static void hand(void *arg, pj_bytes key, pj_bytes value)
 	handed->sum += number;
 }
 
-/* Takes `count` pairs of `kinds` keys and ones, and as many bytes as fill the window. Returns how many are handed on. */
+/*
+ * Takes `count` pairs of `kinds` keys and ones, and as many bytes as fill the window. Returns how many are handed on.
+ */
 static uint64_t fill(pj__window *window, struct handed *handed, size_t count, size_t kinds)
 {
 	char *rest = calloc(1, PJ__WINDOW_RECORDS);
