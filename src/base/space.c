@@ -27,12 +27,10 @@ pj_status pj__space_grow(pj__space *space, size_t bytes, size_t keep, pj_error *
 	const size_t whole = (bytes + PAGE - 1) / PAGE * PAGE;
 	if (!keep)
 		pj__space_fini(space);
-	char *fresh = pj__map_private(whole);
-	if (!fresh)
+	/* The kernel moves the pages themselves. */
+	void *fresh = space->at ? mremap(space->at, space->bytes, whole, MREMAP_MAYMOVE) : pj__map_private(whole);
+	if (!fresh || fresh == MAP_FAILED)
 		return pj__no_memory(error, bytes);
-	if (keep)
-		memcpy(fresh, space->at, keep);
-	pj__space_fini(space);
 	*space = (pj__space){fresh, whole};
 	return PJ_OK;
 }

@@ -3,8 +3,6 @@
  */
 #include "engine/budget.h"
 
-#include <stdbool.h>
-
 static const uint64_t mib = 1 << 20;
 /*
  * What a process takes before it does anything, as measured (docs/performance.md): pages of the program's and libc's

@@ -11,15 +11,15 @@
 #ifndef PJ_ENGINE_BUDGET_H
 #define PJ_ENGINE_BUDGET_H
 
-#include <stdbool.h>
-
 #include "base/error.h"
+
+/* The longest line takes no more than this part of the memory. */
+enum { PJ__LONGEST_SHARE = 4 };
 
 typedef struct pj__budget {
 	uint64_t memory; /* all of it */
 	uint64_t files;  /* memory files of all workers together */
-	uint64_t spool;  /* bytes of streams that are kept, before tasks are waited for; */
-	bool spool_disk; /* ... on disk, as they would take too much of the memory */
+	uint64_t spool;  /* of these, for bytes of streams */
 	size_t table;    /* a worker's combining table, and as much again for its long keys */
 	size_t gather;   /* records gathered by a worker before they are written */
 	size_t reduce;   /* a bucket that is reduced in memory */

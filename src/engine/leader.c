@@ -18,8 +18,8 @@
 #include "base/io.h"
 #include "base/machine.h"
 
-enum { TICK_MS = 100, REFUSALS_MOST = 2, SENDS_MOST = 100 };
-static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000;
+enum { TICK_MS = 100, MEASURE_MS = 20, REFUSALS_MOST = 2, SENDS_MOST = 100 };
+static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000, measure_ns = (uint64_t)MEASURE_MS * 1000000;
 
 static const char *phase_name(pj__phase phase)
 {
@@ -40,7 +40,7 @@ void pj__leader_measure(struct leader *leader)
 		if (fstat(leader->local.files[i][PJ__IN_MEMORY], &is) == 0)
 			bytes += (uint64_t)is.st_blocks * 512;
 	}
-	for (size_t i = 0; i < leader->run->plan->sources.count; i++) {
+	for (size_t i = 0; i < leader->run->plan->sources.count && !leader->spool.on_disk; i++) {
 		const pj__source *source = &leader->run->plan->sources.at[i];
 		struct stat is;
 		if (source->kind == PJ__SOURCE_STREAM && fstat(source->spool, &is) == 0)
@@ -158,20 +158,21 @@ static void release_spool(struct leader *leader)
 /* Is as much spooled and not yet published as may be? */
 static bool spool_is_full(const struct leader *leader)
 {
-	return leader->spool.total - leader->released_bytes > leader->local.budget.spool;
+	return leader->spool.total - leader->released_bytes > leader->spool_most;
 }
 
 /* --------------------------------------------------------------------------------------------------- giving work */
 
 /*
- * How long the slot's memory file may be: a piece is leased whenever less than that is left of the last one, while
- * there is something left of what all may have together.
+ * How long the slot's memory file may be: a piece is leased whenever less is left than that, or than what a worker
+ * gathers before it writes, while there is something left of what all may have together.
  */
 uint64_t pj__leader_lease(struct leader *leader, unsigned slot)
 {
 	const uint64_t files = leader->local.budget.files, piece = files / (4 * (uint64_t)leader->local.workers);
+	const uint64_t blob = leader->local.budget.gather / 8 * 9, ahead = blob > piece ? blob : piece;
 	uint64_t *lease = &leader->slots[slot].lease;
-	while (*lease < leader->local.ends[slot][PJ__IN_MEMORY] + piece && leader->leased + piece <= files) {
+	while (*lease < leader->local.ends[slot][PJ__IN_MEMORY] + ahead && leader->leased + piece <= files) {
 		*lease += piece;
 		leader->leased += piece;
 	}
@@ -590,7 +591,7 @@ static pj_status look_after(struct leader *leader, pj_error *error)
 		watch(leader, now);
 		tell(leader);
 	}
-	if (now - leader->measured_ns >= tick_ns)
+	if (now - leader->measured_ns >= measure_ns)
 		pj__leader_measure(leader);
 	return PJ_OK;
 }
@@ -614,7 +615,7 @@ pj_status pj__leader_run(struct leader *leader, pj__phase phase, pj_error *error
 		const bool at_once = spools && fd < 0;
 		pj__event event;
 		pj__dispatcher_watch(leader->dispatcher, fd);
-		status = pj__dispatcher_wait(leader->dispatcher, at_once ? 0 : TICK_MS, &event, error);
+		status = pj__dispatcher_wait(leader->dispatcher, at_once ? 0 : MEASURE_MS, &event, error);
 		if (!status)
 			status = act(leader, &event, error);
 		if (!status && at_once)

@@ -53,6 +53,7 @@ struct leader {
 	unsigned idle_deaths; /* in a row, of workers that had no task */
 	pj__spool spool;
 	bool spool_ended;
+	uint64_t spool_most;     /* bytes of streams that are kept, before tasks are waited for */
 	size_t released;         /* tasks at the front that are done ... */
 	uint64_t released_bytes; /* ... and the spooled bytes among theirs */
 	pj__sampling sampling;

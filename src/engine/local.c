@@ -10,6 +10,9 @@
 #include "engine/leader.h"
 #include "engine/shared.h"
 
+/* Parts that the leader merges at a time. */
+enum { ORDERED_MOST = 256 };
+
 /* ---------------------------------------------------------------------------------------------- making and ending */
 
 static pj_status make_files(struct leader *leader, pj_error *error)
@@ -96,6 +99,22 @@ static pj_status begin_files(struct leader *leader, uint32_t files, pj_error *er
 	return PJ_OK;
 }
 
+/* Streams are kept in memory if there is room for a split for each worker and some more, else on disk. */
+static pj_status begin_spool(struct leader *leader, pj_error *error)
+{
+	pj__plan *plan = leader->run->plan;
+	pj__budget *budget = &leader->local.budget;
+	const uint64_t least = (leader->local.workers + (uint64_t)2) * plan->split_bytes;
+	const bool on_disk = plan->sources.has_stream && budget->spool < least;
+	leader->spool_most = on_disk ? 2 * least : budget->spool;
+	if (plan->sources.has_stream && !on_disk) {
+		budget->files -= budget->spool;
+		budget->spool = 0;
+	}
+	return pj__spool_init(&leader->spool, &plan->sources, plan->split_bytes, on_disk ? leader->local.temp : NULL,
+			      error);
+}
+
 pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t job, const pj_bytes *params,
 			   pj_error *error)
 {
@@ -129,7 +148,7 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	leader->sampling = samples ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
 	pj_status status = begin_files(leader, run->plan->files, error);
 	if (!status)
-		status = pj__spool_init(&leader->spool, &run->plan->sources, run->plan->split_bytes, error);
+		status = begin_spool(leader, error);
 	if (status)
 		return status;
 	if (samples && !leader->firsts && leader->kept.buckets && leader->kept_job == job) {
@@ -278,6 +297,8 @@ static pj_status reduce(struct leader *leader, pj_error *error)
 	/* Into a folder a task is a part file; else there are some tasks for each worker, to share the work evenly. */
 	const bool part_files = kind == PJ__SINK_FOLDER && !leader->local.brief.ordered;
 	size_t tasks = part_files ? pj__plan_files(leader->run->plan) : count_reduce_tasks(leader);
+	if (leader->local.brief.ordered && tasks > ORDERED_MOST)
+		tasks = ORDERED_MOST;
 	if (tasks > leader->buckets && !leader->firsts)
 		tasks = leader->buckets;
 	leader->makes_parts = true;

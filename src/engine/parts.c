@@ -16,11 +16,12 @@
 #include "base/grow.h"
 #include "base/io.h"
 #include "base/machine.h"
+#include "base/space.h"
 #include "engine/leader.h"
 #include "output/part.h"
 
 enum { WRITES_MOST = 16 }; /* that a worker is told of at a time */
-static const uint64_t stream_bytes = 1 << 20;
+static const size_t stream_bytes = 1 << 20;
 
 static bool in_order(const struct leader *leader)
 {
@@ -128,47 +129,71 @@ void pj__parts_pump(struct leader *leader)
 			room -= tell_to_write(leader, i, any_time || in_order(leader) ? 0 : leader->parts[i].offset);
 }
 
-/* Writes parked bytes to where the output wants them; `fd` is the part file of a folder. */
-static pj_status pass_on(const struct leader *leader, int fd, pj_bytes bytes, pj_error *error)
+/*
+ * Writes parked bytes to where the output wants them; `fd` is the part file of a folder. *ret_taken: how many; a
+ * function gets whole pairs, so it takes those.
+ */
+static pj_status pass_on(const struct leader *leader, int fd, pj_bytes bytes, size_t *ret_taken, pj_error *error)
 {
 	const pj__sink *sink = leader->run->sink;
-	if (sink->kind == PJ__SINK_FUNCTION)
+	*ret_taken = bytes.len;
+	if (sink->kind == PJ__SINK_FUNCTION) {
+		bytes.len = *ret_taken = pj__part_whole(bytes);
 		return pj__part_deliver(bytes, &sink->output, error);
+	}
 	if (sink->kind != PJ__SINK_FOLDER)
 		return pj__sink_stream(sink, bytes, error);
 	const int failed = pj__write_all(fd, bytes.ptr, bytes.len);
 	return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output") : PJ_OK;
 }
 
+/* Passes on `bytes` of a worker's file from `offset` on, a piece at a time. */
+static pj_status pass_on_all(struct leader *leader, int from, uint64_t offset, uint64_t bytes, int to, pj_error *error)
+{
+	pj__space buffer = {0};
+	size_t held = 0, room = stream_bytes;
+	pj_status status = PJ_OK;
+	for (uint64_t done = 0; done < bytes && !status;) {
+		if (held > room / 2)
+			room *= 2; /* a pair is longer: what is not used of this is never touched */
+		status = pj__space_grow(&buffer, room, held, error);
+		if (status)
+			break;
+		size_t step = stream_bytes / 2, taken;
+		if (step > bytes - done)
+			step = (size_t)(bytes - done);
+		status = pj__pread_exactly(from, PJ__PART_FILE, buffer.at + held, step, (off_t)(offset + done), error);
+		done += step;
+		held += step;
+		if (!status)
+			status = pass_on(leader, to, (pj_bytes){buffer.at, held}, &taken, error);
+		if (status)
+			break;
+		held -= taken;
+		memmove(buffer.at, buffer.at + taken, held);
+		status = pj__stopped(leader->run, error);
+	}
+	pj__space_fini(&buffer);
+	return status || !held ? status : pj__fail(error, PJ_ERR_CORRUPT, 0, NULL, "a part is cut off");
+}
+
 /* Takes a parked part from a worker's file to the output. */
 static pj_status take_parked(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
 {
 	const uint64_t offset = message->write.offset, bytes = message->write.bytes;
-	const bool whole = leader->run->sink->kind == PJ__SINK_FUNCTION; /* pairs are not cut */
-	const size_t room = whole || bytes < stream_bytes ? bytes : stream_bytes;
+	const int from = leader->local.files[slot][message->write.where];
 	int fd = -1;
-	char *buffer = malloc(room + 1);
-	pj_status status = buffer ? PJ_OK : pj__no_memory(error, room);
-	if (!status && leader->run->sink->kind == PJ__SINK_FOLDER)
+	pj_status status = PJ_OK;
+	if (leader->run->sink->kind == PJ__SINK_FOLDER)
 		status = pj__sink_part_file(leader->run->sink, message->task, &fd, error);
-	for (uint64_t done = 0; done < bytes && !status;) {
-		const size_t step = bytes - done < room ? (size_t)(bytes - done) : room;
-		status = pj__pread_exactly(leader->local.files[slot][message->write.where], "parked part", buffer, step,
-					   (off_t)(offset + done), error);
-		if (!status)
-			status = pass_on(leader, fd, (pj_bytes){buffer, step}, error);
-		if (!status)
-			status = pj__stopped(leader->run, error);
-		done += step;
-	}
-	free(buffer);
+	if (!status)
+		status = pass_on_all(leader, from, offset, bytes, fd, error);
 	const int failed = pj__close(&fd);
 	if (failed && !status)
 		status = pj__fail(error, PJ_ERR_OUTPUT, failed, leader->run->sink->path, "cannot write the output");
 	/* Only memory is at stake: where it cannot be given back it is kept. Standing workers use it again. */
 	if (bytes && !leader->local.stays)
-		(void)fallocate(leader->local.files[slot][message->write.where],
-				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
+		(void)fallocate(from, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
 	return status;
 }
 
@@ -229,8 +254,9 @@ pj_status pj__parts_pour(struct leader *leader, pj_error *error)
 		return pj__no_memory(error, leader->part_count * sizeof *parked);
 	for (size_t i = 0; i < leader->part_count; i++)
 		parked[i] = leader->parts[i].parked;
-	const pj_status status = pj__pour_ordered(leader->run->sink, parked, leader->part_count, stopped, leader,
-						  &leader->result->output_pairs, &leader->result->output_bytes, error);
+	const pj_status status =
+		pj__pour_ordered(leader->run->sink, parked, leader->part_count, stream_bytes, stopped, leader,
+				 &leader->result->output_pairs, &leader->result->output_bytes, error);
 	free(parked);
 	return status;
 }

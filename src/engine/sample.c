@@ -11,7 +11,7 @@ enum {
 	PIECES = 64,
 	PIECE = 16 << 10,
 	KEYS_MOST = 1 << 16,
-	BYTES_MOST = 4 << 20,
+	BYTES_MOST = 1 << 20,
 	SEEN_BITS = 1 << 20,
 	STREAM_MOST = 1 << 20
 };
@@ -142,6 +142,7 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	const pj_keys beginnings = {.compare = setup->job.keys.compare, .arg = setup->job.keys.arg};
 	pj__mapping mapping;
 	pj_status status = pj__mapping_init(&mapping, &setup->job, &sampler->task, &plan->sources, here, error);
+	mapping.reader.longest = setup->options.memory / PJ__LONGEST_SHARE;
 	if (!status && given) {
 		pj__split split = *given;
 		if (split.end - split.start > STREAM_MOST)

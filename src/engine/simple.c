@@ -280,7 +280,7 @@ static pj_status map_all(struct simple *simple, pj_error *error)
 	pj__whereabouts here = {0};
 	pj__mapping mapping;
 	pj__spool spool;
-	pj_status status = pj__spool_init(&spool, &plan->sources, plan->split_bytes, error);
+	pj_status status = pj__spool_init(&spool, &plan->sources, plan->split_bytes, NULL, error);
 	if (status)
 		return status;
 	status = pj__mapping_init(&mapping, simple->job, &simple->task, &plan->sources, &here, error);

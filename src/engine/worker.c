@@ -6,10 +6,13 @@
  */
 #include "engine/worker.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/grow.h"
@@ -20,10 +23,65 @@
 #include "mp/dispatcher.h"
 #include "output/order.h"
 
-enum { MMAP_THRESHOLD = 1 << 30, RELEASE_LEAST = 16 << 10 };
+enum { MMAP_THRESHOLD = 1 << 30, LARGE_BLOCK = 1 << 20, CHUNK_BUFFER = 16 << 10, RELEASE_LEAST = 16 << 10 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
+/* ------------------------------------------------------------------------------------------------ long records */
+
+/* Records of up to so many bytes have room in a worker's share, however they are copied. */
+static size_t usual_record(const struct worker *worker)
+{
+	const size_t share = worker->local->budget.part / 2, least = 1 << 20;
+	return share > least ? share : least;
+}
+
+/*
+ * Longer ones are dealt with by one worker at a time, for a few of them together would take more than there is. The
+ * lock is the kernel's, on the first byte of the board: it goes with the process that holds it.
+ */
+static pj_status strain(struct worker *worker, bool is, pj_error *error)
+{
+	struct flock lock = {.l_type = is ? F_WRLCK : F_UNLCK, .l_whence = SEEK_SET, .l_len = 1};
+	if (is == worker->is_strained)
+		return PJ_OK;
+	/* Meanwhile large blocks go back at once when they are freed; before and after that, what is free anyway. */
+	(void)mallopt(M_MMAP_THRESHOLD, is ? LARGE_BLOCK : MMAP_THRESHOLD);
+	(void)malloc_trim(0);
+	while (fcntl(worker->local->board, F_SETLKW, &lock))
+		if (errno != EINTR)
+			return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot wait for memory");
+	worker->is_strained = is;
+	return PJ_OK;
+}
+
+/* The reader has come to a long line, or is done with it. */
+static void reader_strained(void *arg, bool is)
+{
+	struct worker *worker = arg;
+	pj_error error;
+	if (is && worker->writer)
+		worker->writer->relieve(worker->writer);
+	const pj_status status = strain(worker, is, &error);
+	if (status)
+		pj__task_failed(&worker->task, status, &error);
+}
+
+static bool has_long_record(const struct worker *worker, const pj__segment *segments)
+{
+	const size_t usual = usual_record(worker);
+	for (size_t i = 0; i < worker->run_count; i++)
+		if (segments[i].longest > usual)
+			return true;
+	return false;
+}
+
 /* ------------------------------------------------------------------------------------------------- parts held */
+
+static void part_failed(struct worker *worker, pj_status status, const pj_error *error)
+{
+	if (status)
+		pj__task_failed(worker->setup.job.map_only ? &worker->task : &worker->reduce_task, status, error);
+}
 
 /* A part has become larger than it may in memory: what there is of it goes to disk. */
 static void spill_part(pj__part *part, void *arg)
@@ -36,16 +94,90 @@ static void spill_part(pj__part *part, void *arg)
 		status = pj__no_memory(&error, part->bytes.capacity * 2);
 	if (!status)
 		status = pj__store_on_disk(&worker->store, pj__text_all(&part->bytes), &offset, &error);
-	if (status)
-		pj__task_failed(worker->setup.job.map_only ? &worker->task : &worker->reduce_task, status, &error);
+	part_failed(worker, status, &error);
 	if (!worker->part_spilled)
 		worker->part_offset = offset;
 	worker->part_spilled += part->bytes.len;
 	pj__text_reset(&part->bytes);
 }
 
+/* Puts what there is of an ordered part in order, and, unless the limit has made it small, to disk. */
+static pj_status put_chunk(struct worker *worker, size_t least, pj_error *error)
+{
+	pj__part *part = &worker->part;
+	uint64_t offset;
+	pj_status status = pj__part_order(part, &worker->brief.output, error);
+	const size_t bytes = part->bytes.len;
+	if (status || bytes < least)
+		return status;
+	status = pj__grow(&worker->chunks, &worker->chunk_capacity, worker->chunk_count + 1, sizeof *worker->chunks,
+			  error);
+	if (!status)
+		status = pj__store_on_disk(&worker->store, pj__text_all(&part->bytes), &offset, error);
+	if (!status)
+		worker->chunks[worker->chunk_count++] = (pj__parked){worker->store.file[PJ__ON_DISK], offset, bytes};
+	pj__text_reset(&part->bytes);
+	return status;
+}
+
+static void spill_ordered(pj__part *part, void *arg)
+{
+	struct worker *worker = arg;
+	pj_error error;
+	part_failed(worker, put_chunk(worker, part->most / 2, &error), &error);
+}
+
+/* Merges some chunks of a part into one. */
+static pj_status merge_some(struct worker *worker, const pj__parked *chunks, size_t count, pj__parked *ret_chunk,
+			    uint64_t *ret_pairs, pj_error *error)
+{
+	const pj_status *failed = worker->setup.job.map_only ? &worker->task.status : &worker->reduce_task.status;
+	pj__part merged = {.as_records = true,
+			   .cuts = true,
+			   .overflow = spill_part,
+			   .arg = worker,
+			   .most = worker->local->budget.part / 4};
+	worker->part_spilled = worker->part_offset = 0;
+	pj_status status = pj__part_merge(&merged, chunks, count, &worker->brief.output, worker->local->budget.part,
+					  failed, error);
+	if (!status)
+		spill_part(&merged, worker);
+	pj__text_fini(&merged.bytes);
+	if (!status && *failed) {
+		status = *failed;
+		if (error)
+			*error = worker->setup.job.map_only ? worker->task.error : worker->reduce_task.error;
+	}
+	*ret_chunk = (pj__parked){worker->store.file[PJ__ON_DISK], worker->part_offset, worker->part_spilled};
+	*ret_pairs = merged.pairs;
+	return status;
+}
+
+/* Merges the chunks of an ordered part, as many at a time as memory allows, until there is one: the part. */
+static pj_status merge_chunks(struct worker *worker, pj_error *error)
+{
+	const size_t room = worker->local->budget.part / CHUNK_BUFFER, width = room < 4 ? 4 : room;
+	pj_status status = put_chunk(worker, 1, error);
+	while (worker->chunk_count > 1 && !status) {
+		size_t kept = 0;
+		for (size_t i = 0; i < worker->chunk_count && !status; i += width) {
+			const size_t rest = worker->chunk_count - i;
+			pj__parked merged;
+			status = merge_some(worker, worker->chunks + i, rest < width ? rest : width, &merged,
+					    &worker->part.pairs, error);
+			worker->chunks[kept++] = merged;
+		}
+		worker->chunk_count = kept;
+	}
+	worker->part_offset = worker->chunks[0].offset;
+	worker->part_spilled = worker->chunks[0].bytes;
+	worker->chunk_count = 0;
+	return status;
+}
+
 static void begin_part(struct worker *worker)
 {
+	worker->chunk_count = 0;
 	pj__text_reset(&worker->part.bytes);
 	worker->part.pairs = 0;
 	worker->part_spilled = 0;
@@ -57,7 +189,8 @@ static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *cou
 {
 	pj__part *part = &worker->part;
 	if (worker->brief.ordered) {
-		const pj_status status = pj__part_order(part, &worker->brief.output, error);
+		const pj_status status = worker->chunk_count ? merge_chunks(worker, error)
+							     : pj__part_order(part, &worker->brief.output, error);
 		if (status)
 			return status;
 	}
@@ -205,6 +338,10 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 	if (!status)
 		status = pj__mapping_init(&worker->mapping, job, &worker->task, &worker->plan->sources,
 					  &pj__page_of(worker->local, worker->slot)->here, error);
+	worker->mapping.reader.longest = worker->setup.options.memory / PJ__LONGEST_SHARE;
+	worker->mapping.reader.strained = reader_strained;
+	worker->mapping.reader.arg = worker;
+	worker->mapping.reader.usual = usual_record(worker);
 	worker->can_map = !status;
 	return status;
 }
@@ -448,9 +585,13 @@ static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t 
 	pj_status status = load_segments(worker, first, count, error);
 	for (uint32_t b = 0; b < count && !status && worker->run_count; b++) {
 		const pj__segment *segments = worker->segments + b * worker->run_count;
-		status = pj__setup_combines(&worker->setup)        ? reduce_combined(worker, segments, error)
-			 : has_reducer(&worker->setup.job.reducer) ? reduce_groups(worker, segments, error)
-								   : copy_pairs(worker, segments, error);
+		status = strain(worker, has_long_record(worker, segments), error);
+		if (!status)
+			status = pj__setup_combines(&worker->setup)        ? reduce_combined(worker, segments, error)
+				 : has_reducer(&worker->setup.job.reducer) ? reduce_groups(worker, segments, error)
+									   : copy_pairs(worker, segments, error);
+		if (worker->is_strained)
+			pj__groups_relieve(&worker->groups);
 		if (!status && worker->part.bytes.failed)
 			status = pj__no_memory(error, worker->part.bytes.capacity * 2);
 		if (!status && worker->reduce_task.status) {
@@ -459,7 +600,8 @@ static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t 
 				*error = worker->reduce_task.error;
 		}
 	}
-	return status;
+	const pj_status relaxed = strain(worker, false, status ? NULL : error);
+	return status ? status : relaxed;
 }
 
 static pj_status load_published(struct worker *worker, const pj__message *message, pj_error *error)
@@ -587,9 +729,11 @@ static pj_status begin(struct worker *worker, const pj__brief *brief, pj_error *
 	worker->part.columns = brief->output.columns;
 	worker->part.escape = brief->output.escape;
 	worker->part.as_records = brief->ordered || brief->kind == PJ__SINK_FUNCTION;
-	worker->part.overflow = brief->ordered ? NULL : spill_part;
+	worker->part.overflow = brief->ordered ? spill_ordered : spill_part;
 	worker->part.arg = worker;
-	worker->part.most = worker->local->budget.part;
+	/* An ordered part is listed and copied when it is put in order. */
+	worker->part.most = worker->local->budget.part / (brief->ordered ? 4 : 1);
+	worker->part.cuts = !brief->ordered;
 	begin_part(worker);
 	worker->held_count = 0;
 	free(worker->runs);
@@ -603,6 +747,26 @@ static pj_status begin(struct worker *worker, const pj__brief *brief, pj_error *
 		worker->has_setup = !status;
 	}
 	return status || brief->reducing ? status : begin_mapping(worker, error);
+}
+
+/* An error of a file that lies in the temporary folder names that, and how much all workers have written to it. */
+static void name_folder(const struct worker *worker, pj_error *error)
+{
+	const pj__local *local = worker->local;
+	uint64_t bytes = 0;
+	struct stat is;
+	if (error->status != PJ_ERR_OUTPUT ||
+	    (strcmp(error->file, PJ__RUN_FILE) != 0 && strcmp(error->file, PJ__PART_FILE) != 0))
+		return;
+	for (unsigned i = 0; i < local->workers; i++)
+		if (local->files[i][PJ__ON_DISK] >= 0 && fstat(local->files[i][PJ__ON_DISK], &is) == 0)
+			bytes += (uint64_t)is.st_blocks * 512;
+	if (worker->store.scratch >= 0 && fstat(worker->store.scratch, &is) == 0)
+		bytes += (uint64_t)is.st_blocks * 512;
+	snprintf(error->file, sizeof error->file, "%s", local->temp);
+	error->offset = -1;
+	pj__error_hint(error, "--temp names another folder: more than %llu MiB are needed, or more --memory",
+		       (unsigned long long)(bytes >> 20));
 }
 
 int pj__worker_run(void *arg, unsigned slot, int channel)
@@ -642,6 +806,8 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 		if (!status)
 			release_buckets(worker);
 	}
+	if (worker)
+		name_folder(worker, &error);
 	message = (pj__message){.kind = PJ__FAILED};
 	message.error = error;
 	const struct worker teller = {.channel = channel};

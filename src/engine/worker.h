@@ -7,6 +7,7 @@
 #include "engine/local.h"
 #include "job/reduce.h"
 #include "mp/dispatcher.h"
+#include "output/order.h"
 #include "shuffle/combine.h"
 #include "shuffle/groups.h"
 #include "shuffle/writer.h"
@@ -28,6 +29,7 @@ struct worker {
 	pj__setup setup; /* of brief.job, loaded */
 	bool has_setup;
 	pj_text params;
+	bool is_strained; /* it may take the memory of a long record (worker.c: strain) */
 	pj__store store;
 	pj__task task;        /* of the map */
 	pj__task reduce_task; /* of the merge and the reduce */
@@ -37,6 +39,8 @@ struct worker {
 	uint64_t spilled_told;              /* of store.spilled */
 	uint32_t part_first, part_count;    /* the buckets it is made of */
 	uint32_t done_first, done_count;    /* buckets whose part was written just now */
+	pj__parked *chunks; /* of a part in another order than that of keys: ordered pieces of it, on disk */
+	size_t chunk_count, chunk_capacity;
 	/* the map */
 	bool can_map; /* what follows is made */
 	pj__mapping mapping;

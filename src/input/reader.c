@@ -4,31 +4,45 @@
 #include "input/reader.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "input/scan.h"
 
-enum { PIECE_BYTES = 128 << 10 };
+enum { PIECE_BYTES = 128 << 10, SHRINK_FROM = 4 };
+static const uint64_t mib = 1 << 20;
 
-static pj_status make_room(pj__reader *reader, size_t capacity, pj_error *error)
+static pj_status make_room(pj__reader *reader, size_t capacity, size_t keep, pj_error *error)
 {
-	char *grown =
-		capacity < SIZE_MAX - PJ_TEXT_PADDING ? realloc(reader->buffer, capacity + PJ_TEXT_PADDING) : NULL;
-	if (!grown)
+	if (capacity > SIZE_MAX - PJ_TEXT_PADDING)
 		return pj__no_memory(error, capacity);
-	memset(grown + capacity, 0, PJ_TEXT_PADDING);
-	reader->buffer = grown;
-	reader->capacity = capacity;
-	return PJ_OK;
+	const pj_status status = pj__space_grow(&reader->buffer, capacity + PJ_TEXT_PADDING, keep, error);
+	if (!status)
+		reader->capacity = capacity;
+	return status;
+}
+
+/* Gives back what a long line needed, but for `keep` bytes and a piece. */
+static void shrink(pj__reader *reader, size_t keep)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	if (reader->touched < SHRINK_FROM * reader->piece_bytes || keep > reader->touched / 2)
+		return;
+	const size_t from = (keep + reader->piece_bytes + PJ_TEXT_PADDING + page - 1) / page * page;
+	/* Only memory is at stake. */
+	if (from < reader->buffer.bytes)
+		(void)madvise(reader->buffer.at + from, reader->buffer.bytes - from, MADV_DONTNEED);
+	reader->touched = from;
+	if (reader->is_strained)
+		reader->strained(reader->arg, reader->is_strained = false);
 }
 
 pj_status pj__reader_init(pj__reader *reader, const pj__sources *sources, size_t piece_bytes, pj_error *error)
 {
 	*reader = (pj__reader){.sources = sources, .fd = -1, .source = UINT32_MAX};
 	reader->piece_bytes = piece_bytes ? piece_bytes : PIECE_BYTES;
-	return make_room(reader, reader->piece_bytes, error);
+	return make_room(reader, reader->piece_bytes, 0, error);
 }
 
 static void close_source(pj__reader *reader)
@@ -43,8 +57,7 @@ static void close_source(pj__reader *reader)
 void pj__reader_fini(pj__reader *reader)
 {
 	close_source(reader);
-	free(reader->buffer);
-	reader->buffer = NULL;
+	pj__space_fini(&reader->buffer);
 }
 
 static const pj__source *source_of(const pj__reader *reader)
@@ -116,27 +129,74 @@ static uint64_t buffer_offset(const pj__reader *reader)
 	return reader->next - reader->held;
 }
 
+static pj_status too_long(const pj__reader *reader, uint64_t start, uint64_t length, pj_error *error)
+{
+	pj__fail(error, PJ_ERR_MEMORY, 0, source_of(reader)->name, "a line is too long for the memory budget");
+	pj__error_reason(error, "it has %llu bytes, more than a quarter of the budget", (unsigned long long)length);
+	pj__error_at(error, NULL, -1, (int64_t)start);
+	pj__error_hint(error, "--memory %lluM is enough", (unsigned long long)((length + mib / 4 - 1) / (mib / 4)));
+	return PJ_ERR_MEMORY;
+}
+
+/* Tells how long the line is whose beginning, `rest` bytes, is in the buffer: its end is looked for only now. */
+static pj_status beginning_too_long(pj__reader *reader, size_t rest, pj_error *error)
+{
+	const uint64_t start = reader->next - rest;
+	uint64_t at = reader->next;
+	const char *newline = NULL;
+	while (at < reader->split.limit && !newline) {
+		const uint64_t left = reader->split.limit - at;
+		const size_t size = left < reader->piece_bytes ? (size_t)left : reader->piece_bytes;
+		const pj_status status = fetch(reader, reader->buffer.at, size, at, error);
+		if (status)
+			return status;
+		newline = memchr(reader->buffer.at, '\n', size);
+		at += newline ? (size_t)(newline - reader->buffer.at) : size;
+	}
+	return too_long(reader, start, at - start, error);
+}
+
+/* Checks a piece of more bytes than a line may have: its first line is what can be so long. */
+static pj_status check_first(const pj__reader *reader, pj_bytes piece, uint64_t offset, pj_error *error)
+{
+	const char *newline = memchr(piece.ptr, '\n', piece.len);
+	const size_t length = newline ? (size_t)(newline - piece.ptr) : piece.len;
+	return length > reader->longest ? too_long(reader, offset, length, error) : PJ_OK;
+}
+
 /* Reads on behind what is held, moving it to the front; grows the buffer when a line fills it. */
 static pj_status fill(pj__reader *reader, pj_error *error)
 {
 	const size_t rest = reader->held - reader->taken;
 	if (rest && reader->taken)
-		memmove(reader->buffer, reader->buffer + reader->taken, rest);
+		memmove(reader->buffer.at, reader->buffer.at + reader->taken, rest);
 	reader->held = rest;
 	reader->taken = 0;
+	shrink(reader, rest);
+	if (reader->longest && rest > reader->longest)
+		return beginning_too_long(reader, rest, error);
+	if (reader->strained && !reader->is_strained && rest > reader->usual)
+		reader->strained(reader->arg, reader->is_strained = true);
 	if (rest > reader->capacity / 2) {
-		const pj_status status = make_room(reader, reader->capacity * 2, error);
+		const pj_status status = make_room(reader, reader->capacity * 2, rest, error);
 		if (status)
 			return status;
 	}
-	size_t want = reader->capacity - rest;
+	/* No more than an eighth behind a long beginning: what the line does not need is not touched. */
+	const size_t step = rest / 8 > reader->piece_bytes ? rest / 8 : reader->piece_bytes;
+	size_t want = reader->capacity - rest < step ? reader->capacity - rest : step;
 	if (want > reader->split.limit - reader->next)
 		want = (size_t)(reader->split.limit - reader->next);
-	const pj_status status = fetch(reader, reader->buffer + rest, want, reader->next, error);
+	const pj_status status = fetch(reader, reader->buffer.at + rest, want, reader->next, error);
 	if (status)
 		return status;
+	/* It is read beyond the end, but what stands there does not matter. */
+	memset(reader->buffer.at + rest + want, 0, PJ_TEXT_PADDING);
+	if (reader->touched < rest + want)
+		reader->touched = rest + want;
 	if (reader->next == 0) {
-		const pj_status refused = pj__refuse_compressed(source_of(reader)->name, reader->buffer, want, error);
+		const pj_status refused =
+			pj__refuse_compressed(source_of(reader)->name, reader->buffer.at, want, error);
 		if (refused)
 			return refused;
 	}
@@ -151,9 +211,9 @@ static bool skip_foreign_line(pj__reader *reader)
 	/* A line of ours begins at end - 1 at the latest, behind a newline at end - 2. */
 	const uint64_t offset = buffer_offset(reader), stop = reader->split.end - 1;
 	const size_t own = reader->next > stop ? (size_t)(stop - offset) : reader->held;
-	const char *newline = memchr(reader->buffer, '\n', own);
+	const char *newline = memchr(reader->buffer.at, '\n', own);
 	if (newline) {
-		reader->taken = (size_t)(newline + 1 - reader->buffer);
+		reader->taken = (size_t)(newline + 1 - reader->buffer.at);
 		reader->skipping = false;
 		return true;
 	}
@@ -165,7 +225,7 @@ static bool skip_foreign_line(pj__reader *reader)
 /* Finds how far whole lines of the split reach in what is held; sets `last` when they are the last ones. */
 static size_t end_of_lines(pj__reader *reader)
 {
-	const char *buffer = reader->buffer;
+	const char *buffer = reader->buffer.at;
 	const uint64_t offset = buffer_offset(reader);
 	if (reader->next >= reader->split.end) {
 		const uint64_t border = reader->split.end - 1;
@@ -191,11 +251,14 @@ pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret
 		const size_t start = reader->taken, stop = end_of_lines(reader);
 		reader->taken = stop;
 		if (stop > start) {
-			*ret_piece = (pj_bytes){reader->buffer + start, stop - start};
+			*ret_piece = (pj_bytes){reader->buffer.at + start, stop - start};
 			*ret_offset = buffer_offset(reader) + start;
-			return PJ_OK;
+			return reader->longest && stop - start > reader->longest
+				       ? check_first(reader, *ret_piece, *ret_offset, error)
+				       : PJ_OK;
 		}
 	}
+	shrink(reader, 0);
 	*ret_piece = (pj_bytes){NULL, 0};
 	*ret_offset = reader->split.end;
 	return PJ_OK;
@@ -213,9 +276,9 @@ pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *
 	while (!status && at < split.end - 1) {
 		const uint64_t rest = split.end - 1 - at;
 		const size_t size = rest < reader->capacity ? (size_t)rest : reader->capacity;
-		status = fetch(reader, reader->buffer, size, at, error);
+		status = fetch(reader, reader->buffer.at, size, at, error);
 		if (!status)
-			lines += pj__count_newlines(reader->buffer, reader->buffer + size);
+			lines += pj__count_newlines(reader->buffer.at, reader->buffer.at + size);
 		at += size;
 	}
 	if (!status)

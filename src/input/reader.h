@@ -10,13 +10,15 @@
  *
  * How: unless it begins the source, a split starts reading one byte early and passes over everything up to the first
  * newline; it ends behind the first newline at or after its last byte. A line that is longer than the buffer makes the
- * buffer grow; a split that lies inside such a line looks at its own bytes only.
+ * buffer grow, no further than it is long, and the memory goes back when the line is done; a split that lies inside
+ * such a line looks at its own bytes only.
  *
  * Bytes are read with pread into one buffer that is used again and again (mapping costs page faults: performance.md).
  */
 #ifndef PJ_INPUT_READER_H
 #define PJ_INPUT_READER_H
 
+#include "base/space.h"
 #include "input/source.h"
 
 typedef struct pj__split {
@@ -33,8 +35,15 @@ typedef struct pj__split {
 typedef struct pj__reader {
 	const pj__sources *sources;
 	size_t piece_bytes;
-	char *buffer;
-	size_t capacity; /* of the text; PJ_TEXT_PADDING more bytes are there */
+	uint64_t longest; /* bytes that a line may have; 0: any number */
+	pj__space buffer; /* the text, and PJ_TEXT_PADDING more bytes */
+	size_t capacity;  /* of the text */
+	size_t touched;   /* bytes of the buffer that take memory */
+	/* Optional: told when a line takes more than `usual` bytes, and when their memory has gone back. */
+	void (*strained)(void *arg, bool is);
+	void *arg;
+	size_t usual;
+	bool is_strained;
 	/* the open source */
 	uint32_t source;
 	int fd; /* -1: none */

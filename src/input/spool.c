@@ -38,9 +38,10 @@ static pj_status open_next(pj__spool *spool, pj_error *error)
 	return pj__fail(error, PJ_ERR_INPUT, errno, source->name, "cannot read the input");
 }
 
-pj_status pj__spool_init(pj__spool *spool, pj__sources *sources, uint64_t split_bytes, pj_error *error)
+pj_status pj__spool_init(pj__spool *spool, pj__sources *sources, uint64_t split_bytes, const char *temp,
+			 pj_error *error)
 {
-	*spool = (pj__spool){.sources = sources, .split_bytes = split_bytes, .fd = -1};
+	*spool = (pj__spool){.sources = sources, .split_bytes = split_bytes, .fd = -1, .on_disk = temp};
 	pj_status status = PJ_OK;
 	for (size_t i = 0; i < sources->count; i++)
 		sources->at[i].spool = -1;
@@ -53,7 +54,8 @@ pj_status pj__spool_init(pj__spool *spool, pj__sources *sources, uint64_t split_
 		return pj__no_memory(error, STEP_BYTES);
 	for (size_t i = 0; i < sources->count && !status; i++)
 		if (sources->at[i].kind == PJ__SOURCE_STREAM)
-			status = pj__memory_file("papjuice-spool", &sources->at[i].spool, error);
+			status = temp ? pj__temp_file(temp, &sources->at[i].spool, error)
+				      : pj__memory_file("papjuice-spool", &sources->at[i].spool, error);
 	if (!status)
 		status = open_next(spool, error);
 	if (status)
@@ -201,6 +203,6 @@ pj_status pj__spool_step(pj__spool *spool, pj__spool_take *take, void *arg, pj_e
 
 void pj__spool_release(pj__spool *spool, uint32_t source, uint64_t offset)
 {
-	/* Only memory is at stake: where it cannot be given back it is kept. */
+	/* Only space is at stake: where it cannot be given back it is kept. */
 	(void)fallocate(spool->sources->at[source].spool, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)offset);
 }

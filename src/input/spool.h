@@ -1,5 +1,5 @@
 /*
- * spool.h: streams, read once by the leader into memory files, and cut into splits as they come.
+ * spool.h: streams, read once by the leader into memory files or to disk, and cut into splits as they come.
  *
  * A split of a stream can be handed out as soon as its last line is complete: when a newline at or behind its last byte
  * has been read, or the end. What no unfinished task needs any more is given back.
@@ -15,6 +15,7 @@ typedef struct pj__spool {
 	size_t at; /* the source that is being read; sources->count: all are */
 	int fd;    /* its descriptor, or -1 */
 	bool owns_fd;
+	bool on_disk;                /* where the files are */
 	uint64_t read;               /* bytes of it */
 	uint64_t start;              /* where its next split begins */
 	uint64_t lines, line_offset; /* newlines that are counted, and how far */
@@ -26,8 +27,12 @@ typedef struct pj__spool {
 /* Takes a split that is ready. */
 typedef pj_status pj__spool_take(void *arg, pj__split split, pj_error *error);
 
-/* Makes the memory files, which workers forked later inherit. Without streams this does nothing. */
-PJ_MUST_USE pj_status pj__spool_init(pj__spool *spool, pj__sources *sources, uint64_t split_bytes, pj_error *error);
+/*
+ * Makes the files, which workers forked later inherit: in memory, or, unless `temp` is NULL, in that folder. Without
+ * streams this does nothing.
+ */
+PJ_MUST_USE pj_status pj__spool_init(pj__spool *spool, pj__sources *sources, uint64_t split_bytes, const char *temp,
+				     pj_error *error);
 void pj__spool_fini(pj__spool *spool);
 
 static inline bool pj__spool_ended(const pj__spool *spool)
@@ -44,7 +49,7 @@ bool pj__spool_wait(const pj__spool *spool, int timeout_ms);
 /* Reads some more and hands out what splits are ready. Blocks, at least a while, if nothing can be read yet. */
 PJ_MUST_USE pj_status pj__spool_step(pj__spool *spool, pj__spool_take *take, void *arg, pj_error *error);
 
-/* Gives back the memory of a stream's bytes before `offset`. */
+/* Gives back the space of a stream's bytes before `offset`. */
 void pj__spool_release(pj__spool *spool, uint32_t source, uint64_t offset);
 
 #endif

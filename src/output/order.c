@@ -17,7 +17,7 @@
 
 _Static_assert(LDBL_MANT_DIG >= 64, "a long double must hold every integer of 64 bits");
 
-enum { CURSOR_BYTES = 256 << 10, POUR_BYTES = 1 << 20 };
+enum { CURSOR_LEAST = 4 << 10, CURSOR_MOST = 256 << 10, POUR_BYTES = 256 << 10 };
 
 /* A record and what decides its place. */
 struct ranked {
@@ -100,7 +100,7 @@ struct cursor {
 };
 
 /* Steps to the next record. *ret_more = false: there is none. */
-static pj_status step(struct cursor *cursor, pj_order order, bool *ret_more, pj_error *error)
+static pj_status step(struct cursor *cursor, size_t first_room, pj_order order, bool *ret_more, pj_error *error)
 {
 	for (;;) {
 		pj_bytes key, value;
@@ -121,7 +121,7 @@ static pj_status step(struct cursor *cursor, pj_order order, bool *ret_more, pj_
 		if (rest)
 			memmove(cursor->buffer, start, rest);
 		if (rest > cursor->room / 2 || !cursor->room) {
-			const size_t room = cursor->room ? cursor->room * 2 : CURSOR_BYTES;
+			const size_t room = cursor->room ? cursor->room * 2 : first_room;
 			char *grown = realloc(cursor->buffer, room);
 			if (!grown)
 				return pj__no_memory(error, room);
@@ -161,37 +161,30 @@ static void sink_down(struct cursor **heap, size_t count, size_t at, pj_order or
 	}
 }
 
-/* Takes records from the heap until there are none, or the limit is reached. */
-static pj_status pour_heap(pj__pour *pour, pj__part *part, struct cursor **heap, size_t count,
-			   pj_status (*stopped)(void *, pj_error *), void *arg, pj_error *error)
+/* Takes records from the heap until there are none, the limit is reached, or they cannot be put away any more. */
+static pj_status merge_heap(pj__part *to, struct cursor **heap, size_t count, const pj_output *output,
+			    const pj_status *failed, pj_error *error)
 {
-	const pj_output *output = &pour->sink->output;
 	pj_status status = PJ_OK;
-	while (count && (!output->limit || part->pairs < output->limit) && !status) {
+	while (count && (!output->limit || to->pairs < output->limit) && !status && !*failed) {
 		bool more;
-		pj__part_add(part, heap[0]->record.key, heap[0]->record.value);
-		if (part->bytes.len >= POUR_BYTES) {
-			status = pj__pour_write(pour, part, error);
-			if (!status && stopped)
-				status = stopped(arg, error);
-		}
-		if (!status)
-			status = step(heap[0], output->order, &more, error);
+		pj__part_add(to, heap[0]->record.key, heap[0]->record.value);
+		status = step(heap[0], 0, output->order, &more, error);
 		if (!status && !more)
 			heap[0] = heap[--count];
 		sink_down(heap, count, 0, output->order);
 	}
-	return status ? status : pj__pour_write(pour, part, error);
+	return status;
 }
 
 static pj_status open_cursors(struct cursor *cursors, struct cursor **heap, const pj__parked *parts, size_t *count,
-			      pj_order order, pj_error *error)
+			      size_t room, pj_order order, pj_error *error)
 {
 	size_t open = 0;
 	for (size_t i = 0; i < *count; i++) {
 		bool more;
 		cursors[i] = (struct cursor){.part = parts[i], .index = i};
-		const pj_status status = step(&cursors[i], order, &more, error);
+		const pj_status status = step(&cursors[i], room, order, &more, error);
 		if (status)
 			return status;
 		if (more)
@@ -203,30 +196,67 @@ static pj_status open_cursors(struct cursor *cursors, struct cursor **heap, cons
 	return PJ_OK;
 }
 
-pj_status pj__pour_ordered(pj__sink *sink, const pj__parked *parts, size_t count,
-			   pj_status (*stopped)(void *arg, pj_error *error), void *arg, uint64_t *ret_pairs,
-			   uint64_t *ret_bytes, pj_error *error)
+pj_status pj__part_merge(pj__part *to, const pj__parked *parts, size_t count, const pj_output *output,
+			 size_t memory_bytes, const pj_status *failed, pj_error *error)
 {
-	pj__part part = {.columns = sink->output.columns,
-			 .escape = sink->output.escape,
-			 .as_records = sink->kind == PJ__SINK_FUNCTION};
 	struct cursor *cursors = calloc(count + 1, sizeof *cursors), **heap = calloc(count + 1, sizeof *heap);
-	size_t open = count;
-	pj__pour pour;
-	pj__pour_init(&pour, sink);
-	pj_status status = cursors && heap ? open_cursors(cursors, heap, parts, &open, sink->output.order, error)
+	size_t open = count, room = memory_bytes / (count + 1);
+	room = room < CURSOR_LEAST ? CURSOR_LEAST : room > CURSOR_MOST ? CURSOR_MOST : room;
+	pj_status status = cursors && heap ? open_cursors(cursors, heap, parts, &open, room, output->order, error)
 					   : pj__no_memory(error, count * sizeof *cursors);
 	if (!status)
-		status = pj__pour_begin(&pour, 0, error);
-	if (!status)
-		status = pour_heap(&pour, &part, heap, open, stopped, arg, error);
-	const pj_status ended = pj__pour_end(&pour, status ? NULL : error);
+		status = merge_heap(to, heap, open, output, failed, error);
 	for (size_t i = 0; cursors && i < count; i++)
 		free(cursors[i].buffer);
 	free(cursors);
 	free(heap);
+	return status;
+}
+
+/* A sink that takes what a part puts away. */
+struct pouring {
+	pj__pour pour;
+	pj_status (*stopped)(void *, pj_error *);
+	void *arg;
+	pj_status status;
+	pj_error error;
+};
+
+static void pour_some(pj__part *part, void *arg)
+{
+	struct pouring *pouring = arg;
+	if (!pouring->status)
+		pouring->status = pj__pour_write(&pouring->pour, part, &pouring->error);
+	if (!pouring->status && pouring->stopped)
+		pouring->status = pouring->stopped(pouring->arg, &pouring->error);
+	pj__text_reset(&part->bytes);
+}
+
+pj_status pj__pour_ordered(pj__sink *sink, const pj__parked *parts, size_t count, size_t memory_bytes,
+			   pj_status (*stopped)(void *arg, pj_error *error), void *arg, uint64_t *ret_pairs,
+			   uint64_t *ret_bytes, pj_error *error)
+{
+	struct pouring pouring = {.stopped = stopped, .arg = arg};
+	pj__part part = {.columns = sink->output.columns,
+			 .escape = sink->output.escape,
+			 .as_records = sink->kind == PJ__SINK_FUNCTION,
+			 .overflow = pour_some,
+			 .arg = &pouring,
+			 .most = POUR_BYTES};
+	pj__pour_init(&pouring.pour, sink);
+	pj_status status = pj__pour_begin(&pouring.pour, 0, error);
+	if (!status)
+		status = pj__part_merge(&part, parts, count, &sink->output, memory_bytes, &pouring.status, error);
+	if (!status)
+		pour_some(&part, &pouring);
+	if (!status && pouring.status) {
+		status = pouring.status;
+		if (error)
+			*error = pouring.error;
+	}
+	const pj_status ended = pj__pour_end(&pouring.pour, status ? NULL : error);
 	*ret_pairs = part.pairs;
-	*ret_bytes = pour.bytes;
+	*ret_bytes = pouring.pour.bytes;
 	pj__text_fini(&part.bytes);
 	return status ? status : ended;
 }

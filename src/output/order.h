@@ -25,10 +25,17 @@ typedef struct pj__parked {
 } pj__parked;
 
 /*
+ * Merges ordered parts, `count` of them in plan order, into one, which puts away what it cannot hold, and stops if that
+ * sets *failed. The merge's buffers take about `memory_bytes`.
+ */
+PJ_MUST_USE pj_status pj__part_merge(pj__part *to, const pj__parked *parts, size_t count, const pj_output *output,
+				     size_t memory_bytes, const pj_status *failed, pj_error *error);
+
+/*
  * Merges ordered parts, `count` of them in plan order, into the sink; `written` becomes what was written, as pairs and
  * bytes. `stopped` (NULL: never) is asked now and then.
  */
-PJ_MUST_USE pj_status pj__pour_ordered(pj__sink *sink, const pj__parked *parts, size_t count,
+PJ_MUST_USE pj_status pj__pour_ordered(pj__sink *sink, const pj__parked *parts, size_t count, size_t memory_bytes,
 				       pj_status (*stopped)(void *arg, pj_error *error), void *arg, uint64_t *ret_pairs,
 				       uint64_t *ret_bytes, pj_error *error);
 

@@ -56,17 +56,54 @@ static void add_line(pj__part *part, pj_bytes key, pj_bytes value)
 	part->bytes.len = (size_t)(to - part->bytes.data);
 }
 
+static void put_away(pj__part *part)
+{
+	if (PJ_UNLIKELY(part->overflow && part->bytes.len >= part->most))
+		part->overflow(part, part->arg);
+}
+
+/* What is longer than the part may be in memory is put away piece by piece. */
+static void add_pieces(pj__part *part, pj_bytes bytes, bool escape)
+{
+	while (bytes.len && !part->bytes.failed) {
+		const pj_bytes piece = {bytes.ptr, bytes.len < part->most ? bytes.len : part->most};
+		if (escape)
+			add_escaped(&part->bytes, piece);
+		else
+			pj_text_bytes(&part->bytes, piece);
+		put_away(part);
+		bytes = (pj_bytes){bytes.ptr + piece.len, bytes.len - piece.len};
+	}
+}
+
+static void add_long(pj__part *part, pj_bytes key, pj_bytes value)
+{
+	const uint64_t lengths[2] = {key.len, value.len};
+	const bool escape = part->escape && !part->as_records;
+	if (part->as_records)
+		pj_text_bytes(&part->bytes, (pj_bytes){(const char *)lengths, sizeof lengths});
+	if (part->as_records || part->columns != PJ_VALUE_ONLY)
+		add_pieces(part, key, escape);
+	if (!part->as_records && part->columns == PJ_KEY_AND_VALUE)
+		pj__text_byte(&part->bytes, '\t');
+	if (part->as_records || part->columns != PJ_KEY_ONLY)
+		add_pieces(part, value, escape);
+	if (!part->as_records)
+		pj__text_byte(&part->bytes, '\n');
+}
+
 void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value)
 {
 	part->pairs++;
-	if (part->as_records)
+	if (PJ_UNLIKELY(part->cuts && key.len + value.len > part->most && part->most))
+		add_long(part, key, value);
+	else if (part->as_records)
 		add_record(part, key, value);
 	else if (part->escape)
 		add_escaped_line(part, key, value);
 	else
 		add_line(part, key, value);
-	if (PJ_UNLIKELY(part->overflow && part->bytes.len >= part->most))
-		part->overflow(part, part->arg);
+	put_away(part);
 }
 
 const char *pj__part_take(const char *at, const char *end, pj_bytes *ret_key, pj_bytes *ret_value)
@@ -82,6 +119,15 @@ const char *pj__part_take(const char *at, const char *end, pj_bytes *ret_key, pj
 	*ret_key = (pj_bytes){body, lengths[0]};
 	*ret_value = (pj_bytes){body + lengths[0], lengths[1]};
 	return body + lengths[0] + lengths[1];
+}
+
+size_t pj__part_whole(pj_bytes records)
+{
+	const char *at = records.ptr, *const end = at + records.len;
+	pj_bytes key, value;
+	for (const char *next; (next = pj__part_take(at, end, &key, &value));)
+		at = next;
+	return (size_t)(at - records.ptr);
 }
 
 static pj_status cut_off(pj_error *error)

@@ -23,6 +23,7 @@ struct pj__part {
 	void (*overflow)(pj__part *part, void *arg);
 	void *arg;
 	size_t most;
+	bool cuts; /* a long result may be put away in pieces */
 	pj_columns columns;
 	bool escape;
 	bool as_records; /* key length, value length, key, value: for a function, and until the results are in order */
@@ -33,6 +34,9 @@ void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value);
 
 /* Takes the record at `at`. Returns its end, or NULL if it is not whole before `end`. */
 const char *pj__part_take(const char *at, const char *end, pj_bytes *ret_key, pj_bytes *ret_value);
+
+/* How many of the bytes are whole records. */
+size_t pj__part_whole(pj_bytes records);
 
 /* Adds all pairs of a part that was made as records. */
 PJ_MUST_USE pj_status pj__part_copy(pj__part *to, pj_bytes records, pj_error *error);

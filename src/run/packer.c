@@ -117,15 +117,36 @@ pj_status pj__packer_add(pj__packer *packer, pj_bytes key, pj_bytes value, pj_er
 	return status ? status : append(packer, value.ptr, value.len, error);
 }
 
-pj_status pj__packer_finish(pj__packer *packer, pj__run *ret_run, pj__segment *ret_segment, pj_error *error)
+static pj_status write_all(pj__packer *packer, pj_error *error)
 {
 	pj_status status = PJ_OK;
-	uint64_t end;
 	if (packer->filled)
 		status = put_block(packer, block_of(packer), packer->filled, error);
 	packer->filled = 0;
+	return status ? status : write_held(packer, error);
+}
+
+pj_status pj__packer_put_record(pj__packer *packer, int fd, uint64_t start, pj_bytes key, pj_bytes value,
+				pj__segment *segments, uint32_t bucket, uint32_t buckets, uint64_t *ret_end,
+				pj_error *error)
+{
+	pj_status status = pj__packer_begin(packer, fd, start, error);
 	if (!status)
-		status = write_held(packer, error);
+		status = pj__packer_add(packer, key, value, error);
+	if (!status)
+		status = write_all(packer, error);
+	if (status)
+		return status;
+	for (uint32_t i = 0; i < buckets; i++)
+		segments[i] = (pj__segment){.offset = i > bucket ? packer->segment.packed : 0};
+	segments[bucket] = packer->segment;
+	return pj__run_finish(fd, start, segments, buckets, ret_end, error);
+}
+
+pj_status pj__packer_finish(pj__packer *packer, pj__run *ret_run, pj__segment *ret_segment, pj_error *error)
+{
+	uint64_t end;
+	pj_status status = write_all(packer, error);
 	if (!status)
 		status = pj__run_finish(packer->fd, packer->start, &packer->segment, 1, &end, error);
 	if (status)

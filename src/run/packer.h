@@ -37,6 +37,11 @@ void pj__packer_fini(pj__packer *packer);
 PJ_MUST_USE pj_status pj__packer_put_blob(pj__packer *packer, int fd, uint64_t start, const char *data,
 					  pj__segment *segments, uint32_t buckets, uint64_t *ret_end, pj_error *error);
 
+/* Packs and writes a blob of one record, in bucket `bucket`; segments as above, but there is no need to set them. */
+PJ_MUST_USE pj_status pj__packer_put_record(pj__packer *packer, int fd, uint64_t start, pj_bytes key, pj_bytes value,
+					    pj__segment *segments, uint32_t bucket, uint32_t buckets, uint64_t *ret_end,
+					    pj_error *error);
+
 /* Begins a run of one segment at `start` of the file. */
 PJ_MUST_USE pj_status pj__packer_begin(pj__packer *packer, int fd, uint64_t start, pj_error *error);
 

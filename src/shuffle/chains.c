@@ -132,8 +132,8 @@ bool pj__chains_make(pj__chains *chains, pj__item *items, size_t count, pj__key_
 		return false;
 	struct maker maker = {.key_of = key_of, .context = context, .items = items, .mask = COUNT_LEAST / 4 - 1};
 	/*
-	 * Of S items drawn from D keys that are about as frequent, S * S / 2 D have been there. With a quarter as many keys
-	 * as items, at most, it pays.
+	 * Of S items drawn from D keys that are about as frequent, S * S / 2 D have been there. With a quarter as many
+	 * keys as items, at most, it pays.
 	 */
 	const size_t again = count_again(&maker, count), expected = 2 * (size_t)SAMPLED * SAMPLED / count;
 	if (again < (expected > AGAIN_LEAST ? expected : AGAIN_LEAST))

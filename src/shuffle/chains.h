@@ -2,8 +2,8 @@
  * chains.h: equal keys of a bucket brought together by hashing, so that only one of each has to be sorted.
  *
  * The words of a text, the addresses of a log: most keys occur again and again, and to sort all their pairs only finds
- * out, eight bytes at a time, that they are equal. Here the pairs of a key are linked, in the order in which they stood,
- * and the first of each key are sorted. A sample tells whether it pays.
+ * out, eight bytes at a time, that they are equal. Here the pairs of a key are linked, in the order in which they
+ * stood, and the first of each key are sorted. A sample tells whether it pays.
  */
 #ifndef PJ_SHUFFLE_CHAINS_H
 #define PJ_SHUFFLE_CHAINS_H

@@ -12,6 +12,7 @@
  */
 #include "shuffle/combine.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/isa.h"
@@ -23,7 +24,7 @@ struct placed {
 };
 
 /* Entries whose buckets are looked for side by side; bytes between segments, for copies that overshoot. */
-enum { PLACED_AT_ONCE = 64, GAP = 32, PREFETCH_BYTES = 64 };
+enum { PLACED_AT_ONCE = 64, GAP = 32, PREFETCH_BYTES = 64, LONG_SHARE = 4 };
 
 struct combiner {
 	pj__writer writer; /* first: a pj__writer * is a combiner * */
@@ -54,6 +55,7 @@ static void failed(struct combiner *combiner, pj_status status, const pj_error *
 	pj__task_failed(combiner->writer.task, status, error);
 }
 
+static pj_status make_room(struct combiner *combiner, pj_error *error);
 static void flush(pj__writer *writer);
 
 /* Makes room for a batch in one of the tables. False: there is none, and the task has failed. */
@@ -200,8 +202,37 @@ static pj__table *whole_states(struct combiner *combiner)
 	return &combiner->whole;
 }
 
+/* A key that would take a good part of the table's memory is written at once, with the state of its one value. */
+static void write_long(struct combiner *combiner, pj_bytes key, uint64_t number)
+{
+	const pj_aggregate *aggregate = combiner->aggregate;
+	_Alignas(16) char state[PJ_STATE_BYTES_MAX];
+	char narrow[8];
+	pj_bytes stored = {state, pj__usual_bytes(aggregate)};
+	pj_error error;
+	combiner->writer.pairs++;
+	++*combiner->writer.task->progress;
+	if (combiner->writer.task->status)
+		return;
+	if (combiner->narrow) {
+		stored = (pj_bytes){narrow, pj__put_narrow(narrow, (int64_t)number)};
+	} else {
+		pj__state_init(aggregate, combiner->arg, state);
+		pj__state_add_number(aggregate, combiner->arg, state, number);
+	}
+	pj_status status = make_room(combiner, &error);
+	if (!status)
+		status = pj__writer_put_record(&combiner->writer, key, stored, combiner->segments, &error);
+	if (status)
+		failed(combiner, status, &error);
+}
+
 static void add_one(struct combiner *combiner, pj_bytes key, uint64_t number)
 {
+	if (PJ_UNLIKELY(key.len > combiner->table.heap_most / LONG_SHARE && key.len > PJ__BLOCK_BYTES)) {
+		write_long(combiner, key, number);
+		return;
+	}
 	char *entry = find_in(combiner, &combiner->table, key);
 	if (!entry)
 		return;
@@ -474,6 +505,15 @@ static void flush(pj__writer *writer)
 	forget(combiner);
 }
 
+/* The table stays: it would have to grow again. */
+static void relieve(pj__writer *writer)
+{
+	struct combiner *combiner = (struct combiner *)writer;
+	flush(writer);
+	pj__text_fini(&combiner->blob);
+	(void)malloc_trim(0);
+}
+
 static void reset(pj__writer *writer)
 {
 	forget((struct combiner *)writer);
@@ -501,8 +541,8 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 		return pj__no_memory(error, sizeof *combiner);
 	*combiner = (struct combiner){
 		.aggregate = aggregate, .arg = arg, .narrow = pj__is_narrow(aggregate), .kernel = pj__combine_usable()};
-	combiner->writer =
-		(pj__writer){.task = task, .store = store, .flush = flush, .reset = reset, .destroy = destroy};
+	combiner->writer = (pj__writer){
+		.task = task, .store = store, .flush = flush, .relieve = relieve, .reset = reset, .destroy = destroy};
 	const size_t state = combiner->narrow ? sizeof(int64_t) : pj__usual_bytes(aggregate);
 	/* the largest power of two of entries that fits */
 	size_t most = 1024;

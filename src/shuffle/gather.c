@@ -113,15 +113,11 @@ static inline bool is_room(const struct gatherer *gatherer, size_t bytes)
 	return bytes / gatherer->chunk_bytes + 2 <= gatherer->chunk_count - gatherer->used;
 }
 
-/* Makes room for one more record. False: the task has failed. */
+/* Makes room for one more record, which is not longer than all that may be held. False: the task has failed. */
 static bool make_room(struct gatherer *gatherer, size_t bytes)
 {
-	pj_error error;
 	write_streams(gatherer);
-	/* One record may be longer than all that is held. */
-	if (!gatherer->writer.task->status && !is_room(gatherer, bytes))
-		fail(gatherer, make_chunks(gatherer, bytes, &error), &error);
-	return !gatherer->writer.task->status;
+	return !gatherer->writer.task->status && is_room(gatherer, bytes);
 }
 
 static void add_chunk(struct gatherer *gatherer, struct stream *stream)
@@ -212,20 +208,37 @@ static void unstage(struct gatherer *gatherer)
 	}
 }
 
-/* A long record goes to its stream at once. */
-static void take_long(struct gatherer *gatherer, pj_bytes key, pj_bytes value, size_t bytes)
+/* A record that is longer than all that may be held goes to disk from where it is, behind what was gathered. */
+static void write_long(struct gatherer *gatherer, pj_bytes key, pj_bytes value)
+{
+	pj_error error;
+	write_streams(gatherer);
+	if (gatherer->writer.task->status)
+		return;
+	memset(gatherer->segments, 0, gatherer->buckets * sizeof *gatherer->segments);
+	fail(gatherer, pj__writer_put_record(&gatherer->writer, key, value, gatherer->segments, &error), &error);
+}
+
+static void append_long(struct gatherer *gatherer, pj_bytes key, pj_bytes value, size_t bytes)
 {
 	char head[PJ__RECORD_HEAD_MAX];
 	const char *end = pj__put_varint(pj__put_varint(head, key.len), value.len);
-	unstage(gatherer);
-	if (gatherer->writer.task->status)
-		return;
 	struct stream *stream = stream_for(gatherer, pj__partition_bucket(gatherer->writer.partition, key), bytes);
 	if (!stream)
 		return;
 	append(gatherer, stream, (pj_bytes){head, (size_t)(end - head)});
 	append(gatherer, stream, key);
 	append(gatherer, stream, value);
+}
+
+/* A long record goes to its stream at once. */
+static void take_long(struct gatherer *gatherer, pj_bytes key, pj_bytes value, size_t bytes)
+{
+	unstage(gatherer);
+	if (!gatherer->writer.task->status && bytes > gatherer->hold_bytes && bytes > PJ__BLOCK_BYTES)
+		write_long(gatherer, key, value);
+	else if (!gatherer->writer.task->status)
+		append_long(gatherer, key, value, bytes);
 }
 
 static void take(struct gatherer *gatherer, pj_bytes key, pj_bytes value)
@@ -365,17 +378,31 @@ static void flush(pj__writer *writer)
 	write_streams(gatherer);
 }
 
-static void reset(pj__writer *writer)
+/* The next pair makes them anew. */
+static void drop_streams(struct gatherer *gatherer)
 {
-	struct gatherer *gatherer = (struct gatherer *)writer;
 	gatherer->staged = gatherer->staged_bytes = 0;
-	/* The next run may have another partition. */
 	empty_streams(gatherer);
 	free(gatherer->streams);
 	free(gatherer->segments);
 	gatherer->streams = NULL;
 	gatherer->segments = NULL;
 	gatherer->buckets = 0;
+}
+
+static void relieve(pj__writer *writer)
+{
+	struct gatherer *gatherer = (struct gatherer *)writer;
+	flush(writer);
+	drop_streams(gatherer);
+	pj__space_fini(&gatherer->chunks);
+	pj__space_fini(&gatherer->blob);
+}
+
+static void reset(pj__writer *writer)
+{
+	/* The next run may have another partition. */
+	drop_streams((struct gatherer *)writer);
 	writer->pairs = writer->run_pairs = writer->run_bytes = 0;
 }
 
@@ -401,8 +428,8 @@ pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, pj_
 	gatherer->aggregate = aggregate;
 	gatherer->numbers = aggregate && aggregate->takes != PJ_TAKES_BYTES;
 	gatherer->hold_bytes = hold_bytes;
-	gatherer->writer =
-		(pj__writer){.task = task, .store = store, .flush = flush, .reset = reset, .destroy = destroy};
+	gatherer->writer = (pj__writer){
+		.task = task, .store = store, .flush = flush, .relieve = relieve, .reset = reset, .destroy = destroy};
 	task->face.number = gatherer->numbers && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
 	task->face.batch_full = gatherer->numbers ? take_numbers : pj__task_batch_as_text;
 	task->face.emit_long = gatherer->numbers ? take_number : pj__task_long_as_text;

@@ -269,7 +269,15 @@ static pj_status make_room(pj__groups *groups, struct pieces *pieces, size_t lea
 			return status;
 		if (pieces->held < before)
 			continue;
-		pieces->data_bytes = pieces->data_bytes * 2 > before + least ? pieces->data_bytes * 2 : before + least;
+		/* no more than the record needs, if its head is there and tells */
+		size_t needed = 0;
+		pj_bytes key, value;
+		(void)pj__get_record(groups->data.at, groups->data.at + before, &key, &value, &needed);
+		if (needed < before)
+			needed = before;
+		if (needed > SIZE_MAX - least)
+			return pj__no_memory(error, needed);
+		pieces->data_bytes = needed + least;
 		status = pj__space_grow(&groups->data, pieces->data_bytes, before, error);
 		if (status)
 			return status;
@@ -370,6 +378,16 @@ void pj__groups_fini(pj__groups *groups)
 	pj__space_fini(&groups->data);
 	pj__space_fini(&groups->items);
 	pj__text_fini(&groups->kept_key);
+}
+
+void pj__groups_relieve(pj__groups *groups)
+{
+	pj__merge_fini(&groups->merge);
+	pj__space_fini(&groups->data);
+	pj__space_fini(&groups->items);
+	pj__text_fini(&groups->kept_key);
+	groups->more = groups->in_group = groups->merging = false;
+	groups->chains.next = NULL;
 }
 
 pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__segment *segments, size_t count,

@@ -1,9 +1,9 @@
 /*
  * groups.h: the pairs of a bucket, key by key, each with its values in plan order.
  *
- * The segments of a bucket are read one behind another, in plan order, and sorted by key, stable. Where keys occur often
- * their pairs are chained first, and only one of each key is sorted. What is larger than the memory that it may take is
- * sorted a piece at a time: the pieces go to the scratch (store.h) and are merged.
+ * The segments of a bucket are read one behind another, in plan order, and sorted by key, stable. Where keys occur
+ * often their pairs are chained first, and only one of each key is sorted. What is larger than the memory that it may
+ * take is sorted a piece at a time: the pieces go to the scratch (store.h) and are merged.
  */
 #ifndef PJ_SHUFFLE_GROUPS_H
 #define PJ_SHUFFLE_GROUPS_H
@@ -37,6 +37,9 @@ typedef struct pj__groups {
 /* The store (NULL: everything fits into memory) must live as long. */
 void pj__groups_init(pj__groups *groups, pj__task *task, pj__store *store, size_t memory_bytes);
 void pj__groups_fini(pj__groups *groups);
+
+/* Between two buckets: gives back the memory. */
+void pj__groups_relieve(pj__groups *groups);
 
 /* Begins a bucket: segments[i] is that of runs[i], in plan order. */
 PJ_MUST_USE pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__segment *segments,

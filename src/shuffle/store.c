@@ -55,6 +55,17 @@ static pj_status put_raw(pj__store *store, const char *data, size_t bytes, pj__s
 	return status ? status : pj__run_finish(fd, start, segments, buckets, ret_end, error);
 }
 
+/* A blob ends at `end`: returns its bytes. */
+static uint64_t end_blob(pj__store *store, int where, uint64_t end)
+{
+	const uint64_t bytes = end - store->end[where];
+	store->end[where] = end;
+	store->runs[where]++;
+	if (where == PJ__ON_DISK)
+		store->spilled += bytes;
+	return bytes;
+}
+
 bool pj__store_is_in_memory(const pj__store *store, uint64_t bytes, uint32_t buckets)
 {
 	/*
@@ -92,9 +103,7 @@ pj_status pj__store_pieces(pj__store *store, struct iovec *pieces, size_t count,
 		status = pj__run_finish(fd, start, segments, buckets, &end, error);
 	if (status)
 		return status;
-	*ret_bytes = end - start;
-	store->end[PJ__IN_MEMORY] = end;
-	store->runs[PJ__IN_MEMORY]++;
+	*ret_bytes = end_blob(store, PJ__IN_MEMORY, end);
 	return PJ_OK;
 }
 
@@ -111,14 +120,23 @@ pj_status pj__store_blob(pj__store *store, const char *data, size_t bytes, pj__s
 	else
 		status = pj__packer_put_blob(&store->packer, store->file[where], store->end[where], data, segments,
 					     buckets, &end, error);
-	if (status)
-		return status;
-	*ret_bytes = end - store->end[where];
-	store->end[where] = end;
-	store->runs[where]++;
-	if (where == PJ__ON_DISK)
-		store->spilled += *ret_bytes;
-	return PJ_OK;
+	if (!status)
+		*ret_bytes = end_blob(store, where, end);
+	return status;
+}
+
+pj_status pj__store_record(pj__store *store, pj_bytes key, pj_bytes value, pj__segment *segments, uint32_t bucket,
+			   uint32_t buckets, uint64_t *ret_bytes, pj_error *error)
+{
+	const int fd = store->file[PJ__ON_DISK];
+	uint64_t end = 0;
+	if (fd < 0)
+		return no_disk(store, error);
+	const pj_status status = pj__packer_put_record(&store->packer, fd, store->end[PJ__ON_DISK], key, value,
+						       segments, bucket, buckets, &end, error);
+	if (!status)
+		*ret_bytes = end_blob(store, PJ__ON_DISK, end);
+	return status;
 }
 
 static pj_status write_to(pj__store *store, int where, pj_bytes bytes, uint64_t *ret_offset, pj_error *error)

@@ -52,6 +52,12 @@ bool pj__store_is_in_memory(const pj__store *store, uint64_t bytes, uint32_t buc
 PJ_MUST_USE pj_status pj__store_pieces(pj__store *store, struct iovec *pieces, size_t count, pj__segment *segments,
 				       uint32_t buckets, uint64_t *ret_bytes, pj_error *error);
 
+/*
+ * Writes a blob of one record to disk, with no copy of it: for a long one. `segments` is room for those of all buckets.
+ */
+PJ_MUST_USE pj_status pj__store_record(pj__store *store, pj_bytes key, pj_bytes value, pj__segment *segments,
+				       uint32_t bucket, uint32_t buckets, uint64_t *ret_bytes, pj_error *error);
+
 /* Writes bytes for the leader, in memory if they fit: *ret_where, at *ret_offset. */
 PJ_MUST_USE pj_status pj__store_park(pj__store *store, pj_bytes bytes, uint32_t *ret_where, uint64_t *ret_offset,
 				     pj_error *error);

@@ -35,6 +35,19 @@ pj_status pj__writer_put_pieces(pj__writer *writer, struct iovec *pieces, size_t
 	return status;
 }
 
+pj_status pj__writer_put_record(pj__writer *writer, pj_bytes key, pj_bytes value, pj__segment *segments,
+				pj_error *error)
+{
+	const pj__partition *partition = writer->partition;
+	uint64_t written = 0;
+	writer->run_pairs++;
+	const pj_status status =
+		pj__store_record(writer->store, key, value, segments, pj__partition_bucket(partition, key),
+				 partition->buckets, &written, error);
+	writer->run_bytes += written;
+	return status;
+}
+
 bool pj__read_number(pj__task *task, pj_takes takes, pj_bytes value, uint64_t *ret_value)
 {
 	int64_t integer;

@@ -24,6 +24,8 @@ struct pj__writer {
 	uint64_t run_pairs, run_bytes; /* written since then */
 	/* Writes what is held as a blob, if there is anything. A failure is told to the task. */
 	void (*flush)(pj__writer *writer);
+	/* The same, and gives back what memory can be done without for a while. */
+	void (*relieve)(pj__writer *writer);
 	/* Forgets what is held and begins to count anew. */
 	void (*reset)(pj__writer *writer);
 	void (*destroy)(pj__writer *writer);
@@ -60,6 +62,10 @@ PJ_MUST_USE pj_status pj__writer_put_blob(pj__writer *writer, const char *data, 
 /* The same for data in pieces (store.h). */
 PJ_MUST_USE pj_status pj__writer_put_pieces(pj__writer *writer, struct iovec *pieces, size_t count,
 					    pj__segment *segments, pj_error *error);
+
+/* Writes a record that is too long to be held, and counts it. `segments`: room for those of all buckets. */
+PJ_MUST_USE pj_status pj__writer_put_record(pj__writer *writer, pj_bytes key, pj_bytes value, pj__segment *segments,
+					    pj_error *error);
 
 /*
  * Numbers on their way into an aggregate: reads a value emitted as text. False: it is no such number, and the task has

@@ -108,7 +108,7 @@ static void read_all(pj_bytes text, const pj_input *input, size_t split_bytes, s
 	pj__sources sources;
 	pj__spool spool;
 	must(reading.task && !pj__sources_expand(&sources, input, NULL));
-	must(!pj__spool_init(&spool, &sources, split_bytes, NULL));
+	must(!pj__spool_init(&spool, &sources, split_bytes, NULL, NULL));
 	must(!pj__reader_init(&reading.reader, &sources, piece_bytes, NULL));
 	pj__task_init(reading.task, PJ_NUMBER_I64);
 	pj__scan_attach(reading.task);

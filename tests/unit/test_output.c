@@ -521,16 +521,16 @@ static void the_largest_come_first(void **state)
 			pj__text_fini(&part.bytes);
 		}
 		assert_good(pj__sink_open(&sink, &output, &error), error);
-		assert_good(pj__pour_ordered(&sink, parked, 3, NULL, NULL, &written, &bytes, &error), error);
+		assert_good(pj__pour_ordered(&sink, parked, 3, 1 << 20, NULL, NULL, &written, &bytes, &error), error);
 		assert_int_equal(written, limit && limit < COUNT ? limit : COUNT);
 		assert_int_equal(expected.count, written);
 		if (!limit) { /* a part that is cut off, or not there */
 			expected.count = 0;
 			parked[2].bytes--;
-			assert_fails(pj__pour_ordered(&sink, parked, 3, NULL, NULL, &written, &bytes, &error),
+			assert_fails(pj__pour_ordered(&sink, parked, 3, 1 << 20, NULL, NULL, &written, &bytes, &error),
 				     PJ_ERR_CORRUPT, error);
 			parked[0].offset = end;
-			assert_fails(pj__pour_ordered(&sink, parked, 1, NULL, NULL, &written, &bytes, &error),
+			assert_fails(pj__pour_ordered(&sink, parked, 1, 1 << 20, NULL, NULL, &written, &bytes, &error),
 				     PJ_ERR_CORRUPT, error);
 		}
 		pj__sink_close(&sink);
@@ -562,7 +562,7 @@ static void long_results_by_value(void **state)
 			 .fd = out,
 			 .private_fd = -1,
 			 .output = {.order = PJ_BY_VALUE_DOWN, .columns = PJ_KEY_ONLY}};
-	assert_good(pj__pour_ordered(&sink, parked, PARTS, NULL, NULL, &written, &bytes, &error), error);
+	assert_good(pj__pour_ordered(&sink, parked, PARTS, 1 << 20, NULL, NULL, &written, &bytes, &error), error);
 	assert_int_equal(written, 2 * PARTS);
 	assert_int_equal(bytes, (uint64_t)PARTS * LONG - 3 + PARTS + 3 * PARTS);
 	char tail[10] = "";

@@ -300,7 +300,7 @@ static pj_status spool_all(const pj_input *input, pj_bytes text, uint64_t split_
 	taking->delivered = taking->splits = 0;
 	taking->source = 0;
 	assert_good(pj__reader_init(&taking->reader, &sources, 50, error), *error);
-	pj_status status = pj__spool_init(&spool, &sources, split_bytes, error);
+	pj_status status = pj__spool_init(&spool, &sources, split_bytes, NULL, error);
 	while (!status && !pj__spool_ended(&spool))
 		status = pj__spool_step(&spool, take, taking, error);
 	pj__reader_fini(&taking->reader);
@@ -391,7 +391,7 @@ static void waiting_costs_no_time(void **state)
 	taking.text = text;
 	taking.spool = &spool;
 	assert_good(pj__reader_init(&taking.reader, &sources, 0, &error), error);
-	assert_good(pj__spool_init(&spool, &sources, 1 << 20, &error), error);
+	assert_good(pj__spool_init(&spool, &sources, 1 << 20, NULL, &error), error);
 	assert_int_equal(pj__spool_descriptor(&spool), ends[0]);
 	assert_int_equal(pthread_create(&thread, NULL, write_late, &late), 0);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
@@ -433,7 +433,7 @@ static void memory_behind_a_stream(void **state)
 	for (size_t i = 0; i < sources.count; i++)
 		sources.at[i].kind = PJ__SOURCE_STREAM;
 	assert_good(pj__reader_init(&taking.reader, &sources, 0, &error), error);
-	assert_good(pj__spool_init(&spool, &sources, 5, &error), error);
+	assert_good(pj__spool_init(&spool, &sources, 5, NULL, &error), error);
 	while (!pj__spool_ended(&spool))
 		assert_good(pj__spool_step(&spool, take, &taking, &error), error);
 	assert_int_equal(spool.total, 32);
