@@ -184,6 +184,18 @@ static const pj_job_option some_options[] = {{"top", 't', "K", "10", "how many"}
 static const char *const some_paths[] = {"a", "", "b c\n"};
 static const pj_bytes some_memory[] = {{"x\0y", 3}, {NULL, 0}, {"z", 1}};
 
+static int compare_keys(pj_bytes a, pj_bytes b, void *arg)
+{
+	(void)arg;
+	return pj_bytes_compare(b, a);
+}
+
+static size_t group_keys(pj_bytes key, void *arg)
+{
+	(void)arg;
+	return key.len / 2;
+}
+
 static const pj_job full_job = {
 	.abi = PJ_ABI,
 	.name = "full",
@@ -192,6 +204,7 @@ static const pj_job full_job = {
 	.mapper = {.line = map_text, .begin = begin},
 	.sorter = PJ_SORTER_SHARED,
 	.reducer = {.aggregate = &own_sum},
+	.keys = {.compare = compare_keys, .group = group_keys, .sort_values = true},
 	.output = {.path = "out", .columns = PJ_VALUE_ONLY, .escape = true},
 	.map_only = true,
 	.counts_lines = true,
@@ -244,6 +257,8 @@ static void a_description_is_whole(void **state)
 	assert_true(job->options[2].many && job->options[2].operand);
 	assert_null(job->options[3].name);
 	assert_true(job->counts_lines && job->begins_empty && job->input_count == 6 && job->may_replace_input);
+	assert_true(job->keys.compare && job->keys.group && !job->keys.part && job->keys.sort_values);
+	assert_true(job->keys.compare != compare_keys && !job->reducer.combine);
 	assert_true(pj__described_configures(described));
 	pj__described_destroy(described);
 }
