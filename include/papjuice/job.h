@@ -71,7 +71,7 @@ typedef struct pj_mapper {
 typedef enum pj_sorter {
 	PJ_SORTER_DEFAULT, /* plex */
 	PJ_SORTER_SIMPLE,  /* the sequential reference, in the calling process */
-	PJ_SORTER_PLEX,    /* tables or sorted runs of each worker, merged partition by partition without locks */
+	PJ_SORTER_PLEX,    /* tables or runs of each worker, brought together partition by partition without locks */
 	PJ_SORTER_SHARED,  /* one shared dict in shared memory, merged by worker processes under its lock */
 	PJ_SORTER_TOTAL    /* plex; but the part files of a folder, one after another, are one sorted sequence */
 } pj_sorter;

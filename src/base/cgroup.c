@@ -19,12 +19,17 @@
 struct files {
 	const char *type;       /* of the mounted file system */
 	const char *controller; /* in the list of a group's line and of a mount's options; "": version 2 has no lists */
-	const char *limit, *used, *cache;
+	const char *limit, *used;
+	const char *cache[2]; /* file pages, which go when memory is wanted */
 };
 
 static const struct files versions[] = {
-	{"cgroup", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
-	{"cgroup2", "", "memory.max", "memory.current", "inactive_file"},
+	{"cgroup",
+	 "memory",
+	 "memory.limit_in_bytes",
+	 "memory.usage_in_bytes",
+	 {"total_inactive_file", "total_active_file"}},
+	{"cgroup2", "", "memory.max", "memory.current", {"inactive_file", "active_file"}},
 };
 
 /* Is `word` in a list that is separated by commas? */
@@ -142,7 +147,8 @@ static uint64_t left_in(const char *root, const struct files *files, const char 
 	const uint64_t limit = read_number(root, folder, files->limit), used = read_number(root, folder, files->used);
 	if (limit >= (uint64_t)INT64_MAX / 4096 * 4096 || used == UINT64_MAX) /* how version 1 says "none" */
 		return UINT64_MAX;
-	const uint64_t cache = read_stat(root, folder, files->cache), kept = used - (cache < used ? cache : used);
+	const uint64_t cache = read_stat(root, folder, files->cache[0]) + read_stat(root, folder, files->cache[1]);
+	const uint64_t kept = used - (cache < used ? cache : used);
 	return kept < limit ? limit - kept : 0;
 }
 

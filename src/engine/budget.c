@@ -24,8 +24,9 @@ pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned worker
 	if (memory < least) {
 		pj__fail(error, PJ_ERR_MEMORY, 0, NULL, "the memory budget is too small");
 		pj__error_reason(error, "%llu MiB for %u workers", (unsigned long long)(memory / mib), workers);
-		pj__error_hint(error, "--memory %lluM is the least for so many; fewer workers (-w) need less",
-			       (unsigned long long)((least + mib - 1) / mib));
+		pj__error_hint(error, "--memory %lluM is the least for so many%s",
+			       (unsigned long long)((least + mib - 1) / mib),
+			       workers > 1 ? "; fewer workers (-w) need less" : "");
 		return PJ_ERR_MEMORY;
 	}
 	const uint64_t free = memory - fixed, private = free / 8 * 5 / workers;

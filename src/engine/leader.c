@@ -338,6 +338,7 @@ static pj_status did_sample(struct leader *leader, unsigned slot, const pj__mess
 		pj__partition_fini(&leader->kept);
 		leader->kept = partition;
 		leader->kept_job = leader->local.brief.job;
+		leader->kept_ranges = plan->ranges;
 	} else {
 		pj__partition_fini(&partition);
 	}
@@ -487,7 +488,7 @@ static pj_status bury(struct leader *leader, const pj__event *event, pj_error *e
 	add_place(leader, event->slot, task, &why);
 	pj__parts_lost(leader, event->slot);
 	const bool sampled = leader->sampling == PJ__SAMPLE_RUNNING && leader->sampler == event->slot;
-	*slot = (struct slot){.dead = true, .useful = slot->useful};
+	*slot = (struct slot){.dead = true, .useful = slot->useful, .lease = slot->lease};
 	const pj__task_entry *entry = task >= 0 ? &leader->schedule.tasks[task] : NULL;
 	const int attempt = entry ? entry->crashes + entry->refusals : 0;
 	why.attempt = attempt;

@@ -66,8 +66,8 @@ struct leader {
 	uint64_t board_end;
 	pj__on_board splitters, runs;
 	uint32_t buckets;
-	pj__partition kept; /* of a standing job, for its next run */
-	uint32_t kept_job;
+	pj__partition kept;             /* of a standing job, for its next run */
+	uint32_t kept_job, kept_ranges; /* for which, and how many were wanted */
 	pj__published *published;
 	size_t published_count, published_capacity;
 	uint64_t run_count; /* blobs in all of them */

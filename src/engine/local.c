@@ -18,8 +18,6 @@ enum { ORDERED_MOST = 256 };
 static pj_status make_files(struct leader *leader, pj_error *error)
 {
 	pj__local *local = &leader->local;
-	for (unsigned i = 0; i < local->workers; i++)
-		local->files[i][PJ__IN_MEMORY] = local->files[i][PJ__ON_DISK] = -1;
 	pj_status status = pj__memory_file("papjuice-board", &local->board, error);
 	for (unsigned i = 0; i < local->workers && !status; i++)
 		status = pj__memory_file("papjuice-runs", &local->files[i][PJ__IN_MEMORY], error);
@@ -52,7 +50,12 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 		local->workers = 0;
 		return pj__no_memory(error, workers * sizeof *leader->slots);
 	}
-	const pj_status status = pj__budget_divide(&local->budget, setups[0].options.memory, workers, error);
+	for (unsigned i = 0; i < workers; i++)
+		local->files[i][PJ__IN_MEMORY] = local->files[i][PJ__ON_DISK] = -1;
+	/* The sorter shared keeps everything in memory, however little it is told to use. */
+	const bool bounded = setups[0].options.sorter != PJ_SORTER_SHARED;
+	const pj_status status = pj__budget_divide(
+		&local->budget, bounded ? setups[0].options.memory : pj__memory_available(), workers, error);
 	if (status)
 		return status;
 	local->table.bytes = local->budget.table;
@@ -151,7 +154,8 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 		status = begin_spool(leader, error);
 	if (status)
 		return status;
-	if (samples && !leader->firsts && leader->kept.buckets && leader->kept_job == job) {
+	if (samples && !leader->firsts && leader->kept.ranges > 1 && leader->kept_job == job &&
+	    leader->kept_ranges == run->plan->ranges) {
 		/* Where they came from does not show: those of the last run will do. */
 		leader->sampling = PJ__SAMPLE_DONE;
 		leader->buckets = run->plan->parts * leader->kept.ranges;
@@ -194,7 +198,7 @@ static pj_status rouse_workers(struct leader *leader, pj_error *error)
 		const pj_status status =
 			pj__dispatcher_send(leader->dispatcher, i, &message, pj__message_bytes(&message));
 		if (status == PJ_ERR_BUSY)
-			return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker's queue is full");
+			return pj__fail(error, PJ_ERR_RESOURCE, ENOBUFS, NULL, "cannot send to a worker");
 	}
 	return PJ_OK;
 }
@@ -287,7 +291,10 @@ static pj_status merge(struct leader *leader, pj_error *error)
 static size_t count_reduce_tasks(const struct leader *leader)
 {
 	const uint64_t most = 8 << 20, held = leader->local.budget.part / 2, part_bytes = held < most ? held : most;
-	const uint64_t least = 16 * (uint64_t)leader->local.workers, parts = leader->result->run_bytes / part_bytes;
+	const uint64_t least = 16 * (uint64_t)leader->local.workers;
+	if (leader->local.shared)
+		return (size_t)least; /* each looks through the whole dict */
+	const uint64_t parts = leader->result->run_bytes / part_bytes;
 	return (size_t)(parts > least ? parts : least);
 }
 

@@ -9,7 +9,7 @@
  *     leader                                worker
  *       BEGIN brief -------------------------->    (standing workers) a new run begins; no answer
  *       SAMPLE ------------------------------->    map a little, to learn how keys are spread
- *       <------------------------------ SAMPLED    ... splitters, in the worker's file
+ *       <------------------------------ SAMPLED    ... some of them, in the worker's file
  *       MAP task, splits ---------------------->   map a task
  *       <------------------------------- MAPPED    held in the table, or published with runs up to `end`
  *       PUBLISH ------------------------------->   write the table as a run
@@ -57,7 +57,8 @@ typedef enum pj__message_kind {
 /* Counts of what an attempt did; they are added up when it is published. */
 typedef struct pj__counts {
 	uint64_t records, bytes, pairs, run_pairs, run_bytes, groups, part_pairs, part_bytes, spilled;
-	uint64_t passes; /* the most of any bucket */
+	uint64_t passes;      /* the most of any bucket */
+	uint64_t part_memory; /* of part_bytes: those that the worker holds in memory */
 } pj__counts;
 
 /* A list on the board. */

@@ -59,7 +59,7 @@ pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, cons
 	part->held = true;
 	part->told = false;
 	leader->slots[slot].waiting++;
-	leader->slots[slot].held_bytes += bytes;
+	leader->slots[slot].held_bytes += counts->part_memory;
 	while (leader->part_sized < leader->part_count && leader->parts[leader->part_sized].bytes != UINT64_MAX) {
 		leader->parts[leader->part_sized].offset = leader->part_offset;
 		leader->part_offset += leader->parts[leader->part_sized++].bytes;
@@ -207,17 +207,20 @@ pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__messa
 		/* It stays parked until all are there. */
 		part->parked = (pj__parked){leader->local.files[slot][message->write.where], message->write.offset,
 					    message->write.bytes};
-		leader->local.ends[slot][message->write.where] = message->write.offset + message->write.bytes;
 	}
+	/* What a successor must not write over; in order there is one part at a time, in memory always at one place. */
+	uint64_t *end = &leader->local.ends[slot][message->write.where];
+	const uint64_t here = message->write.offset + message->write.bytes;
+	if ((leader->local.brief.ordered || message->write.where == PJ__ON_DISK) && *end < here)
+		*end = here;
 	if (in_order(leader)) {
-		leader->local.ends[slot][message->write.where] = message->write.offset + message->write.bytes;
 		const pj_status status = take_parked(leader, slot, message, error);
 		if (status)
 			return status;
 	}
 	part->written = true;
 	part->held = false;
-	leader->slots[slot].held_bytes -= part->bytes;
+	leader->slots[slot].held_bytes -= part->counts.part_memory;
 	leader->slots[slot].writing--;
 	leader->slots[slot].progress_ns = pj__now_ns();
 	pj__parts_pump(leader);

@@ -23,7 +23,13 @@
 #include "mp/dispatcher.h"
 #include "output/order.h"
 
-enum { MMAP_THRESHOLD = 1 << 30, LARGE_BLOCK = 1 << 20, CHUNK_BUFFER = 16 << 10, RELEASE_LEAST = 16 << 10 };
+enum {
+	MMAP_THRESHOLD = 1 << 30,
+	LARGE_BLOCK = 1 << 20,
+	CHUNK_BUFFER = 16 << 10,
+	RELEASE_LEAST = 16 << 10,
+	TIGHT_PART = 32 << 20
+};
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
 /* ------------------------------------------------------------------------------------------------ long records */
@@ -210,6 +216,7 @@ static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *cou
 	memset(worker->held + before, 0, (worker->held_capacity - before) * sizeof *worker->held);
 	counts->part_pairs = part->pairs;
 	counts->part_bytes = worker->part_spilled + part->bytes.len;
+	counts->part_memory = part->bytes.len;
 	counts->spilled = worker->store.spilled - worker->spilled_told;
 	counts->passes = worker->store.passes;
 	worker->spilled_told = worker->store.spilled;
@@ -240,6 +247,7 @@ static pj_status write_to(const struct worker *worker, const struct held_part *h
 					   (off_t)(held->offset + done), error);
 		if (!status)
 			status = pj__pwrite_checked(fd, path, piece, step, (off_t)(offset + done), error);
+		++pj__page_of(worker->local, worker->slot)->here.progress;
 		done += step;
 	}
 	free(piece);
@@ -273,8 +281,8 @@ static pj_status write_held(struct worker *worker, const struct held_part *held,
 		message->write.offset = held->offset;
 		return PJ_OK;
 	}
-	return pj__store_park(&worker->store, pj__text_all(&held->bytes), &message->write.where, &message->write.offset,
-			      error);
+	return pj__store_park(&worker->store, pj__text_all(&held->bytes), worker->brief.ordered, &message->write.where,
+			      &message->write.offset, error);
 }
 
 static pj_status write_part(struct worker *worker, pj__message *message, pj_error *error)
@@ -561,10 +569,16 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 	if (worker->reducing)
 		return PJ_OK;
 	worker->reducing = true;
+	/* Its memory can be used for the reduce; standing workers keep it for the next map, if there is enough. */
+	const bool is_tight = worker->local->budget.part < TIGHT_PART;
 	if (worker->writer && !worker->local->stays) {
-		worker->writer->destroy(worker->writer); /* its memory can be used for the reduce */
+		worker->writer->destroy(worker->writer);
 		worker->writer = NULL;
+	} else if (worker->writer && is_tight) {
+		worker->writer->relieve(worker->writer);
 	}
+	if (is_tight)
+		(void)malloc_trim(0);
 	pj__task_init(&worker->reduce_task, PJ_NUMBER_I64);
 	worker->reduce_task.params = params_of(worker);
 	worker->reduce_task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
@@ -797,6 +811,7 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 		worker->store.memory_most = message.lease;
 		if (message.kind == PJ__BEGIN) {
 			worker->store.end[PJ__IN_MEMORY] = worker->store.end[PJ__ON_DISK] = 0;
+			worker->store.passes = 0;
 			status = begin(worker, &message.brief, &error);
 			continue;
 		}

@@ -251,13 +251,17 @@ static pj_status load_into(pj__combined *combined, bool narrow, const pj__run *r
 uint64_t pj__combined_bytes(const pj__combined *combined, const pj__segment *segments, size_t count)
 {
 	uint64_t bytes = 0, pairs = 0, largest = 0;
+	bool wide = false;
 	for (size_t i = 0; i < count; i++) {
 		pairs += segments[i].pairs;
 		bytes += segments[i].bytes;
+		wide |= segments[i].longest >= combined->aggregate->state_bytes;
 		largest = segments[i].bytes > largest ? segments[i].bytes : largest;
 	}
+	/* Where whole states may turn up the bucket is loaded again with those. */
+	const size_t stride = wide ? combined->wide_table.stride : combined->narrow_table.stride;
 	/* table, filled to a third at least; an item and its room; keys, if they are long */
-	return pairs * (combined->narrow_table.stride * 3 + 2 * sizeof *combined->items) + bytes + largest;
+	return pairs * (stride * 3 + 2 * sizeof *combined->items) + bytes + largest;
 }
 
 pj_status pj__combined_load(pj__combined *combined, const pj__run *runs, const pj__segment *segments, size_t count,

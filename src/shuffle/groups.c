@@ -406,6 +406,9 @@ pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__se
 	groups->chains.next = NULL;
 	if (!pairs)
 		return PJ_OK;
+	/* Memory that was touched stays, up to what a bucket may take. */
+	if (groups->store && groups->data.bytes + groups->items.bytes > groups->memory_bytes)
+		pj__groups_relieve(groups);
 	const bool fits = !groups->store ||
 			  (bytes < groups->memory_bytes && pairs <= (groups->memory_bytes - bytes) / ITEM_BYTES);
 	const pj_status status = fits ? load(groups, runs, segments, count, bytes, pairs, error)

@@ -80,7 +80,7 @@ static void check_pieces(const struct iovec *pieces, pj__segment *segments, uint
 {
 	XXH3_state_t hash;
 	for (uint32_t b = 0; b < buckets; b++) {
-		if (pieces->iov_len == segments[b].bytes && segments[b].bytes) {
+		if (segments[b].bytes && pieces->iov_len == segments[b].bytes) {
 			segments[b].checksum = pj__segment_checksum(&segments[b], pieces++->iov_base);
 			continue;
 		}
@@ -154,10 +154,14 @@ static pj_status write_to(pj__store *store, int where, pj_bytes bytes, uint64_t 
 	return PJ_OK;
 }
 
-pj_status pj__store_park(pj__store *store, pj_bytes bytes, uint32_t *ret_where, uint64_t *ret_offset, pj_error *error)
+pj_status pj__store_park(pj__store *store, pj_bytes bytes, bool stays, uint32_t *ret_where, uint64_t *ret_offset,
+			 pj_error *error)
 {
 	*ret_where = fits_memory(store, bytes.len) ? PJ__IN_MEMORY : PJ__ON_DISK;
-	return write_to(store, (int)*ret_where, bytes, ret_offset, error);
+	const pj_status status = write_to(store, (int)*ret_where, bytes, ret_offset, error);
+	if (!status && !stays && *ret_where == PJ__IN_MEMORY)
+		store->end[PJ__IN_MEMORY] = *ret_offset; /* the next ones go there, too */
+	return status;
 }
 
 pj_status pj__store_on_disk(pj__store *store, pj_bytes bytes, uint64_t *ret_offset, pj_error *error)

@@ -58,9 +58,12 @@ PJ_MUST_USE pj_status pj__store_pieces(pj__store *store, struct iovec *pieces, s
 PJ_MUST_USE pj_status pj__store_record(pj__store *store, pj_bytes key, pj_bytes value, pj__segment *segments,
 				       uint32_t bucket, uint32_t buckets, uint64_t *ret_bytes, pj_error *error);
 
-/* Writes bytes for the leader, in memory if they fit: *ret_where, at *ret_offset. */
-PJ_MUST_USE pj_status pj__store_park(pj__store *store, pj_bytes bytes, uint32_t *ret_where, uint64_t *ret_offset,
-				     pj_error *error);
+/*
+ * Writes bytes for the leader, in memory if they fit: *ret_where, at *ret_offset. `stays`: they are needed until the
+ * end of the run; else only until the next ones are parked.
+ */
+PJ_MUST_USE pj_status pj__store_park(pj__store *store, pj_bytes bytes, bool stays, uint32_t *ret_where,
+				     uint64_t *ret_offset, pj_error *error);
 
 /* Writes bytes behind what is on disk. What several calls write lies together, if nothing else is written between. */
 PJ_MUST_USE pj_status pj__store_on_disk(pj__store *store, pj_bytes bytes, uint64_t *ret_offset, pj_error *error);

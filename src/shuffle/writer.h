@@ -2,7 +2,7 @@
  * writer.h: what takes the pairs that a mapper emits, and writes them as runs.
  *
  * There are two: the combiner (combine.h), for exact aggregates, which keeps a table over many tasks; and the gatherer
- * (gather.h), for everything else, which sorts the pairs of each task. Both fill the task's hooks, write blobs behind
+ * (gather.c), for everything else, which keeps the pairs of each task. Both fill the task's hooks, write blobs behind
  * one another to the worker's store, and know nothing of tasks being published: that is the leader's.
  */
 #ifndef PJ_SHUFFLE_WRITER_H

@@ -58,7 +58,7 @@ static void the_own_group_and_those_above_it(void **state)
 	put("/sys/fs/cgroup/user.slice/run-1.scope/memory.max", "8000\n");
 	assert_int_equal(pj__cgroup_memory_left(root), 7000);
 	put("/sys/fs/cgroup/user.slice/run-1.scope/memory.stat", "anon 100\nactive_file 5\ninactive_file 300\n");
-	assert_int_equal(pj__cgroup_memory_left(root), 7300);
+	assert_int_equal(pj__cgroup_memory_left(root), 7305);
 	put("/sys/fs/cgroup/user.slice/memory.max", "9000\n");
 	put("/sys/fs/cgroup/user.slice/memory.current", "5000\n");
 	put("/sys/fs/cgroup/user.slice/memory.stat", "inactive_file 300\n");
@@ -109,7 +109,7 @@ static void version_1(void **state)
 	put("/cg/memory/job/memory.usage_in_bytes", "500\n");
 	assert_int_equal(pj__cgroup_memory_left(root), UINT64_MAX);
 	put("/cg/memory/job/memory.limit_in_bytes", "600\n");
-	put("/cg/memory/job/memory.stat", "inactive_file 1\ntotal_inactive_file 20\n");
+	put("/cg/memory/job/memory.stat", "inactive_file 1\ntotal_inactive_file 15\ntotal_active_file 5\n");
 	assert_int_equal(pj__cgroup_memory_left(root), 120);
 	put("/cg/memory/memory.limit_in_bytes", "710\n");
 	assert_int_equal(pj__cgroup_memory_left(root), 10);
