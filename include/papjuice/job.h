@@ -172,7 +172,7 @@ typedef struct pj_options {
 	pj_sorter sorter;
 	unsigned workers;     /* 0: as many as there are processors */
 	uint64_t partitions;  /* 0: chosen by the size of the input */
-	uint64_t split_bytes; /* input per map task; 0: 16 MiB */
+	uint64_t split_bytes; /* input per map task; 0: a 64th of it, at most 16 MiB */
 	unsigned attempts;    /* tries per task before the run fails; 0: 4 */
 	unsigned timeout_ms;  /* an attempt without progress for so long is killed and tried again; 0: never */
 	/*

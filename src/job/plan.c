@@ -9,7 +9,7 @@
 #include "output/order.h"
 
 static const uint64_t kib = 1024, mib = 1024 * 1024;
-enum { PACK_MOST = 4096 /* small files in one task */, RANGES_MOST = 1024, PARTS_MOST = 256 };
+enum { PACK_MOST = 4096 /* small files in one task */, SPLITS_LEAST = 64, RANGES_MOST = 1024, PARTS_MOST = 256 };
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 {
@@ -152,9 +152,10 @@ pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, 
 	if (!status) {
 		settle_streams(&plan->sources);
 		const uint64_t given = setup->options.split_bytes;
-		plan->split_bytes = given                      ? given
-				    : plan->sources.has_stream ? 16 * mib
-							       : clamp(plan->sources.bytes / 16, 256 * kib, 16 * mib);
+		plan->split_bytes = given ? given
+				    : plan->sources.has_stream
+					    ? 16 * mib
+					    : clamp(plan->sources.bytes / SPLITS_LEAST, 256 * kib, 16 * mib);
 		pj__plan_part(plan, setup, to_folder);
 		status = plan_tasks(plan, setup->job.begins_empty, error);
 	}

@@ -8,7 +8,7 @@
  *     files   |------- a -------|-b-|-c-|---- d ----|
  *     tasks   |  0  |  1  |  2  |   3   |  4  |  5  |
  *
- * The size of splits, unless it is given: a sixteenth of the input, between 256 KiB and 16 MiB, so that a small input
+ * The size of splits, unless it is given: a 64th of the input, between 256 KiB and 16 MiB, so that a small input
  * has work for many workers, too. The tasks of a stream are added while it is read (spool.h).
  */
 #ifndef PJ_JOB_PLAN_H

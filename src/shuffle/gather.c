@@ -23,11 +23,12 @@
 enum {
 	CHUNK_LEAST = 256,
 	CHUNK_MOST = 16 << 10,
-	NONE = UINT32_MAX,
 	STAGED_MOST = 64,      /* records */
 	STAGE_BYTES = 8 << 10, /* of all of them; a longer record is not staged */
 	STEP = 32              /* bytes that are copied at a time */
 };
+
+#define NONE UINT32_MAX /* no chunk */
 
 struct stream {
 	char *to, *end;       /* in the last chunk */

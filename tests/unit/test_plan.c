@@ -437,7 +437,7 @@ static void workers_do_not_matter(void **state)
 		}
 		pj__plan_fini(&plan);
 	}
-	assert_int_equal(first.task_count, 16);
+	assert_int_equal(first.task_count, 64);
 	pj__plan_fini(&first);
 	munmap((void *)(uintptr_t)large.ptr, SIZE);
 }
