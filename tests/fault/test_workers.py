@@ -155,7 +155,7 @@ def disturbed_runs(way, job, source, trials, signals=(signal.SIGKILL,)):
 
 @pytest.mark.parametrize("way", WAYS, ids=repr)
 def test_killed_workers(way, job, long_text):
-    disturbed_runs(way, job, long_text, 3)
+    disturbed_runs(way, job, long_text, 2)
 
 
 @pytest.mark.slow

@@ -135,8 +135,8 @@ def peak_of(*args, **more):
     return peak, memory_of_run("s.json")
 
 
-PEAKS = [(name, "least") for name in JOBS] + [("wordcount", "64M"), ("sort", "64M"), ("index", "64M")]
-MORE_PEAKS = [each for each in itertools.product(JOBS, ("20M", "32M", "64M")) if each not in PEAKS]
+PEAKS = [("wordcount", "least"), ("stats", "least"), ("sort", "least"), ("general", "64M"), ("index", "64M")]
+MORE_PEAKS = [each for each in itertools.product(JOBS, ("least", "20M", "32M", "64M")) if each not in PEAKS]
 
 
 @pytest.mark.skipif(SANITIZED, reason="sanitizers need memory of their own")
@@ -168,7 +168,10 @@ def write_long(path, count):
         file.write(b"".join(b"short\t%d.5\n" % i for i in range(50_000)))
 
 
-@pytest.mark.parametrize("name", ["wordcount", "sort", "distinct", "index", "general", "pairs"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("distinct", "index", "pairs")]
+
+
+@pytest.mark.parametrize("name", ["wordcount", "sort", "general", *SLOW])
 def test_long_lines(name, arguments, long_lines):
     """Lines of a quarter of the budget have room; less memory is refused, and what is named is enough."""
     one, three = long_lines
@@ -204,7 +207,8 @@ HARD = {
 }
 
 
-@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("kind", ["one key", "all the same", "reversed",
+                                  *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("all distinct", "sorted"))])
 def test_hard_keys(kind, arguments, tmp_path):
     """More than memory of each: no failure, and the same bytes."""
     with open("in", "wb") as file:
