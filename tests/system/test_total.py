@@ -55,7 +55,7 @@ def joined(parts):
 
 
 @pytest.mark.parametrize("by", ["count", "join", "none"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*list(KINDS)[:4], *(pytest.param(k, marks=pytest.mark.slow) for k in list(KINDS)[4:])])
 def test_parts_are_one_sequence(kind, by, keys, job):
     keys(kind)
     what = ["run", job("keys"), "pairs", "--by", by, "--split-size", "8K", "-q"]
