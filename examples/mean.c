@@ -51,7 +51,7 @@ static const pj_aggregate mean = {
 /* The value is text; for a reducer that takes numbers it is read as one, and what is no number fails the record. */
 static pj_status split(pj_task *task, pj_bytes line, void *arg)
 {
-	pj_bytes key;
+	pj_bytes key = {0};
 	if (!pj_next_field(task, &line, '\t', &key) || !line.ptr)
 		return pj_task_fail(task, PJ_ERR_RECORD, key.ptr, "the line has no tab");
 	pj_emit(task, key, line);

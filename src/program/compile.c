@@ -345,7 +345,7 @@ static pj_bytes telling_line(const pj_text *errors)
 	while (pj_next_line_plain(&rest, &line)) {
 		if (line.len)
 			telling = line;
-		if (line.len && (memmem(line.ptr, line.len, "error:", 6) || memmem(line.ptr, line.len, "error ", 6)))
+		if (line.ptr && (memmem(line.ptr, line.len, "error:", 6) || memmem(line.ptr, line.len, "error ", 6)))
 			break;
 	}
 	return telling;

@@ -689,7 +689,9 @@ static void threads_run_side_by_side(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_ADDRESS__)
-	skip(); /* its allocator's locks, held by another thread while one forks, stay locked in the child */
+	/* its allocator's locks, held by another thread while one forks, stay locked in the child */
+	print_message("skip: AddressSanitizer's allocator does not survive a fork beside other threads\n");
+	skip();
 #endif
 	enum { THREADS = 5 };
 	struct thread threads[THREADS];
