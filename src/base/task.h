@@ -40,12 +40,14 @@ struct pj__task {
 
 	uint64_t index;
 	pj_bytes params;
-	const char *file;     /* the input of `face.text` ... */
-	uint64_t file_offset; /* ... and where in it the text begins */
-	uint64_t input;       /* its number */
-	uint64_t first_line;  /* number of the text's first line; 0: lines are not counted */
-	const char *line_at;  /* an address in the text ... */
-	uint64_t line_number; /* ... and the number of its line */
+	const char *file;                  /* the input of `face.text` ... */
+	uint64_t file_offset;              /* ... and where in it the text begins */
+	uint64_t input;                    /* its number */
+	uint64_t position;                 /* of the text in the view of all inputs (input/view.h) */
+	void (*text_ends)(pj__task *task); /* called before the text is gone; NULL: nobody needs to know */
+	uint64_t first_line;               /* number of the text's first line; 0: lines are not counted */
+	const char *line_at;               /* an address in the text ... */
+	uint64_t line_number;              /* ... and the number of its line */
 	uint64_t (*count_newlines)(const char *at, const char *end);
 	const void *inputs; /* those of the run, and how one is called */
 	const char *(*input_name)(const void *inputs, uint64_t number);

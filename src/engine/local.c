@@ -294,7 +294,8 @@ static size_t count_reduce_tasks(const struct leader *leader)
 	const uint64_t least = 16 * (uint64_t)leader->local.workers;
 	if (leader->local.shared)
 		return (size_t)least; /* each looks through the whole dict */
-	const uint64_t parts = leader->result->run_bytes / part_bytes;
+	const pj__plan *plan = leader->run->plan;
+	const uint64_t parts = (plan->refers ? plan->sources.bytes : leader->result->run_bytes) / part_bytes;
 	return (size_t)(parts > least ? parts : least);
 }
 

@@ -32,6 +32,7 @@ static pj_status prepare(pj_session *session, const pj_job *jobs, const pj_optio
 		if (status)
 			return status;
 		session->planned++;
+		session->plans[i].refers = false; /* an input may come to be another one between two runs */
 		if (setup->job.counts_lines)
 			status = pj__count_lines(setup, &session->plans[i], error);
 		if (status)

@@ -32,6 +32,11 @@ enum {
 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
+static int tell(const struct worker *worker, const pj__message *message)
+{
+	return pj__channel_send(worker->channel, message, pj__message_bytes(message));
+}
+
 /* ------------------------------------------------------------------------------------------------ long records */
 
 /* Records of up to so many bytes have room in a worker's share, however they are copied. */
@@ -317,6 +322,8 @@ static pj_status make_gatherer(struct worker *worker, pj_error *error)
 	const pj_job *job = &worker->setup.job;
 	const pj_status status = pj__gatherer_create(&worker->task, job->reducer.aggregate, &worker->store,
 						     worker->local->budget.gather, &worker->writer, error);
+	if (!status && worker->plan->refers)
+		pj__gatherer_refer(worker->writer);
 	if (status || !job->reducer.combine)
 		return status;
 	return pj__gatherer_combine(worker->writer, &job->reducer, pj__setup_order(&worker->setup), error);
@@ -563,6 +570,20 @@ static pj_status reduce_combined(struct worker *worker, const pj__segment *segme
 	return status;
 }
 
+/*
+ * An input to which pairs refer cannot be read any more. This happens where a key is touched, never in the middle of
+ * another function, so within a signal handler everything may be called.
+ */
+static void input_lost(void *arg, const pj__source *source)
+{
+	const struct worker *worker = arg;
+	pj__message message = {.kind = PJ__FAILED};
+	pj__fail(&message.error, PJ_ERR_CHANGED, 0, source->name, "the input changed while it was read");
+	pj__error_reason(&message.error, "it is shorter than it was, or the disk has failed");
+	(void)tell(worker, &message);
+	_exit(1);
+}
+
 static pj_status begin_reducing(struct worker *worker, pj_error *error)
 {
 	worker->reduce_task.params = params_of(worker);
@@ -586,6 +607,12 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->reduce_task, &worker->part);
 	pj__groups_init(&worker->groups, &worker->reduce_task, &worker->store, worker->local->budget.reduce);
 	worker->groups.keys = pj__setup_order(&worker->setup);
+	if (worker->plan->refers) {
+		const pj_status status =
+			pj__view_open(&worker->view, &worker->plan->sources, input_lost, worker, error);
+		worker->groups.view = worker->view.at;
+		return status;
+	}
 	if (!pj__setup_combines(&worker->setup))
 		return PJ_OK;
 	return pj__combined_init(&worker->combined, worker->setup.job.reducer.aggregate, worker->setup.job.reducer.arg,
@@ -697,11 +724,6 @@ static pj_status obey(struct worker *worker, pj__message *message, pj_error *err
 	}
 }
 
-static int tell(const struct worker *worker, const pj__message *message)
-{
-	return pj__channel_send(worker->channel, message, pj__message_bytes(message));
-}
-
 /* Gives back what belongs to the last run's job. */
 static void forget_job(struct worker *worker)
 {
@@ -715,6 +737,7 @@ static void forget_job(struct worker *worker)
 	if (worker->reducing) {
 		pj__combined_fini(&worker->combined);
 		pj__groups_fini(&worker->groups);
+		pj__view_close(&worker->view);
 		pj__reduce_fini(&worker->reduce);
 	}
 	worker->can_map = worker->reducing = worker->has_setup = false;

@@ -5,6 +5,7 @@
 #define PJ_ENGINE_WORKER_H
 
 #include "engine/local.h"
+#include "input/view.h"
 #include "job/reduce.h"
 #include "mp/dispatcher.h"
 #include "output/order.h"
@@ -51,6 +52,7 @@ struct worker {
 	pj__reduce reduce;
 	pj__combined combined;
 	pj__groups groups;
+	pj__view view; /* of the inputs, if pairs refer to them */
 	pj__run *runs;
 	size_t run_count;
 	pj__segment *segments;

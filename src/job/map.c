@@ -55,7 +55,11 @@ static pj_status map_piece(pj__mapping *mapping, pj_bytes text, const char *file
 	mapping->bytes += text.len;
 	mapping->line += newlines;
 	mapping->records += newlines + (text.ptr[text.len - 1] != '\n');
-	return mapper->line ? map_lines(mapping, text) : mapper->text(&mapping->task->face, text, mapper->arg);
+	const pj_status status =
+		mapper->line ? map_lines(mapping, text) : mapper->text(&mapping->task->face, text, mapper->arg);
+	if (mapping->task->text_ends)
+		mapping->task->text_ends(mapping->task);
+	return status;
 }
 
 /* Maps one split. User code's result goes to *ret_returned, the engine's own failures are returned. */
@@ -74,6 +78,7 @@ static pj_status map_split(pj__mapping *mapping, pj__split split, pj_status *ret
 			break;
 		mapping->here->offset = offset;
 		++mapping->here->progress;
+		mapping->task->position = mapping->reader.sources->at[split.source].position + offset;
 		*ret_returned = map_piece(mapping, text, file, offset);
 		if (*ret_returned || mapping->task->status)
 			break;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/grow.h"
+#include "input/view.h"
 #include "output/order.h"
 
 static const uint64_t kib = 1024, mib = 1024 * 1024;
@@ -110,8 +111,10 @@ void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 {
 	const uint64_t bytes = plan->sources.bytes, wanted = setup->options.partitions;
 	const bool stream = plan->sources.has_stream;
-	/* A range holds what one worker reduces at a time: in its cache when combined, else in a few megabytes. */
-	const uint64_t per_range = pj__setup_combines(setup) ? mib : 4 * mib;
+	/*
+	 * A range holds what one worker reduces at a time: in its cache, but pairs that are copied want longer streams.
+	 */
+	const uint64_t per_range = pj__setup_combines(setup) || plan->refers ? mib : 4 * mib;
 	uint64_t ranges = stream ? 64 : clamp(bytes / per_range, 1, RANGES_MOST);
 	const bool files = to_folder && !pj__is_ordered(&setup->options.output);
 	const uint64_t parts = wanted ? wanted : stream ? 8 : clamp(bytes / (64 * mib), 1, PARTS_MOST);
@@ -129,6 +132,19 @@ void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 		ranges = wanted;
 	}
 	plan->ranges = (uint32_t)ranges;
+}
+
+/*
+ * Lines that are only put in order stay where they are, if nobody sees anything but keys, and the inputs would fit into
+ * memory: then they do not have to come from the disk a second time, one by one.
+ */
+static bool may_refer(const pj__setup *setup, const pj__sources *sources)
+{
+	const pj_reducer *reducer = &setup->job.reducer;
+	const bool only_sorts = !setup->job.map_only && !reducer->aggregate && !reducer->general &&
+				!pj__setup_order(setup) && setup->options.output.columns == PJ_KEY_ONLY;
+	const bool in_runs = setup->options.sorter == PJ_SORTER_PLEX || setup->options.sorter == PJ_SORTER_TOTAL;
+	return only_sorts && in_runs && sources->bytes <= setup->options.memory / 2;
 }
 
 /* A job may need a certain number of inputs. */
@@ -156,6 +172,7 @@ pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, 
 				    : plan->sources.has_stream
 					    ? 16 * mib
 					    : clamp(plan->sources.bytes / SPLITS_LEAST, 256 * kib, 16 * mib);
+		plan->refers = may_refer(setup, &plan->sources) && pj__view_place(&plan->sources);
 		pj__plan_part(plan, setup, to_folder);
 		status = plan_tasks(plan, setup->job.begins_empty, error);
 	}

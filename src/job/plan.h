@@ -24,6 +24,7 @@ typedef struct pj__plan {
 	size_t split_count, split_capacity, task_count, task_capacity;
 	uint64_t split_bytes;
 	uint32_t parts, ranges; /* partition.h; ranges are a wish */
+	bool refers;            /* pairs hold positions in the inputs, which have a view (input/view.h) */
 	uint32_t files;         /* of the sorter total: part files that share the ranges evenly; 0: not so */
 } pj__plan;
 

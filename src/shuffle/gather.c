@@ -17,7 +17,7 @@
 
 #include "base/io.h"
 #include "base/space.h"
-#include "run/record.h"
+#include "shuffle/reference.h"
 #include "shuffle/writer.h"
 
 enum {
@@ -40,6 +40,7 @@ struct gatherer {
 	pj__writer writer; /* first: a pj__writer * is a struct gatherer * */
 	const pj_aggregate *aggregate;
 	bool numbers; /* values are stored as the 64 bits they are */
+	bool refers;  /* values are dropped, and keys that stand in the text are stored as references */
 	size_t hold_bytes;
 	pj__window *window; /* of a user's combiner, through which pairs come then; or NULL */
 	pj__space chunks;
@@ -53,7 +54,7 @@ struct gatherer {
 	size_t staged, staged_bytes;
 	pj__lead leads[STAGED_MOST];
 	uint32_t starts[STAGED_MOST + 1]; /* of the staged records; one ends where the next begins */
-	uint32_t keys[STAGED_MOST], key_lengths[STAGED_MOST];
+	pj_bytes keys[STAGED_MOST];       /* in the stage; of references: in the text */
 	char stage[STAGE_BYTES + STEP];
 	struct iovec *pieces;
 	pj__space blob; /* what goes to disk is packed from there */
@@ -160,25 +161,19 @@ static struct stream *stream_for(struct gatherer *gatherer, uint32_t bucket, siz
 	return stream;
 }
 
-static pj_bytes staged_key(const struct gatherer *gatherer, size_t i)
-{
-	return (pj_bytes){gatherer->stage + gatherer->keys[i], gatherer->key_lengths[i]};
-}
-
 /* The buckets of what is staged. */
 static void find_buckets(const struct gatherer *gatherer, size_t count, uint32_t *buckets)
 {
 	const pj__partition *partition = gatherer->writer.partition;
 	if (pj__partition_asks(partition)) {
 		for (size_t i = 0; i < count; i++)
-			buckets[i] = pj__partition_bucket(partition, staged_key(gatherer, i));
+			buckets[i] = pj__partition_bucket(partition, gatherer->keys[i]);
 		return;
 	}
 	pj__partition_ranges(partition, gatherer->leads, count, buckets);
 	for (size_t i = 0; i < count; i++) {
-		const pj_bytes key = staged_key(gatherer, i);
-		buckets[i] = pj__partition_part(partition, key) * partition->ranges +
-			     pj__partition_refine(partition, key, buckets[i]);
+		buckets[i] = pj__partition_part(partition, gatherer->keys[i]) * partition->ranges +
+			     pj__partition_refine(partition, gatherer->keys[i], buckets[i]);
 		/* Where it goes was written to long ago: its cache lines are asked for now. */
 		__builtin_prefetch(gatherer->streams[buckets[i]].to, 1);
 		__builtin_prefetch(gatherer->streams[buckets[i]].to + 64, 1);
@@ -242,6 +237,43 @@ static void take_long(struct gatherer *gatherer, pj_bytes key, pj_bytes value, s
 		append_long(gatherer, key, value, bytes);
 }
 
+/* Stages a record, whose stored key may be another one than that which leads it to its bucket. Returns its body. */
+static const char *stage(struct gatherer *gatherer, pj_bytes lead, pj_bytes key, pj_bytes value, size_t bytes)
+{
+	if (bytes > STAGE_BYTES - gatherer->staged_bytes || gatherer->staged == STAGED_MOST)
+		unstage(gatherer);
+	const size_t i = gatherer->staged++;
+	const char *end = pj__put_record(gatherer->stage + gatherer->staged_bytes, key, value);
+	gatherer->leads[i] = pj__lead_of(lead);
+	gatherer->keys[i] = lead;
+	gatherer->starts[i] = (uint32_t)gatherer->staged_bytes;
+	gatherer->staged_bytes += bytes;
+	gatherer->starts[i + 1] = (uint32_t)gatherer->staged_bytes;
+	return end - key.len - value.len;
+}
+
+/* Stages a reference, if the key stands in the text and is worth it. */
+static bool refer(struct gatherer *gatherer, pj_bytes key)
+{
+	const pj__task *task = gatherer->writer.task;
+	const uintptr_t text = (uintptr_t)task->face.text, at = (uintptr_t)key.ptr;
+	if (key.len < PJ__REFERENCE_LEAST || key.len > PJ__REFERENCE_MOST || at < text ||
+	    at - text > task->face.text_len || key.len > task->face.text_len - (at - text))
+		return false;
+	const uint64_t word = pj__reference(task->position + (at - text), key.len);
+	const pj_bytes none = {NULL, 0}, value = {(const char *)&word, sizeof word};
+	(void)stage(gatherer, key, none, value, pj__record_bytes(0, sizeof word));
+	return true;
+}
+
+/* The keys of references are gone with the text: their buckets must be known before. */
+static void text_ends(pj__task *task)
+{
+	struct gatherer *gatherer = task->taker;
+	if (!task->status && gatherer->staged)
+		unstage(gatherer);
+}
+
 static void take(struct gatherer *gatherer, pj_bytes key, pj_bytes value)
 {
 	pj__task *task = gatherer->writer.task;
@@ -251,23 +283,18 @@ static void take(struct gatherer *gatherer, pj_bytes key, pj_bytes value)
 		fail(gatherer, make_streams(gatherer, &error), &error);
 	if (task->status)
 		return;
-	const size_t bytes = pj__record_bytes(key.len, value.len);
 	gatherer->writer.pairs++;
+	if (gatherer->refers && refer(gatherer, key))
+		return;
+	if (gatherer->refers)
+		value.len = 0;
+	const size_t bytes = pj__record_bytes(key.len, value.len);
 	if (PJ_UNLIKELY(bytes > STAGE_BYTES / 4)) {
 		take_long(gatherer, key, value, bytes);
 		return;
 	}
-	if (bytes > STAGE_BYTES - gatherer->staged_bytes || gatherer->staged == STAGED_MOST)
-		unstage(gatherer);
-	const size_t i = gatherer->staged++;
-	char *start = gatherer->stage + gatherer->staged_bytes;
-	gatherer->leads[i] = pj__lead_of(key);
-	gatherer->keys[i] = (uint32_t)(pj__put_record(start, key, value) - gatherer->stage - (ptrdiff_t)value.len -
-				       (ptrdiff_t)key.len);
-	gatherer->key_lengths[i] = (uint32_t)key.len;
-	gatherer->starts[i] = (uint32_t)gatherer->staged_bytes;
-	gatherer->staged_bytes += bytes;
-	gatherer->starts[i + 1] = (uint32_t)gatherer->staged_bytes;
+	const char *body = stage(gatherer, key, key, value, bytes);
+	gatherer->keys[gatherer->staged - 1].ptr = body;
 }
 
 static void take_pair(pj__task *task, pj_bytes key, pj_bytes value)
@@ -438,6 +465,12 @@ pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, pj_
 	task->taker = gatherer;
 	*ret_writer = &gatherer->writer;
 	return PJ_OK;
+}
+
+void pj__gatherer_refer(pj__writer *writer)
+{
+	((struct gatherer *)writer)->refers = true;
+	writer->task->text_ends = text_ends;
 }
 
 pj_status pj__gatherer_combine(pj__writer *writer, const pj_reducer *reducer, const pj_keys *keys, pj_error *error)

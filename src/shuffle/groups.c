@@ -9,16 +9,37 @@
 
 #include "base/grow.h"
 #include "run/passes.h"
+#include "shuffle/reference.h"
 
 /* An item and its room for the sort; pairs whose memory is asked for ahead. */
-enum { ITEM_BYTES = 2 * sizeof(pj__item), AHEAD = 8, LEAST_BYTES = 2 * PJ__BLOCK_BYTES };
+enum { ITEM_BYTES = 2 * sizeof(pj__item), AHEAD = 24, LEAST_BYTES = 2 * PJ__BLOCK_BYTES };
 
 /* ------------------------------------------------------------------------------------------------- handing out */
 
-static void take_record(pj__groups *groups, uint64_t at)
+/* The pair of an item: a reference, or a record in the data. */
+static inline void pair_at(const pj__groups *groups, uint64_t at, pj_bytes *ret_key, pj_bytes *ret_value)
 {
-	const char *record = (const char *)(uintptr_t)at;
-	(void)pj__get_record(record, groups->data.at + groups->data.bytes, &groups->key, &groups->value, NULL);
+	*ret_key = *ret_value = (pj_bytes){NULL, 0};
+	if (pj__is_reference(at))
+		*ret_key = pj__referred(at);
+	else
+		(void)pj__get_record((const char *)(uintptr_t)at, groups->data.at + groups->data.bytes, ret_key,
+				     ret_value, NULL);
+}
+
+static void take_pair(pj__groups *groups, uint64_t at)
+{
+	pair_at(groups, at, &groups->key, &groups->value);
+}
+
+/* Asks for the memory of a pair that will be taken soon. */
+static inline void ask_for(uint64_t at)
+{
+	const pj_bytes key = pj__referred(at);
+	__builtin_prefetch(key.ptr);
+	__builtin_prefetch(key.ptr + 64);
+	if (key.len > 64)
+		__builtin_prefetch(key.ptr + key.len - 1);
 }
 
 /* Steps to the next pair. */
@@ -35,18 +56,15 @@ static pj_status step(pj__groups *groups, pj_error *error)
 		uint64_t at;
 		groups->more = pj__chains_step(&groups->chains, &at);
 		if (groups->more)
-			take_record(groups, at);
+			take_pair(groups, at);
 		return PJ_OK;
 	}
 	groups->more = groups->at < groups->count;
 	if (!groups->more)
 		return PJ_OK;
-	if (groups->at + AHEAD < groups->count) {
-		const char *later = (const char *)(uintptr_t)items[groups->at + AHEAD].at;
-		__builtin_prefetch(later);
-		__builtin_prefetch(later + 64);
-	}
-	take_record(groups, items[groups->at++].at);
+	if (groups->at + AHEAD < groups->count)
+		ask_for(items[groups->at + AHEAD].at);
+	take_pair(groups, items[groups->at++].at);
 	return PJ_OK;
 }
 
@@ -145,6 +163,8 @@ pj_status pj__groups_pair(pj__groups *groups, bool *ret_more, bool *ret_fresh, p
 		return status;
 	*ret_more = groups->in_group = groups->more;
 	*ret_fresh = groups->more && (first || !is_in_group(groups, pj__keys_are_bytes(groups->keys)));
+	if (groups->more && !*ret_fresh && groups->view)
+		groups->key = groups->group_key; /* the same bytes, and at hand */
 	return *ret_fresh ? keep_key(groups, error) : PJ_OK;
 }
 
@@ -152,10 +172,45 @@ pj_status pj__groups_pair(pj__groups *groups, bool *ret_more, bool *ret_fresh, p
 
 static pj_bytes key_at(const void *groups, uint64_t at)
 {
-	const pj__groups *of = groups;
-	pj_bytes key = {NULL, 0}, value;
-	(void)pj__get_record((const char *)(uintptr_t)at, of->data.at + of->data.bytes, &key, &value, NULL);
+	pj_bytes key, value;
+	pair_at(groups, at, &key, &value);
 	return key;
+}
+
+/* The item of a record; if it is a reference its prefix is not known yet. */
+static inline pj__item item_of(const pj__groups *groups, const char *record, pj_bytes key, pj_bytes value)
+{
+	uint64_t word;
+	if (!groups->view || key.len || value.len != sizeof word)
+		return (pj__item){pj__prefix(key, 0), (uintptr_t)record};
+	memcpy(&word, value.ptr, sizeof word);
+	word += (uintptr_t)groups->view;
+	return (pj__item){0, word};
+}
+
+/*
+ * Brings together what items refer to, if there is memory for it: it is looked at several times, and each time that it
+ * is looked for anywhere in the inputs is dear. Sets the prefixes.
+ */
+static void fetch_keys(pj__groups *groups, size_t bytes)
+{
+	pj__item *items = (pj__item *)(void *)groups->items.at;
+	const uint64_t used = groups->data.bytes + groups->items.bytes, most = groups->memory_bytes;
+	const bool fits = used < most && bytes < most - used;
+	char *to = fits && !pj__space_need(&groups->text, bytes, NULL) ? groups->text.at : NULL;
+	for (size_t i = 0; i < groups->count; i++) {
+		const pj_bytes key = pj__referred(items[i].at);
+		if (i + AHEAD < groups->count)
+			ask_for(items[i + AHEAD].at);
+		if (!key.len)
+			continue;
+		items[i].prefix = pj__prefix(key, 0);
+		if (!to)
+			continue;
+		memcpy(to, key.ptr, key.len);
+		items[i].at = pj__reference((uintptr_t)to, key.len);
+		to += key.len;
+	}
 }
 
 /* Makes items of the whole records among `bytes` bytes of the data, as many as fit. Returns where the last one ends. */
@@ -164,16 +219,19 @@ static size_t list_records(pj__groups *groups, size_t bytes, size_t room)
 	pj__item *items = (pj__item *)(void *)groups->items.at;
 	const char *const data = groups->data.at, *const end = data + bytes;
 	const char *at = data;
-	size_t count = 0;
+	size_t count = 0, referred = 0;
 	while (at < end && count < room) {
 		pj_bytes key, value;
 		const char *next = pj__get_record(at, end, &key, &value, NULL);
 		if (!next)
 			break;
-		items[count++] = (pj__item){pj__prefix(key, 0), (uintptr_t)at};
+		items[count] = item_of(groups, at, key, value);
+		referred += pj__referred(items[count++].at).len;
 		at = next;
 	}
 	groups->count = count;
+	if (groups->view)
+		fetch_keys(groups, referred);
 	return (size_t)(at - data);
 }
 
@@ -336,6 +394,7 @@ static pj_status begin_merge(pj__groups *groups, struct pieces *pieces, pj_error
 	/* The merge has buffers of its own. */
 	pj__space_fini(&groups->data);
 	pj__space_fini(&groups->items);
+	pj__space_fini(&groups->text);
 	pj_status status = pj__merge_passes(groups->keys, pieces->runs, pieces->segments, &pieces->count,
 					    groups->memory_bytes, store->scratch, &store->scratch_end, &passes, error);
 	store->spilled += store->scratch_end - before;
@@ -377,6 +436,7 @@ void pj__groups_fini(pj__groups *groups)
 	pj__merge_fini(&groups->merge);
 	pj__space_fini(&groups->data);
 	pj__space_fini(&groups->items);
+	pj__space_fini(&groups->text);
 	pj__text_fini(&groups->kept_key);
 }
 
@@ -385,6 +445,7 @@ void pj__groups_relieve(pj__groups *groups)
 	pj__merge_fini(&groups->merge);
 	pj__space_fini(&groups->data);
 	pj__space_fini(&groups->items);
+	pj__space_fini(&groups->text);
 	pj__text_fini(&groups->kept_key);
 	groups->more = groups->in_group = groups->merging = false;
 	groups->chains.next = NULL;
@@ -407,7 +468,7 @@ pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__se
 	if (!pairs)
 		return PJ_OK;
 	/* Memory that was touched stays, up to what a bucket may take. */
-	if (groups->store && groups->data.bytes + groups->items.bytes > groups->memory_bytes)
+	if (groups->store && groups->data.bytes + groups->items.bytes + groups->text.bytes > groups->memory_bytes)
 		pj__groups_relieve(groups);
 	const bool fits = !groups->store ||
 			  (bytes < groups->memory_bytes && pairs <= (groups->memory_bytes - bytes) / ITEM_BYTES);

@@ -20,8 +20,10 @@ typedef struct pj__groups {
 	pj_values values; /* first: of the group at hand */
 	pj__store *store;
 	const pj_keys *keys;   /* order and groups of keys (run/keys.h); NULL: bytes. Set between buckets */
+	const char *view;      /* of the inputs, to which records refer (reference.h); NULL: they do not */
 	size_t memory_bytes;   /* that a bucket may take */
 	pj__space data, items; /* records; an item for each, and room for as many */
+	pj__space text;        /* keys that were referred to */
 	size_t count, at;      /* items; the next to be handed out */
 	pj__chains chains;
 	pj__merge merge;

@@ -53,6 +53,12 @@ PJ_MUST_USE pj_status pj__gatherer_combine(pj__writer *writer, const pj_reducer 
 					   pj_error *error);
 
 /*
+ * Lets a gatherer without an aggregate drop values, and store keys of the task's text as references (reference.h); the
+ * task's position and text_ends must be served.
+ */
+void pj__gatherer_refer(pj__writer *writer);
+
+/*
  * Writes a blob's data, `bytes` of it, whose segments are set but for their checksums (between them there may be gaps),
  * to the store, and counts it. For the two writers.
  */
