@@ -10,7 +10,13 @@
 #include "output/order.h"
 
 static const uint64_t kib = 1024, mib = 1024 * 1024;
-enum { PACK_MOST = 4096 /* small files in one task */, SPLITS_LEAST = 64, RANGES_MOST = 1024, PARTS_MOST = 256 };
+enum {
+	PACK_MOST = 4096 /* small files in one task */,
+	SPLITS_LEAST = 64,
+	RANGES_MOST = 4096,
+	COMBINED_MOST = 1024,
+	PARTS_MOST = 256
+};
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 {
@@ -114,8 +120,9 @@ void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 	/*
 	 * A range holds what one worker reduces at a time: in its cache, but pairs that are copied want longer streams.
 	 */
-	const uint64_t per_range = pj__setup_combines(setup) || plan->refers ? mib : 4 * mib;
-	uint64_t ranges = stream ? 64 : clamp(bytes / per_range, 1, RANGES_MOST);
+	const bool combines = pj__setup_combines(setup);
+	const uint64_t per_range = combines || plan->refers ? mib : 4 * mib;
+	uint64_t ranges = stream ? 64 : clamp(bytes / per_range, 1, combines ? COMBINED_MOST : RANGES_MOST);
 	const bool files = to_folder && !pj__is_ordered(&setup->options.output);
 	const uint64_t parts = wanted ? wanted : stream ? 8 : clamp(bytes / (64 * mib), 1, PARTS_MOST);
 	plan->parts = 1;
