@@ -1,8 +1,13 @@
-"""tests/run must see what goes wrong: a bad end, a hang, a skip without a reason, a process or a report left behind."""
+"""tests/run must see what goes wrong: a bad end, a hang, a skip without a reason, a process or a report left behind; and
+run programs beside each other, but for those that have to be alone.
+"""
 import importlib.machinery
 import importlib.util
+import os
 import pathlib
+import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -77,6 +82,73 @@ def test_skipping_needs_a_reason(tmp_path):
     assert run_tests.cmocka_skip_reasons((1, [], one), finished) == (1, [], [("a", "no root")])
     passed, failures, skips = run_tests.cmocka_skip_reasons((1, [], two), finished)
     assert (passed, [name for name, _ in failures], skips) == (1, ["b"], [("a", "no root")])
+
+
+@pytest.fixture
+def runner(monkeypatch, tmp_path):
+    """Runs scripts: each knows $HERE, a folder for all of them, and succeeds if the script does."""
+    monkeypatch.setattr(sys, "argv", ["run", "--jobs", "2"])
+    monkeypatch.setenv("HERE", str(tmp_path))
+    made = run_tests.Runner(run_tests.parse_arguments())
+
+    def add(name, script, alone=False):
+        def outcome(_, finished):
+            return run_tests.crash_outcome((0 if finished.end else 1, [], []), finished)
+
+        made.add("unit", name, lambda temp: ["sh", "-c", script], 20, outcome, alone=alone)
+
+    made.script = add
+    return made
+
+
+WAIT_FOR = "until [ -e $HERE/{} ]; do sleep 0.01; done"
+
+
+def test_programs_run_beside_each_other(runner, capsys):
+    runner.script("one", "touch $HERE/one; " + WAIT_FOR.format("two"))
+    runner.script("two", "touch $HERE/two; " + WAIT_FOR.format("one") + "; exit 3")
+    runner.run_all()
+    assert runner.report.finish() == 1
+    told = capsys.readouterr().out
+    assert "unit/two: exit code 3" in told and told.splitlines()[-1] == "1 passed, 1 failed"
+
+
+def test_some_run_alone(runner):
+    runner.script("first", "[ -e $HERE/done ] && touch $HERE/first", alone=True)
+    runner.script("second", "[ -e $HERE/first ]", alone=True)
+    runner.script("other", "sleep 0.2; touch $HERE/done")
+    runner.run_all()
+    assert (runner.report.passed, runner.report.failures) == (3, [])
+
+
+def test_what_takes_long_comes_first(runner):
+    runner.options.jobs = 1
+    last = run_tests.LONGEST[-1].partition("/")[0]
+    for suite, name in (("house", "rules"), (last, "short"), ("unit", "short"), run_tests.LONGEST[0].split("/")):
+        runner.add(suite, name, lambda temp: ["true"], 20, lambda *_: (1, [], []))
+    order = []
+    runner.report.add = lambda suite, name, *_: order.append(f"{suite}/{name}")
+    runner.run_all()
+    assert order == [run_tests.LONGEST[0], f"{last}/short", "house/rules", "unit/short"]
+
+
+def test_an_interrupt_ends_all(runner, tmp_path):
+    for name in ("one", "two", "three"):
+        runner.script(name, f"touch $HERE/{name}; setsid sleep 50 & sleep 50")
+
+    def interrupt():
+        while not (tmp_path / "one").exists() or not (tmp_path / "two").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_all()
+    thread.join()
+    assert time.monotonic() - begin < 20 and not (tmp_path / "three").exists()
+    assert not run_tests.marked_processes(f"{os.getpid()}-")
 
 
 @pytest.mark.parametrize("outcome, code, line", [
