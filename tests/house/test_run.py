@@ -133,6 +133,7 @@ def test_what_takes_long_comes_first(runner):
 
 
 def test_an_interrupt_ends_all(runner, tmp_path):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     for name in ("one", "two", "three"):
         runner.script(name, f"touch $HERE/{name}; setsid sleep 50 & sleep 50")
 
@@ -147,6 +148,7 @@ def test_an_interrupt_ends_all(runner, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         runner.run_all()
     thread.join()
+    signal.signal(signal.SIGINT, before)
     assert time.monotonic() - begin < 20 and not (tmp_path / "three").exists()
     assert not run_tests.marked_processes(f"{os.getpid()}-")
 
