@@ -87,6 +87,16 @@ def check_after_death(output, trace, expected, before):
 # --------------------------------------------------------------------------------------------------------------- killed
 
 
+def still_running(program, seconds, share):
+    """Waits for a share of the time that a run takes. Returns that time: less than was thought, if it has ended."""
+    begin = time.monotonic()
+    try:
+        program.wait(seconds * share)
+    except subprocess.TimeoutExpired:
+        return seconds
+    return min(seconds, time.monotonic() - begin)
+
+
 def killed_runs(output, sorter, source, trace, trials):
     pathlib.Path("small").write_bytes(b"small")
     args = ["wordcount", source, "-w", "3", "--split-size", "300K", "--sorter", sorter, "-p", "7"]
@@ -95,13 +105,17 @@ def killed_runs(output, sorter, source, trace, trials):
     good(*args, *output.args())
     seconds, expected = time.monotonic() - begin, output.read()
     caught = 0
-    for trial in range(trials):
+    for trial in range(12 * trials):
+        if trial >= trials and caught > trials // 6:
+            break  # on a busy machine it takes more trials to catch a leader
         dice = random.Random(f"{SEED} {output} {sorter} {trial}")
         print(f"PAPJUICE_SEED={SEED}: {output}, {sorter}, trial {trial}")
         before = output.prepare()
         with start(*args, *output.args()) as program:
             # half of the moments are near the end, where the output gets its name
-            time.sleep(seconds * (dice.uniform(0, 0.9) if trial % 2 == 0 else dice.uniform(0.85, 1.1)))
+            seconds = still_running(
+                program, seconds, dice.uniform(0, 0.9) if trial % 2 == 0 else dice.uniform(0.85, 1.1)
+            )
             program.kill()
             program.wait()
         caught += not check_after_death(output, trace, expected, before)
@@ -344,12 +358,14 @@ def test_asked_to_end_at_random_moments(number, sorter, long_text, trace):
     begin = time.monotonic()
     good(*args, *output.args())
     seconds, expected, ended = time.monotonic() - begin, output.read(), 0
-    for trial in range(4):
+    for trial in range(40):
+        if trial >= 3 and ended:
+            break
         dice = random.Random(f"{SEED} {number} {sorter} {trial}")
         print(f"PAPJUICE_SEED={SEED}: {number}, {sorter}, trial {trial}")
         output.prepare()
         with start(*args, *output.args()) as program:
-            time.sleep(seconds * dice.uniform(0.1, 0.95))
+            seconds = still_running(program, seconds, dice.uniform(0.1, 0.95))
             program.send_signal(number)
             asked = time.monotonic()
             errors = program.communicate(timeout=limit_of(20))[1]
@@ -364,7 +380,7 @@ def test_asked_to_end_at_random_moments(number, sorter, long_text, trace):
             assert errors.startswith(b"papjuice: the run was stopped") and len(lines_of(errors)) == 2
         assert output.read() in ((OLD,) if program.returncode > 0 else (OLD, expected))
         trace.check()
-    assert ended
+    assert ended, "hardly any run was asked in time"
 
 
 def blocked(name, job, tmp_path):
