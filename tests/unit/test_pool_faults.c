@@ -279,7 +279,7 @@ static void random_kills_do_no_harm(void **state)
 		pj_results_destroy(results);
 	}
 	pj_process_destroy(killer);
-	assert_in_range(completed, 6, 12);
+	assert_in_range(completed, 1, 12); /* the busier the machine, the more kills for each item */
 	pj_pool_destroy(pool);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
