@@ -174,9 +174,11 @@ static void find_buckets(const struct gatherer *gatherer, size_t count, uint32_t
 	for (size_t i = 0; i < count; i++) {
 		buckets[i] = pj__partition_part(partition, gatherer->keys[i]) * partition->ranges +
 			     pj__partition_refine(partition, gatherer->keys[i], buckets[i]);
-		/* Where it goes was written to long ago: its cache lines are asked for now. */
-		__builtin_prefetch(gatherer->streams[buckets[i]].to, 1);
-		__builtin_prefetch(gatherer->streams[buckets[i]].to + 64, 1);
+		/* Where it goes was written to long ago: its cache lines are asked for now. As a number: an empty
+		 * stream has no memory, and nothing may be added to a null pointer. */
+		const uintptr_t to = (uintptr_t)gatherer->streams[buckets[i]].to;
+		__builtin_prefetch((const void *)to, 1);
+		__builtin_prefetch((const void *)(to + 64), 1);
 	}
 }
 
