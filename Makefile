@@ -87,7 +87,7 @@ valgrind:
 
 fuzz:
 	@.ci/need build test fuzz
-	$(call compile,build-fuzz,-Dfuzz=true -Db_sanitize=address$(comma)undefined -Db_lundef=false,all,CC=clang)
+	$(call compile,build-fuzz,-Dfuzz=true -Db_sanitize=address$(comma)undefined -Db_lundef=false,fuzz-targets,CC=clang)
 	@$(python) tests/run --build build-fuzz --suites fuzz --seconds $(FUZZ_SECONDS) --jobs "$$(nproc)" $(TESTFLAGS)
 
 lint: lint-format lint-tidy lint-cppcheck
