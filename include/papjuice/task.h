@@ -14,9 +14,10 @@
  * fast as a built-in. A failure inside an emit is remembered by the task; returning PJ_OK does not hide it.
  *
  * How it works. The engine puts the text into a buffer with at least 64 readable bytes behind it, and finds the borders
- * of words and the ends of lines for some kilobytes at a time; pj_next_word and pj_next_line read these positions. Keys
- * of up to 23 bytes are copied into a batch of slots (below), which is handed to the engine when it is full. On bytes
- * that are not the task's own text everything falls back to plain loops with the same meaning.
+ * of words, the ends of lines and the first separators in them for some kilobytes at a time; pj_next_word, pj_next_line
+ * and pj_next_pair read these positions. Keys of up to 23 bytes are copied into a batch of slots (below), which is
+ * handed to the engine when it is full. On bytes that are not the task's own text everything falls back to plain loops
+ * with the same meaning.
  *
  *     slot   0                      22 23 24             31
  *           +-------------------------+--+-----------------+
@@ -66,12 +67,19 @@ struct pj_task {
 	const uint32_t *line;   /* next newline in the index of lines */
 	const uint32_t *line_end;
 	const char *line_base;
-	const char *line_taken; /* lines that start before this address were taken */
-	uint64_t number;        /* pj_number of the slots' values */
+	const char *line_taken;   /* lines that start before this address were taken */
+	const uint32_t *cut;      /* next line in the index of pairs: its first separator, or its newline; ... */
+	const uint32_t *cut_line; /* ... its newline; ... */
+	const uint32_t *cut_end;  /* ... and the end of the former */
+	const char *cut_base;
+	const char *cut_taken; /* lines that start before this address were taken */
+	uint64_t separator;    /* for which the index of pairs was made */
+	uint64_t number;       /* pj_number of the slots' values */
 	void (*batch_full)(pj_task *task);
 	void (*emit_long)(pj_task *task, pj_bytes key, uint64_t value);
 	int (*more_words)(pj_task *task, const char *from);
 	int (*more_lines)(pj_task *task, const char *from);
+	int (*more_pairs)(pj_task *task, pj_bytes rest, char separator);
 	char scratch[64]
 		__attribute__((aligned(16))); /* a short key that was transformed: 32 bytes, and room to read */
 };
@@ -202,20 +210,6 @@ static inline uint64_t pj_find_16(const char *at, char wanted)
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
 	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(wanted)));
 }
-
-/* The same for 64 bytes. */
-static inline uint64_t pj_find_64(const char *at, char wanted)
-{
-	return pj_find_16(at, wanted) | pj_find_16(at + 16, wanted) << 16 | pj_find_16(at + 32, wanted) << 32 |
-	       pj_find_16(at + 48, wanted) << 48;
-}
-
-/* The number of the first bit that is set, 128 if none is. */
-static inline size_t pj_first_bit(uint64_t low, uint64_t high)
-{
-	const size_t in_high = high ? 64 + (size_t)__builtin_ctzll(high) : 128;
-	return low ? (size_t)__builtin_ctzll(low) : in_high;
-}
 #endif
 
 /*
@@ -278,31 +272,28 @@ static inline int pj_next_pair_plain(pj_bytes *rest, char separator, pj_bytes *r
  */
 static inline int pj_next_pair(pj_task *task, pj_bytes *rest, char separator, pj_bytes *ret_key, pj_bytes *ret_value)
 {
-#if defined(__SSE2__)
-	const char *const from = rest->ptr;
-	const uintptr_t at = (uintptr_t)from - (uintptr_t)task->readable;
-	if (PJ_LIKELY(at < task->readable_len)) {
-		size_t len = 128, key_len = 128;
-		const uint64_t ends = pj_find_16(from, '\n') | pj_find_16(from + 16, '\n') << 16;
-		if (PJ_LIKELY(ends)) {
-			const uint64_t cuts = pj_find_16(from, separator) | pj_find_16(from + 16, separator) << 16;
-			len = (size_t)__builtin_ctzll(ends);
-			key_len = (size_t)__builtin_ctzll(cuts | (uint64_t)1 << 63);
-		} else if (at + 96 < task->readable_len) { /* 128 bytes can be read */
-			len = pj_first_bit(pj_find_64(from, '\n'), pj_find_64(from + 64, '\n'));
-			key_len = pj_first_bit(pj_find_64(from, separator), pj_find_64(from + 64, separator));
-		}
-		if (PJ_LIKELY(key_len < len && len < rest->len && len < 128)) {
-			*ret_key = (pj_bytes){from, key_len};
-			*ret_value = (pj_bytes){from + key_len + 1, len - key_len - 1};
-			*rest = (pj_bytes){from + len + 1, rest->len - len - 1};
-			return 1;
-		}
+	const char *const from = rest->ptr, *const end = from + rest->len;
+	if (!PJ_LIKELY(task->cut != task->cut_end && from == task->cut_taken &&
+		       (unsigned char)separator == task->separator)) {
+		if (!rest->len)
+			return 0;
+		if ((uintptr_t)(from - task->text) >= task->text_len ||
+		    rest->len > task->text_len - (size_t)(from - task->text) ||
+		    !task->more_pairs(task, *rest, separator))
+			return pj_next_pair_plain(rest, separator, ret_key, ret_value);
 	}
-#else
-	(void)task;
-#endif
-	return pj_next_pair_plain(rest, separator, ret_key, ret_value);
+	const char *const cut = task->cut_base + *task->cut, *const newline = task->cut_base + *task->cut_line;
+	if (!PJ_LIKELY(newline < end)) {
+		task->cut = task->cut_end;
+		return pj_next_pair_plain(rest, separator, ret_key, ret_value);
+	}
+	task->cut++;
+	task->cut_line++;
+	task->cut_taken = newline + 1;
+	*ret_key = (pj_bytes){from, (size_t)(cut - from)};
+	*ret_value = PJ_LIKELY(cut < newline) ? (pj_bytes){cut + 1, (size_t)(newline - cut - 1)} : (pj_bytes){NULL, 0};
+	*rest = (pj_bytes){newline + 1, (size_t)(end - newline - 1)};
+	return 1;
 }
 
 /* ------------------------------------------------------------------------------------------------- key transforms */

@@ -19,6 +19,14 @@ static int no_more(pj_task *face, const char *from)
 	return 0;
 }
 
+static int no_more_pairs(pj_task *face, pj_bytes rest, char separator)
+{
+	(void)face;
+	(void)rest;
+	(void)separator;
+	return 0;
+}
+
 void *pj__task_holder(size_t bytes)
 {
 	const size_t alignment = _Alignof(pj__task), rounded = (bytes + alignment - 1) / alignment * alignment;
@@ -34,6 +42,7 @@ void pj__task_init(pj__task *task, pj_number number)
 	task->face.number = number;
 	task->face.more_words = no_more;
 	task->face.more_lines = no_more;
+	task->face.more_pairs = no_more_pairs;
 	task->progress = &task->no_progress_page;
 	task->file = "";
 }
@@ -55,6 +64,7 @@ void pj__task_set_text(pj__task *task, pj_bytes text, const char *file, uint64_t
 	face->readable_len = text.len + PJ_TEXT_PADDING - 32;
 	face->word = face->word_end = face->line = face->line_end = NULL;
 	face->word_taken = face->line_taken = NULL;
+	face->cut = face->cut_end = NULL;
 	task->words.next = task->lines.next = task->words.open = NULL;
 	task->file = file;
 	task->file_offset = file_offset;

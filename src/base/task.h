@@ -33,6 +33,7 @@ struct pj__task {
 	pj_task face; /* first: a pj_task * is a pj__task * */
 	_Alignas(64) pj_slot slots[PJ__BATCH];
 	pj__index words, lines;
+	pj__index cuts, cut_lines; /* of pairs; there is no other window than the one at hand */
 	const void *scan_kernel; /* the scanner's loops */
 
 	void (*emit)(pj__task *task, pj_bytes key, pj_bytes value);
@@ -84,6 +85,13 @@ static inline void pj__task_flush(pj__task *task)
 {
 	if (task->face.next_slot != task->slots)
 		task->face.batch_full(&task->face);
+}
+
+/* How many bytes can be read from an address on, as far as the task knows: 0 if it is not in its text. */
+static inline size_t pj__readable_bytes(const pj_task *face, const char *at)
+{
+	const size_t before = (size_t)((uintptr_t)at - (uintptr_t)face->readable);
+	return before < face->readable_len ? face->readable_len - before + 32 : 0;
 }
 
 static inline pj_bytes pj__slot_key(const pj_slot *slot)

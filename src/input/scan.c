@@ -12,6 +12,9 @@
  *
  *     text     ..the quick\n       mask   1100010000011      borders  2 5 6 11
  *
+ * Pairs are cut at marks (scan_kernel.h), a window of whole lines at a time: the next one begins where the last whole
+ * line ended.
+ *
  * Positions count from the window's start (or from where the carried word starts), so 32 bits do for texts below 4 GB.
  */
 #include "input/scan.h"
@@ -106,6 +109,20 @@ static int more_lines(pj_task *face, const char *from)
 	return 0;
 }
 
+static int more_pairs(pj_task *face, pj_bytes rest, char separator)
+{
+	pj__task *task = (pj__task *)face;
+	const pj__scan_kernel *scan = task->scan_kernel;
+	const char *const stop = rest.ptr + (rest.len < PJ__WINDOW_BYTES ? rest.len : PJ__WINDOW_BYTES);
+	const size_t count = scan->index_pairs(task->cuts.at, task->cut_lines.at, rest.ptr, stop, separator);
+	face->cut = task->cuts.at;
+	face->cut_end = face->cut + count;
+	face->cut_line = task->cut_lines.at;
+	face->cut_base = rest.ptr;
+	face->separator = (unsigned char)separator;
+	return count != 0;
+}
+
 void pj__scan_attach(pj__task *task)
 {
 	const pj__scan_kernel *const loops = kernel();
@@ -113,4 +130,5 @@ void pj__scan_attach(pj__task *task)
 	task->count_newlines = loops->count_newlines;
 	task->face.more_words = more_words;
 	task->face.more_lines = more_lines;
+	task->face.more_pairs = more_pairs;
 }

@@ -1,5 +1,6 @@
 /*
- * scan.h: the borders of words and the ends of lines, found a window at a time for pj_next_word and pj_next_line.
+ * scan.h: the borders of words, the ends of lines and the cuts of pairs, found a window at a time for pj_next_word,
+ * pj_next_line and pj_next_pair.
  */
 #ifndef PJ_INPUT_SCAN_H
 #define PJ_INPUT_SCAN_H
@@ -26,6 +27,12 @@ typedef struct pj__scan_kernel {
 				 const char *text_end, bool inside);
 	/* The same for newlines, counted from `window`. */
 	uint32_t *(*index_lines)(uint32_t *to, const char *window, const char *stop, const char *text_end);
+	/*
+	 * Puts to `cuts` and `ends`, for each line that begins at `window` or behind and ends before `stop`, where its
+	 * first separator is, or its newline if there is none, and where its newline is; both counted from `window`.
+	 * Returns the number of lines; 64 more entries may be written.
+	 */
+	size_t (*index_pairs)(uint32_t *cuts, uint32_t *ends, const char *window, const char *stop, char separator);
 	/* Reads nothing behind `end`. */
 	uint64_t (*count_newlines)(const char *at, const char *end);
 } pj__scan_kernel;

@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-/* ---- 64 bytes to a bit mask: bit i is 1 where byte i is white space, or is a newline ---- */
+/* ---- 64 bytes to a bit mask: bit i is 1 where byte i is white space, or is `byte` ---- */
 
 #if defined(__AVX512VBMI2__)
 
@@ -21,9 +21,9 @@ static inline uint64_t space_mask(const char *at)
 	       _mm512_cmplt_epu8_mask(from_tab, _mm512_set1_epi8('\r' - '\t' + 1));
 }
 
-static inline uint64_t newline_mask(const char *at)
+static inline uint64_t byte_mask(const char *at, char byte)
 {
-	return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(at), _mm512_set1_epi8('\n'));
+	return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(at), _mm512_set1_epi8(byte));
 }
 
 #elif defined(__AVX2__)
@@ -42,15 +42,15 @@ static inline uint64_t space_mask(const char *at)
 	return space_mask_32(at) | space_mask_32(at + 32) << 32;
 }
 
-static inline uint64_t newline_mask_32(const char *at)
+static inline uint64_t byte_mask_32(const char *at, char byte)
 {
 	const __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)at);
-	return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\n')));
+	return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte)));
 }
 
-static inline uint64_t newline_mask(const char *at)
+static inline uint64_t byte_mask(const char *at, char byte)
 {
-	return newline_mask_32(at) | newline_mask_32(at + 32) << 32;
+	return byte_mask_32(at, byte) | byte_mask_32(at + 32, byte) << 32;
 }
 
 #elif defined(__SSE2__) /* every x86-64 has it */
@@ -68,12 +68,12 @@ static inline uint64_t space_mask(const char *at)
 	return mask;
 }
 
-static inline uint64_t newline_mask(const char *at)
+static inline uint64_t byte_mask(const char *at, char byte)
 {
 	uint64_t mask = 0;
 	for (int i = 0; i < 4; i++) {
 		const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(at + 16 * i));
-		mask |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'))) << (16 * i);
+		mask |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte))) << (16 * i);
 	}
 	return mask;
 }
@@ -88,11 +88,11 @@ static inline uint64_t space_mask(const char *at)
 	return mask;
 }
 
-static inline uint64_t newline_mask(const char *at)
+static inline uint64_t byte_mask(const char *at, char byte)
 {
 	uint64_t mask = 0;
 	for (int i = 0; i < 64; i++)
-		mask |= (uint64_t)(at[i] == '\n') << i;
+		mask |= (uint64_t)(at[i] == byte) << i;
 	return mask;
 }
 
@@ -151,6 +151,23 @@ static inline uint32_t *put_bits(uint32_t *to, uint64_t bits, uint32_t base)
 
 #endif
 
+/* The same for a mask that has few bits, as a rule: the branches for four of them are foreseen. */
+#if defined(__AVX2__) && !defined(__AVX512VBMI2__)
+
+static inline uint32_t *put_few_bits(uint32_t *to, uint64_t bits, uint32_t base)
+{
+	uint32_t *const end = to + __builtin_popcountll(bits);
+	do {
+		for (int i = 0; i < 4; i++, bits &= bits - 1)
+			*to++ = base + (uint32_t)_tzcnt_u64(bits);
+	} while (to < end);
+	return end;
+}
+
+#else
+#define put_few_bits put_bits
+#endif
+
 /* ---- the loops, the same for all ---- */
 
 static uint32_t *index_words(uint32_t *to, const char *base, const char *window, const char *stop, const char *text_end,
@@ -170,7 +187,7 @@ static uint32_t *index_words(uint32_t *to, const char *base, const char *window,
 static uint32_t *index_lines(uint32_t *to, const char *window, const char *stop, const char *text_end)
 {
 	for (const char *at = window; at < stop; at += 64) {
-		uint64_t mask = newline_mask(at);
+		uint64_t mask = byte_mask(at, '\n');
 		if (PJ_UNLIKELY(text_end - at < 64))
 			mask &= ~(~0ull << (text_end - at));
 		to = put_bits(to, mask, (uint32_t)(at - window));
@@ -178,14 +195,41 @@ static uint32_t *index_lines(uint32_t *to, const char *window, const char *stop,
 	return to;
 }
 
+/*
+ * The first mark, separator or newline, of each line: a one that is added where a line begins is carried over all bytes
+ * that are no marks; out of the 64 bits, it goes on with the next ones.
+ *
+ *     text              a b ; 1 ; x \n c ; 2 \n
+ *     no mark           1 1 0 1 0 1 0  1 0 1 0
+ *     a line begins   + 1 0 0 0 0 0 0  1 0 0 0      carries go to the right
+ *                     = 0 0 1 1 0 1 0  0 1 1 0
+ *     a mark          & 0 0 1 0 1 0 1  0 1 0 1
+ *                     = 0 0 1 0 0 0 0  0 1 0 0
+ */
+static size_t index_pairs(uint32_t *cuts, uint32_t *ends, const char *window, const char *stop, char separator)
+{
+	const uint32_t *const first = ends;
+	uint64_t begins = 1;
+	for (const char *at = window; at < stop; at += 64) {
+		uint64_t newlines = byte_mask(at, '\n'), marks = byte_mask(at, separator) | newlines, sum;
+		if (PJ_UNLIKELY(stop - at < 64))
+			newlines &= ~(~0ull << (stop - at));
+		const bool goes_on = __builtin_add_overflow(~marks, newlines << 1 | begins, &sum);
+		begins = goes_on | newlines >> 63;
+		cuts = put_few_bits(cuts, sum & marks, (uint32_t)(at - window));
+		ends = put_few_bits(ends, newlines, (uint32_t)(at - window));
+	}
+	return (size_t)(ends - first);
+}
+
 static uint64_t count_newlines(const char *at, const char *end)
 {
 	uint64_t count = 0;
 	for (; end - at >= 64; at += 64)
-		count += (uint64_t)__builtin_popcountll(newline_mask(at));
+		count += (uint64_t)__builtin_popcountll(byte_mask(at, '\n'));
 	for (; at < end; at++)
 		count += *at == '\n';
 	return count;
 }
 
-const pj__scan_kernel SCAN_KERNEL = {index_words, index_lines, count_newlines};
+const pj__scan_kernel SCAN_KERNEL = {index_words, index_lines, index_pairs, count_newlines};

@@ -1,6 +1,6 @@
 /*
- * test_scan.c: pj_next_word and pj_next_line over the index give what the plain loops give, on any text, from any
- * place, in any order, with the loops for every instruction set that this processor has.
+ * test_scan.c: pj_next_word, pj_next_line and pj_next_pair over the index give what the plain loops give, on any text,
+ * from any place, in any order, with the loops for every instruction set that this processor has.
  */
 #include "testing.h"
 
@@ -109,6 +109,19 @@ static int next_line(pj_bytes *rest, pj_bytes *line)
 	return there;
 }
 
+static int next_pair(pj_bytes *rest, char separator, pj_bytes *key)
+{
+	pj_bytes plain_rest = *rest, value, plain_key, plain_value;
+	const int there = pj_next_pair(&reading->task->face, rest, separator, key, &value);
+	assert_int_equal(there, pj_next_pair_plain(&plain_rest, separator, &plain_key, &plain_value));
+	assert_same_bytes(*rest, plain_rest);
+	if (there) {
+		assert_same_bytes(*key, plain_key);
+		assert_same_bytes(value, plain_value);
+	}
+	return there;
+}
+
 /* Words of the whole text; lines of it; words of each line. */
 static void read_all_ways(void)
 {
@@ -194,7 +207,7 @@ static void wander(uint64_t *random, int steps)
 	pj_bytes rest = all, found = all;
 	for (int i = 0; i < steps; i++) {
 		const char *const end = all.ptr + all.len;
-		switch (random_below(random, 10)) {
+		switch (random_below(random, 12)) {
 		case 0: { /* anywhere */
 			const size_t from = random_below(random, all.len + 1);
 			rest = (pj_bytes){all.ptr + from, random_below(random, all.len - from + 1)};
@@ -216,6 +229,11 @@ static void wander(uint64_t *random, int steps)
 		case 5:
 		case 6:
 			if (!next_line(&rest, &found))
+				found = rest;
+			break;
+		case 7:
+		case 8:
+			if (!next_pair(&rest, random_below(random, 9) ? ' ' : 'a', &found))
 				found = rest;
 			break;
 		default:
@@ -313,6 +331,42 @@ static void fields_are_those_of_the_plain_loop(void **state)
 	}
 }
 
+/* Lines with no separator, with one and with many; empty ones, and such as are longer than what is read at a time. */
+static void pairs_are_those_of_the_plain_loop(void **state)
+{
+	(void)state;
+	static const char separators[] = {';', '\n', '\0', (char)0xff};
+	uint64_t random = 7;
+	for (int times = 0; times < 4000; times++) {
+		const size_t len = random_below(&random, times % 8 ? 300 : 20000);
+		const size_t line = 1 + random_below(&random, times % 3 ? 100 : 6000);
+		const size_t field = 1 + random_below(&random, 100);
+		const char separator = separators[random_below(&random, sizeof separators)];
+		char *text = set_text(len, random_below(&random, 64));
+		for (size_t i = 0; i < len; i++)
+			text[i] = !random_below(&random, line)    ? '\n'
+				  : !random_below(&random, field) ? separator
+								  : (char)random_bits(&random);
+		pj_bytes rest = begin(), key;
+		while (next_pair(&rest, separator, &key))
+			;
+	}
+}
+
+/* A mapper of lines may cut its line in two; other bytes are cut by the plain loop. */
+static void pairs_inside_lines(void **state)
+{
+	(void)state;
+	static const char sample[] = "a;b\nc\n;\n\nd;e;f\ng;h";
+	memcpy(set_text(sizeof sample - 1, 0), sample, sizeof sample - 1);
+	pj_bytes rest = begin(), line, key, other = {sample, sizeof sample - 1};
+	while (next_line(&rest, &line))
+		while (next_pair(&line, ';', &key))
+			;
+	while (next_pair(&other, ';', &key))
+		;
+}
+
 static void newlines_are_counted(void **state)
 {
 	(void)state;
@@ -358,6 +412,8 @@ int main(void)
 		cmocka_unit_test(words_inside_fields),
 		cmocka_unit_test(other_bytes_are_read_by_the_plain_loops),
 		cmocka_unit_test(fields_are_those_of_the_plain_loop),
+		cmocka_unit_test(pairs_are_those_of_the_plain_loop),
+		cmocka_unit_test(pairs_inside_lines),
 		cmocka_unit_test(newlines_are_counted),
 		cmocka_unit_test(without_an_index),
 	};
