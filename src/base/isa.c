@@ -14,7 +14,8 @@ static pj__isa best(void)
 	    !__builtin_cpu_supports("bmi2"))
 		return PJ__ISA_PLAIN;
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi2"))
+	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi2") &&
+	    __builtin_cpu_supports("vaes"))
 		return PJ__ISA_AVX512;
 	return PJ__ISA_AVX2;
 #else

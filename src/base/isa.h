@@ -10,7 +10,7 @@
 typedef enum pj__isa {
 	PJ__ISA_PLAIN,
 	PJ__ISA_AVX2,  /* AVX2, BMI1, BMI2, AES */
-	PJ__ISA_AVX512 /* F, BW, VL, VBMI2 beside these */
+	PJ__ISA_AVX512 /* F, BW, VL, VBMI2, VAES beside these */
 } pj__isa;
 
 /*

@@ -198,6 +198,7 @@ static pj__table *whole_states(struct combiner *combiner)
 			return NULL;
 		}
 		combiner->whole.hash = usual->hash;
+		combiner->whole.hash_long = usual->hash_long;
 	}
 	return &combiner->whole;
 }
@@ -249,13 +250,15 @@ static void add_longer(struct combiner *combiner)
 	const size_t count = longer->count;
 	const pj_aggregate *aggregate = combiner->aggregate;
 	char *entries[PJ__LONG_AT_ONCE];
+	uint64_t hashes[PJ__LONG_AT_ONCE];
 	bool fresh[PJ__LONG_AT_ONCE];
 	void *states[PJ__LONG_AT_ONCE];
 	pj__long_keys_clear(longer); /* what is in it stays as it is until the end */
 	++*combiner->writer.task->progress;
 	if (!count || combiner->writer.task->status || !reserve(combiner, &combiner->table, count))
 		return;
-	if (!pj__table_find_long(&combiner->table, longer->key, longer->hash, count, entries, fresh)) {
+	combiner->kernel->look_ahead_long(&combiner->table, longer->key, count, hashes);
+	if (!combiner->kernel->find_long(&combiner->table, longer->key, hashes, count, entries, fresh)) {
 		pj_error error;
 		failed(combiner, pj__no_memory(&error, PJ__LONG_BYTES), &error);
 		return;
@@ -281,7 +284,7 @@ static void take_long(pj_task *face, pj_bytes key, uint64_t value)
 	if (!pj__long_keys_fit(&combiner->longer, key.len))
 		add_longer(combiner);
 	combiner->writer.pairs++;
-	pj__long_keys_add(&combiner->longer, &combiner->table, key, value);
+	pj__long_keys_add(&combiner->longer, key, pj__readable_bytes(face, key.ptr), value);
 }
 
 static void take_text(pj__task *task, pj_bytes key, pj_bytes value)
@@ -555,6 +558,7 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 		return status;
 	}
 	combiner->table.hash = combiner->kernel->hash;
+	combiner->table.hash_long = combiner->kernel->hash_long;
 	combiner->table.thrifty = terms->thrifty;
 	combiner->table.heap_most = terms->bytes;
 	const bool numbers = aggregate->takes != PJ_TAKES_BYTES;

@@ -91,7 +91,9 @@ typedef void pj__evict(void *arg, char *entry); /* the entry's partial sum must 
 typedef void pj__begin(void *state, void *arg); /* makes a new state */
 
 typedef struct pj__combine_kernel {
-	pj__key_hash *hash; /* that look_ahead uses: tables must have it, too */
+	/* That look_ahead and look_ahead_long use: tables must have them, too. */
+	pj__key_hash *hash;
+	pj__long_hash *hash_long;
 	/*
 	 * Hashes the keys of at most PJ__BATCH slots, notes where each is to be looked for, and asks for that memory.
 	 */
@@ -102,6 +104,14 @@ typedef struct pj__combine_kernel {
 	/* Finds the states of the slots' keys; `begin` (NULL: zero will do) is called for new ones. */
 	void (*find_states)(pj__table *table, const pj_slot *slots, size_t count, const size_t *positions,
 			    void **states, pj__begin *begin, void *arg);
+	/* Hashes long keys, and asks for the memory of their entries. */
+	void (*look_ahead_long)(const pj__table *table, const pj_bytes *keys, size_t count, uint64_t *hashes);
+	/*
+	 * Finds their entries; new keys get one, and fresh[i] is set. There must be room for all. False: no memory for
+	 * a key.
+	 */
+	bool (*find_long)(pj__table *table, const pj_bytes *keys, const uint64_t *hashes, size_t count, char **entries,
+			  bool *fresh);
 } pj__combine_kernel;
 
 /* The loops for the best instruction set that may be used. */

@@ -8,6 +8,7 @@
  * The includer defines COMBINE_KERNEL, the name of the table of functions it makes.
  */
 #include "shuffle/combine.h"
+#include "shuffle/long_keys.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -185,4 +186,107 @@ static void find_states(pj__table *table, const pj_slot *slots, size_t count, co
 		find_with_stride(table, slots, count, positions, table->stride, states, begin, arg);
 }
 
-const pj__combine_kernel COMBINE_KERNEL = {hash_key, look_ahead, add_sums, find_states};
+/* ---- long keys: the same, with a pass between the two that finds entries and asks for their keys in the heap ---- */
+
+#if defined(__AVX512VBMI2__)
+
+enum { LONG_AT_A_TIME = 128 };
+
+/* The key, then zeros. */
+typedef struct long_key {
+	__m512i low, high;
+} long_key;
+
+static inline long_key load_long(const char *from, size_t len)
+{
+	const unsigned low = (unsigned)len, high = low > 64 ? low - 64 : 0; /* of bzhi, 64 and more are all */
+	return (long_key){_mm512_maskz_loadu_epi8(_bzhi_u64(~0ull, low), from),
+			  _mm512_maskz_loadu_epi8(_bzhi_u64(~0ull, high), from + 64)};
+}
+
+/* Four lanes of 16 + 16 bytes get two rounds of AES each, and are mixed into one by three more. */
+static inline uint64_t hash_whole(uint64_t seed, const char *key, size_t len)
+{
+	const __m512i pi = _mm512_set_epi64(0x3f84d5b5b5470917, (long long)0xc0ac29b7c97c50dd,
+					    (long long)0xbe5466cf34e90c6c, 0x452821e638d01377, 0x082efa98ec4e6c89,
+					    (long long)0xa4093822299f31d0, 0x13198a2e03707344, 0x243f6a8885a308d3);
+	const __m512i secret = _mm512_add_epi64(pi, _mm512_set1_epi64((long long)seed));
+	const long_key bytes = load_long(key, len);
+	__m512i lanes = _mm512_aesenc_epi128(_mm512_xor_si512(bytes.low, secret), bytes.high);
+	lanes = _mm512_aesenc_epi128(lanes, secret);
+	const __m256i pair = _mm256_aesenc_epi128(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
+	__m128i mix = _mm_aesenc_si128(_mm256_castsi256_si128(pair), _mm256_extracti128_si256(pair, 1));
+	mix = _mm_aesenc_si128(mix, _mm_set1_epi64x((long long)len));
+	mix = _mm_aesenc_si128(mix, _mm512_castsi512_si128(secret));
+	return (uint64_t)_mm_cvtsi128_si64(mix);
+}
+
+static inline bool is_same_long(const char *a, const char *b, size_t len)
+{
+	if (PJ_UNLIKELY(len > LONG_AT_A_TIME))
+		return memcmp(a, b, len) == 0;
+	const long_key x = load_long(a, len), y = load_long(b, len);
+	return (_mm512_cmpneq_epi64_mask(x.low, y.low) | _mm512_cmpneq_epi64_mask(x.high, y.high)) == 0;
+}
+
+static uint64_t hash_long(uint64_t seed, pj_bytes key)
+{
+	return PJ_LIKELY(key.len <= LONG_AT_A_TIME) ? hash_whole(seed, key.ptr, key.len)
+						    : pj__plain_long_hash(seed, key);
+}
+
+#else
+
+static inline bool is_same_long(const char *a, const char *b, size_t len)
+{
+	uint64_t x[2], y[2], unlike = 0;
+	if (PJ_UNLIKELY(len > PJ__STEPS * PJ__STEP))
+		return memcmp(a, b, len) == 0;
+#pragma GCC unroll 6
+	for (size_t i = 0; i < PJ__STEPS; i++) {
+		const size_t at = pj__step_at(i, len);
+		memcpy(x, a + at, sizeof x);
+		memcpy(y, b + at, sizeof y);
+		unlike |= (x[0] ^ y[0]) | (x[1] ^ y[1]);
+	}
+	return unlike == 0;
+}
+
+#define hash_long pj__plain_long_hash
+
+#endif
+
+static void look_ahead_long(const pj__table *table, const pj_bytes *keys, size_t count, uint64_t *hashes)
+{
+	for (size_t i = 0; i < count; i++) {
+		hashes[i] = hash_long(table->seed, keys[i]);
+		__builtin_prefetch(table->entries + (hashes[i] & table->mask) * table->stride, 1);
+	}
+}
+
+static bool find_long(pj__table *table, const pj_bytes *keys, const uint64_t *hashes, size_t count, char **entries,
+		      bool *fresh)
+{
+	size_t where[PJ__LONG_AT_ONCE];
+	for (size_t i = 0; i < count; i++) {
+		size_t index = hashes[i] & table->mask;
+		pj__key there;
+		entries[i] = pj__table_candidate(table, keys[i].len, hashes[i], &index, &there);
+		fresh[i] = !(there.word[2] >> 56);
+		where[i] = there.word[1];
+		__builtin_prefetch(table->heap.data + where[i]);
+		__builtin_prefetch(table->heap.data + where[i] + keys[i].len - 1);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (PJ_LIKELY(!fresh[i] && is_same_long(table->heap.data + where[i], keys[i].ptr, keys[i].len)))
+			continue;
+		/* A new key, which an earlier one of these may have brought by now, or one with another's hash. */
+		entries[i] = pj__table_find_long(table, keys[i], hashes[i], &fresh[i]);
+		if (!entries[i])
+			return false;
+	}
+	return true;
+}
+
+const pj__combine_kernel COMBINE_KERNEL = {hash_key,    hash_long,       look_ahead, add_sums,
+					   find_states, look_ahead_long, find_long};

@@ -31,10 +31,37 @@ static size_t power_of_two(size_t least)
 	return power;
 }
 
+/* The product of two words, folded to the mix of its halves. */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	const __uint128_t product = (__uint128_t)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 uint64_t pj__plain_hash(uint64_t seed, pj__key key)
 {
-	const uint64_t first = pj__fold(key.word[0] ^ seed, key.word[1] ^ 0xa0761d6478bd642fu);
-	return pj__fold(first ^ key.word[2], seed ^ 0xe7037ed1a0b428dbu);
+	const uint64_t first = fold(key.word[0] ^ seed, key.word[1] ^ 0xa0761d6478bd642fu);
+	return fold(first ^ key.word[2], seed ^ 0xe7037ed1a0b428dbu);
+}
+
+/* Constants: the fraction of pi. */
+uint64_t pj__plain_long_hash(uint64_t seed, pj_bytes key)
+{
+	static const uint64_t pi[2 * PJ__STEPS] = {0x243f6a8885a308d3u, 0x13198a2e03707344u, 0xa4093822299f31d0u,
+						   0x082efa98ec4e6c89u, 0x452821e638d01377u, 0xbe5466cf34e90c6cu,
+						   0xc0ac29b7c97c50ddu, 0x3f84d5b5b5470917u, 0x9216d5d98979fb1bu,
+						   0xd1310ba698dfb5acu, 0x2ffd72dbd01adfb7u, 0xb8e1afed6a267e96u};
+	uint64_t mix = key.len;
+	if (key.len > (size_t)PJ__STEP * PJ__STEPS)
+		return XXH3_64bits_withSeed(key.ptr, key.len, seed);
+#pragma GCC unroll 6
+	for (size_t i = 0; i < PJ__STEPS; i++) {
+		const size_t at = pj__step_at(i, key.len);
+		uint64_t word[2];
+		memcpy(word, key.ptr + at, sizeof word);
+		mix += fold(word[0] ^ (pi[2 * i] + seed), word[1] ^ (pi[2 * i + 1] - seed));
+	}
+	return fold(mix ^ pi[0], seed ^ pi[1]);
 }
 
 static void set_size(pj__table *table, size_t entries)
@@ -61,7 +88,10 @@ static pj_status replace(pj__table *table, size_t entries, pj_error *error)
 pj_status pj__table_init(pj__table *table, size_t state_bytes, size_t least, size_t most, uint64_t seed,
 			 pj_error *error)
 {
-	*table = (pj__table){.seed = seed, .hash = pj__plain_hash, .stride = PJ__KEY_BYTES + (state_bytes + 7) / 8 * 8};
+	*table = (pj__table){.seed = seed,
+			     .hash = pj__plain_hash,
+			     .hash_long = pj__plain_long_hash,
+			     .stride = PJ__KEY_BYTES + (state_bytes + 7) / 8 * 8};
 	table->most = power_of_two(most);
 	return replace(table, power_of_two(least), error);
 }
@@ -98,13 +128,6 @@ pj_status pj__table_reset(pj__table *table, size_t expected, pj_error *error)
 	if (table->limit < expected) /* a small table is filled further, as it is known to be enough */
 		table->limit = expected;
 	return status;
-}
-
-uint64_t pj__long_hash(const pj__table *table, pj_bytes key)
-{
-	char copy[PJ__STEPS_BYTES];
-	return key.len <= sizeof copy ? pj__hash_and_copy(table->seed, key, copy)
-				      : XXH3_64bits_withSeed(key.ptr, key.len, table->seed);
 }
 
 static uint64_t entry_hash(const pj__table *table, const char *entry)
@@ -153,48 +176,15 @@ pj_status pj__table_reserve(pj__table *table, size_t more, bool *ret_full, pj_er
 	return PJ_OK;
 }
 
-/* True if two long keys hold the same bytes. */
-static inline bool same_bytes(const char *a, const char *b, size_t len)
-{
-	uint64_t x[2], y[2], unlike = 0;
-	if (PJ_UNLIKELY(len > PJ__STEPS_BYTES))
-		return memcmp(a, b, len) == 0;
-#pragma GCC unroll 6
-	for (size_t i = 0; i < PJ__STEPS; i++) {
-		const size_t at = pj__step_at(i, len);
-		memcpy(x, a + at, sizeof x);
-		memcpy(y, b + at, sizeof y);
-		unlike |= (x[0] ^ y[0]) | (x[1] ^ y[1]);
-	}
-	return unlike == 0;
-}
-
-/*
- * The first entry on the way of a long key that is free, or has its hash and length: most likely it is its own. From
- * `index` on, which is set to the one behind.
- */
-static inline char *next_candidate(const pj__table *table, pj_bytes bytes, uint64_t hash, size_t *index,
-				   pj__key *ret_there)
-{
-	const uint64_t last = (uint64_t)PJ__TAG_LONG << 56 | bytes.len;
-	for (;;) {
-		char *entry = pj__entry(table, *index, table->stride);
-		*index = (*index + 1) & table->mask;
-		memcpy(ret_there, entry, sizeof *ret_there);
-		if ((ret_there->word[0] == hash && ret_there->word[2] == last) || !(ret_there->word[2] >> 56))
-			return entry;
-	}
-}
-
-static char *find_long(pj__table *table, pj_bytes bytes, uint64_t hash, bool *fresh)
+char *pj__table_find_long(pj__table *table, pj_bytes bytes, uint64_t hash, bool *fresh)
 {
 	size_t index = hash & table->mask;
 	for (;;) {
 		pj__key there;
-		char *entry = next_candidate(table, bytes, hash, &index, &there);
+		char *entry = pj__table_candidate(table, bytes.len, hash, &index, &there);
 		*fresh = !(there.word[2] >> 56);
 		if (!*fresh) {
-			if (same_bytes(table->heap.data + there.word[1], bytes.ptr, bytes.len))
+			if (memcmp(table->heap.data + there.word[1], bytes.ptr, bytes.len) == 0)
 				return entry;
 			continue;
 		}
@@ -208,37 +198,10 @@ static char *find_long(pj__table *table, pj_bytes bytes, uint64_t hash, bool *fr
 	}
 }
 
-bool pj__table_find_long(pj__table *table, const pj_bytes *keys, const uint64_t *hashes, size_t count, char **entries,
-			 bool *fresh)
-{
-	for (size_t i = 0; i < count; i++) {
-		size_t index = hashes[i] & table->mask;
-		pj__key there;
-		entries[i] = next_candidate(table, keys[i], hashes[i], &index, &there);
-		fresh[i] = !(there.word[2] >> 56);
-		if (fresh[i])
-			continue;
-		const char *const stored = table->heap.data + there.word[1];
-		__builtin_prefetch(stored);
-		__builtin_prefetch(stored + 63);
-	}
-	for (size_t i = 0; i < count; i++) {
-		pj__key there;
-		memcpy(&there, entries[i], sizeof there);
-		if (PJ_LIKELY(!fresh[i] && same_bytes(table->heap.data + there.word[1], keys[i].ptr, keys[i].len)))
-			continue;
-		/* A new key, which an earlier one of these may have brought by now, or one with another's hash. */
-		entries[i] = find_long(table, keys[i], hashes[i], &fresh[i]);
-		if (!entries[i])
-			return false;
-	}
-	return true;
-}
-
 char *pj__table_find_bytes(pj__table *table, pj_bytes bytes, bool *fresh)
 {
 	if (bytes.len > PJ_SLOT_KEY_BYTES)
-		return find_long(table, bytes, pj__long_hash(table, bytes), fresh);
+		return pj__table_find_long(table, bytes, table->hash_long(table->seed, bytes), fresh);
 	const pj__key key = pj__key_of_bytes(bytes);
 	return pj__table_find(table, key, table->hash(table->seed, key), table->stride, fresh);
 }

@@ -34,6 +34,7 @@ typedef struct pj__key {
 } pj__key;
 
 typedef uint64_t pj__key_hash(uint64_t seed, pj__key key);
+typedef uint64_t pj__long_hash(uint64_t seed, pj_bytes key);
 
 typedef struct pj__table {
 	char *entries;
@@ -44,9 +45,11 @@ typedef struct pj__table {
 	size_t allocated;    /* bytes at `entries` */
 	bool thrifty;        /* memory is dear: it grows in smaller steps; set by the caller */
 	uint64_t seed;
-	pj__key_hash *hash; /* of short keys; pj__plain_hash unless the caller sets another, before the first key */
-	pj_text heap;       /* long keys ... */
-	size_t heap_most;   /* ... and how many bytes of them make it full; set by the caller */
+	/* Of short and long keys; the plain ones unless the caller sets others, before the first key. */
+	pj__key_hash *hash;
+	pj__long_hash *hash_long;
+	pj_text heap;     /* long keys ... */
+	size_t heap_most; /* ... and how many bytes of them make it full; set by the caller */
 } pj__table;
 
 /* On what terms a combiner's table is kept. */
@@ -97,6 +100,9 @@ static inline pj__key pj__key_of_bytes(pj_bytes bytes)
 /* The plain hash: two products, each folded to the mix of its halves. After Wang Yi's wyhash (public domain). */
 uint64_t pj__plain_hash(uint64_t seed, pj__key key);
 
+/* The same of a long key: such products are added up, or XXH3's work if the key is very long. */
+uint64_t pj__plain_long_hash(uint64_t seed, pj_bytes key);
+
 static inline char *pj__entry(const pj__table *table, size_t index, size_t stride)
 {
 	return table->entries + index * stride;
@@ -140,11 +146,11 @@ static inline char *pj__table_find(pj__table *table, pj__key key, uint64_t hash,
 char *pj__table_find_bytes(pj__table *table, pj_bytes key, bool *fresh);
 
 /*
- * Keys of 24 to 96 bytes are hashed, copied and compared in six steps of 16 bytes, whatever their length: a step that
- * would go beyond the end is made to end there, so the last bytes may be taken several times. No branch depends on the
- * length, which the processor could not foresee.
+ * Keys of 24 to 96 bytes are hashed and compared in six steps of 16 bytes, whatever their length: a step that would go
+ * beyond the end is made to end there, so the last bytes may be taken several times. No branch depends on the length,
+ * which the processor could not foresee.
  */
-enum { PJ__STEP = 16, PJ__STEPS = 6, PJ__STEPS_BYTES = PJ__STEP * PJ__STEPS };
+enum { PJ__STEP = 16, PJ__STEPS = 6 };
 
 static inline size_t pj__step_at(size_t step, size_t len)
 {
@@ -152,49 +158,25 @@ static inline size_t pj__step_at(size_t step, size_t len)
 	return at + PJ__STEP <= len ? at : len - PJ__STEP;
 }
 
-/* The product of two words, folded to the mix of its halves. After Wang Yi's wyhash (public domain). */
-static inline uint64_t pj__fold(uint64_t a, uint64_t b)
-{
-	const __uint128_t product = (__uint128_t)a * b;
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* The hash of a key of 24 to 96 bytes, which is copied to `copy` on the way. Constants: the fraction of pi. */
-static inline uint64_t pj__hash_and_copy(uint64_t seed, pj_bytes key, char *copy)
-{
-	static const uint64_t pi[2 * PJ__STEPS] = {0x243f6a8885a308d3u, 0x13198a2e03707344u, 0xa4093822299f31d0u,
-						   0x082efa98ec4e6c89u, 0x452821e638d01377u, 0xbe5466cf34e90c6cu,
-						   0xc0ac29b7c97c50ddu, 0x3f84d5b5b5470917u, 0x9216d5d98979fb1bu,
-						   0xd1310ba698dfb5acu, 0x2ffd72dbd01adfb7u, 0xb8e1afed6a267e96u};
-	uint64_t mix = key.len;
-#pragma GCC unroll 6
-	for (size_t i = 0; i < PJ__STEPS; i++) {
-		const size_t at = pj__step_at(i, key.len);
-		uint64_t word[2];
-		memcpy(word, key.ptr + at, sizeof word);
-		memcpy(copy + at, word, sizeof word);
-		mix += pj__fold(word[0] ^ (pi[2 * i] + seed), word[1] ^ (pi[2 * i + 1] - seed));
-	}
-	return pj__fold(mix ^ pi[0], seed ^ pi[1]);
-}
-
-/* The hash of any long key. */
-uint64_t pj__long_hash(const pj__table *table, pj_bytes key);
-
-static inline void pj__table_prefetch(const pj__table *table, uint64_t hash)
-{
-	__builtin_prefetch(table->entries + (hash & table->mask) * table->stride, 1);
-}
-
 /*
- * Finds the entries of long keys, `count` of them, whose hashes are at hand; new ones get one, and fresh[i] is set.
- * There must be room for all. False: no memory for a key.
- *
- * Side by side: first the entries, whose memory was asked for by pj__table_prefetch some time ago, and the keys in the
- * heap are asked for; then the keys are compared.
+ * The first entry on the way of a long key that is free, or has its hash and length: most likely it is its own. From
+ * `index` on, which is set to the one behind. *ret_there: what the entry holds.
  */
-bool pj__table_find_long(pj__table *table, const pj_bytes *keys, const uint64_t *hashes, size_t count, char **entries,
-			 bool *fresh);
+static inline char *pj__table_candidate(const pj__table *table, size_t len, uint64_t hash, size_t *index,
+					pj__key *ret_there)
+{
+	const uint64_t last = (uint64_t)PJ__TAG_LONG << 56 | len;
+	for (;;) {
+		char *const entry = pj__entry(table, *index, table->stride);
+		*index = (*index + 1) & table->mask;
+		memcpy(ret_there, entry, sizeof *ret_there);
+		if ((ret_there->word[0] == hash && ret_there->word[2] == last) || !(ret_there->word[2] >> 56))
+			return entry;
+	}
+}
+
+/* Finds the entry of a long key, whose hash is at hand, or gives it one. NULL: no memory. */
+char *pj__table_find_long(pj__table *table, pj_bytes key, uint64_t hash, bool *fresh);
 
 /* The key of an entry; the bytes live until the table changes. */
 pj_bytes pj__entry_key(const pj__table *table, const char *entry);

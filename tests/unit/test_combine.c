@@ -7,6 +7,7 @@
 
 #include "shuffle/combine.h"
 #include "shuffle/groups.h"
+#include "shuffle/long_keys.h"
 #include "shuffle/writer.h"
 
 enum { KEYS = 900 };
@@ -610,6 +611,59 @@ static void more_records_than_said(void **state)
 	}
 }
 
+/* Looks up long keys that differ in one byte each, under their own hashes or all under one. */
+static void find_like_keys(pj__table *table, const pj_bytes *keys, size_t count, bool same_hash)
+{
+	const pj__combine_kernel *kernel = pj__combine_usable();
+	uint64_t hashes[PJ__LONG_AT_ONCE];
+	char *entries[PJ__LONG_AT_ONCE], *again[PJ__LONG_AT_ONCE];
+	bool fresh[PJ__LONG_AT_ONCE];
+	pj__table_clear(table);
+	kernel->look_ahead_long(table, keys, count, hashes);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(hashes[i] == kernel->hash_long(table->seed, keys[i]));
+		assert_true(i == 0 || hashes[i] != hashes[0]);
+		hashes[i] = same_hash ? 7 : hashes[i];
+	}
+	assert_true(kernel->find_long(table, keys, hashes, count, entries, fresh));
+	assert_int_equal(table->count, count);
+	for (size_t i = 0; i < count; i++) {
+		const pj_bytes there = pj__entry_key(table, entries[i]);
+		assert_true(fresh[i]);
+		assert_int_equal(there.len, keys[i].len);
+		assert_memory_equal(there.ptr, keys[i].ptr, there.len);
+	}
+	assert_true(kernel->find_long(table, keys, hashes, count, again, fresh));
+	for (size_t i = 0; i < count; i++) {
+		assert_false(fresh[i]);
+		assert_ptr_equal(again[i], entries[i]);
+	}
+}
+
+/* A byte behind the key, or one before its end that is passed over, would be seen. */
+static void long_keys_of_every_length(void **state)
+{
+	(void)state;
+	enum { LEN_MOST = 300, LIKE = 40 };
+	static char bytes[LIKE][LEN_MOST + 1];
+	pj__table table;
+	pj_error error;
+	assert_good(pj__table_init(&table, 40, 256, 256, 1, &error), error);
+	for (size_t len = PJ_SLOT_KEY_BYTES + 1; len <= LEN_MOST; len++) {
+		pj_bytes keys[LIKE];
+		for (size_t i = 0; i < LIKE; i++) {
+			memset(bytes[i], 'k', len);
+			bytes[i][len] = (char)('A' + i);
+			if (i)
+				bytes[i][i < LIKE - 1 ? (i * 7919 + len) % len : len - 1] = (char)i;
+			keys[i] = (pj_bytes){bytes[i], len};
+		}
+		find_like_keys(&table, keys, LIKE, false);
+		find_like_keys(&table, keys, LIKE, true);
+	}
+	pj__table_fini(&table);
+}
+
 static void narrow_sums_come_back(void **state)
 {
 	(void)state;
@@ -639,6 +693,7 @@ int main(void)
 		cmocka_unit_test(failures_stop_the_task),
 		cmocka_unit_test(stored_states_of_a_wrong_size),
 		cmocka_unit_test(more_records_than_said),
+		cmocka_unit_test(long_keys_of_every_length),
 		cmocka_unit_test(narrow_sums_come_back),
 	};
 	return run_for_every_isa(tests, NULL, NULL);
