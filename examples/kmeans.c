@@ -5,10 +5,10 @@
  *     kmeans --points points.txt --clusters 16      a point to a line: "-12.5 3.25", up to 8 numbers
  *     kmeans --workers 2 --check                    points of its own making, held against a plain loop
  *
- * The centers begin at the first points. An iteration is one run: the centers go to the workers as its parameters; the
- * mapper finds the nearest center of each point and adds the point to that center's total, on its stack; for each piece
- * of text it emits the totals, a few pairs for some thousands of points; an aggregate adds them up; and the function
- * that gets the results moves the centers.
+ * The points stay in memory, where the workers read them. The centers begin at the first points. An iteration is one
+ * run: the centers go to the workers as its parameters; the mapper finds the nearest center of each point and adds the
+ * point to that center's total, on its stack; for each piece of text it emits the totals, a few pairs for some thousands
+ * of points; an aggregate adds them up; and the function that gets the results moves the centers.
  *
  * The centers are the same to the last digit for any number of workers and after any death of a worker: coordinates are
  * whole millionths, and their sums are kept in 128 bits, so totals can be added in any order; the nearest center is
@@ -237,12 +237,11 @@ static double seconds(clockid_t clock)
 }
 
 /* Moves the centers on a pool that stands; *ret_seconds: by the clock on the wall, the pool's beginning and end too. */
-static pj_status iterate(const struct settings *settings, const pj_bytes *made, struct state *state,
+static pj_status iterate(const struct settings *settings, const pj_bytes *points, struct state *state,
 			 double *ret_seconds, pj_error *error)
 {
 	const pj_options options = {
-		.input       = { .paths = &settings->points, .path_count = settings->points != NULL,
-				 .memory = made, .memory_count = settings->points == NULL },
+		.input       = { .memory = points, .memory_count = 1 },
 		.workers     = (unsigned)settings->workers,
 		.partitions  = 1,       /* there are few keys */
 		.split_bytes = 2 << 20, /* small tasks: the workers of an iteration end together */
@@ -331,6 +330,32 @@ static char *make_points(const struct settings *settings, size_t *ret_len)
 	return text;
 }
 
+/* The text of a file, or NULL, and errno tells why. The caller frees it. */
+static char *read_file(const char *path, size_t *ret_len)
+{
+	FILE *file = fopen(path, "re");
+	char *text = NULL;
+	size_t len = 0, room = 0;
+	bool failed = !file;
+	while (!failed && !feof(file)) {
+		if (len == room) {
+			char *const larger = realloc(text, room = room ? 2 * room : 1 << 20);
+			failed = !larger;
+			text = larger ? larger : text;
+		}
+		len += failed ? 0 : fread(text + len, 1, room - len, file);
+		failed = failed || ferror(file);
+	}
+	const int why = errno;
+	if (file)
+		fclose(file);
+	if (failed)
+		free(text);
+	errno = why;
+	*ret_len = len;
+	return failed ? NULL : text;
+}
+
 /* How many numbers the line holds; more than can be: it is no point. */
 static size_t count_numbers(const char *at, const char *end)
 {
@@ -344,29 +369,29 @@ static size_t count_numbers(const char *at, const char *end)
 }
 
 /* The centers begin at the first points, which also tell how many numbers make a point. False: they are no points. */
-static bool place_centers(FILE *file, uint64_t clusters, struct model *model)
+static bool place_centers(pj_bytes text, uint64_t clusters, struct model *model)
 {
-	char *line = NULL;
-	size_t room = 0, placed = 0;
-	ssize_t len;
+	const char *at = text.ptr, *const end = at + text.len;
+	size_t placed = 0;
 	*model = (struct model){ .clusters = clusters };
 	for (size_t d = 0; d < DIMENSIONS_MOST; d++)
 		for (size_t i = 0; i < CLUSTERS_MOST; i++)
 			model->center[d][i] = INFINITY;
-	while (placed < clusters && (len = getline(&line, &room, file)) > 0) {
+	while (placed < clusters && at && at < end) {
 		int64_t point[DIMENSIONS_MOST];
-		if (line[0] == '\n')
+		if (*at == '\n') {
+			at++;
 			continue;
+		}
 		if (!placed)
-			model->dimensions = count_numbers(line, line + len);
-		if (!model->dimensions || model->dimensions > DIMENSIONS_MOST ||
-		    !read_point(line, line + len, model->dimensions, point))
-			break;
-		for (size_t d = 0; d < model->dimensions; d++)
+			model->dimensions = count_numbers(at, end);
+		if (!model->dimensions || model->dimensions > DIMENSIONS_MOST)
+			return false;
+		at = read_point(at, end, model->dimensions, point);
+		for (size_t d = 0; d < model->dimensions && at; d++)
 			model->center[d][placed] = (double)point[d];
-		placed++;
+		placed += at != NULL;
 	}
-	free(line);
 	return placed == clusters;
 }
 
@@ -448,20 +473,14 @@ static bool same(const struct state *a, const struct state *b)
 }
 
 /* Runs the plain loop from the same beginning. 0: it comes to the same result; else an exit code. */
-static int check(const struct settings *settings, FILE *file, struct state *plain, const struct state *state,
+static int check(const struct settings *settings, pj_bytes text, struct state *plain, const struct state *state,
 		 double wall)
 {
-	char *text = NULL;
-	size_t room = 0;
 	double processor;
-	rewind(file);
-	const ssize_t len = getdelim(&text, &room, '\0', file); /* all of it: there is no such byte in it */
-	if (len > 0)
-		iterate_plainly(settings, (pj_bytes){ text, (size_t)len }, plain, &processor);
-	free(text);
-	if (len <= 0 || !same(plain, state)) {
-		fprintf(stderr, "kmeans: %s\n", len > 0 ? "the plain loop moves them elsewhere" : "cannot read again");
-		return len > 0 ? 6 : 3;
+	iterate_plainly(settings, text, plain, &processor);
+	if (!same(plain, state)) {
+		fprintf(stderr, "kmeans: the plain loop moves them elsewhere\n");
+		return 6;
 	}
 	const long workers = (long)settings->workers, online = sysconf(_SC_NPROCESSORS_ONLN);
 	const long used = workers && workers < online ? workers : online;
@@ -470,42 +489,39 @@ static int check(const struct settings *settings, FILE *file, struct state *plai
 	return 0;
 }
 
-static int run(const struct settings *settings, FILE *file, const pj_bytes *made)
+static int run(const struct settings *settings, pj_bytes text)
 {
 	static struct state state, plain;
 	double wall = 0;
 	pj_error error;
-	if (!place_centers(file, settings->clusters, &state.model)) {
+	if (!place_centers(text, settings->clusters, &state.model)) {
 		fprintf(stderr, "kmeans: the first %llu lines must be points, all of 1 to %d numbers\n",
 			(unsigned long long)settings->clusters, DIMENSIONS_MOST);
 		return 3;
 	}
 	plain = state;
-	if (iterate(settings, made, &state, &wall, &error)) {
+	if (iterate(settings, &text, &state, &wall, &error)) {
 		char line[1024];
+		if (settings->points && strcmp(error.file, "memory:0") == 0)
+			snprintf(error.file, sizeof error.file, "%s", settings->points);
 		fprintf(stderr, "kmeans: %s\n", pj_error_format(&error, line, sizeof line));
 		return pj_error_exit_code(&error);
 	}
 	print_centers(&state);
 	fprintf(stderr, "%llu iterations in %.3f s\n", (unsigned long long)settings->iterations, wall);
-	return settings->check ? check(settings, file, &plain, &state, wall) : 0;
+	return settings->check ? check(settings, text, &plain, &state, wall) : 0;
 }
 
 int main(int argc, char **argv)
 {
 	const struct settings settings = read_options(argc, argv);
 	size_t len = 0;
-	char *text = settings.points ? NULL : make_points(&settings, &len);
-	const pj_bytes made = { text, len };
-	FILE *file = settings.points ? fopen(settings.points, "re") : text ? fmemopen(text, len, "r") : NULL;
-	int code = 0;
-	if (!file) {
+	char *text = settings.points ? read_file(settings.points, &len) : make_points(&settings, &len);
+	int code = settings.points ? 3 : 4;
+	if (text)
+		code = run(&settings, (pj_bytes){ text, len });
+	else
 		fprintf(stderr, "kmeans: %s: %s\n", settings.points ? settings.points : "the points", strerror(errno));
-		code = settings.points ? 3 : 4;
-	} else {
-		code = run(&settings, file, &made);
-		fclose(file);
-	}
 	free(text);
 	return fflush(stdout) && !code ? 4 : code;
 }
