@@ -34,7 +34,7 @@ struct pj__task {
 	_Alignas(64) pj_slot slots[PJ__BATCH];
 	pj__index words, lines;
 	pj__index cuts, cut_lines; /* of pairs; there is no other window than the one at hand */
-	const void *scan_kernel; /* the scanner's loops */
+	const void *scan_kernel;   /* the scanner's loops */
 
 	void (*emit)(pj__task *task, pj_bytes key, pj_bytes value);
 	void *taker; /* whose `emit` it is */

@@ -240,8 +240,72 @@ static size_t end_of_lines(pj__reader *reader)
 	return newline ? (size_t)(newline + 1 - buffer) : reader->taken;
 }
 
+/* Where the line that holds the byte before `at` ends, in a source in memory; `stop` if that is not before it. */
+static uint64_t end_of_line(const pj__reader *reader, uint64_t at, uint64_t stop)
+{
+	const char *memory = source_of(reader)->memory.ptr;
+	const char *newline = memchr(memory + at - 1, '\n', (size_t)(stop - at + 1));
+	return newline ? (uint64_t)(newline + 1 - memory) : stop;
+}
+
+/* Where the piece of a source in memory ends that begins at `next`. */
+static uint64_t end_of_piece(const pj__reader *reader)
+{
+	const pj__split *split = &reader->split;
+	const char *memory = source_of(reader)->memory.ptr;
+	if (reader->next >= split->end)
+		return reader->next;
+	if (split->end - reader->next <= reader->piece_bytes)
+		return end_of_line(reader, split->end, split->limit);
+	const char *newline = memrchr(memory + reader->next, '\n', reader->piece_bytes);
+	return newline ? (uint64_t)(newline + 1 - memory)
+		       : end_of_line(reader, reader->next + reader->piece_bytes, split->limit);
+}
+
+/* A piece at the end of the memory goes to the buffer, where there are readable bytes behind it. */
+static pj_status pad(pj__reader *reader, pj_bytes *piece, pj_error *error)
+{
+	const pj_status status = piece->len > reader->capacity ? make_room(reader, piece->len, 0, error) : PJ_OK;
+	if (status)
+		return status;
+	memcpy(reader->buffer.at, piece->ptr, piece->len);
+	memset(reader->buffer.at + piece->len, 0, PJ_TEXT_PADDING);
+	if (reader->touched < piece->len)
+		reader->touched = piece->len;
+	piece->ptr = reader->buffer.at;
+	return PJ_OK;
+}
+
+/* The next piece of a source in memory: a part of that memory. */
+static pj_status next_in_memory(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret_offset, pj_error *error)
+{
+	const pj__source *source = source_of(reader);
+	pj_status status = PJ_OK;
+	if (reader->skipping)
+		reader->next = end_of_line(reader, reader->split.start, reader->split.end);
+	reader->skipping = false;
+	const uint64_t start = reader->next, stop = end_of_piece(reader);
+	const pj_bytes piece = {source->memory.ptr + start, (size_t)(stop - start)};
+	reader->next = stop;
+	reader->last = !piece.len;
+	if (start == 0)
+		status = pj__refuse_compressed(source->name, piece.ptr, piece.len, error);
+	if (!status && reader->longest && piece.len > reader->longest)
+		status = check_first(reader, piece, start, error);
+	if (!status && reader->strained && (piece.len > reader->usual) != reader->is_strained)
+		reader->strained(reader->arg, reader->is_strained = piece.len > reader->usual);
+	*ret_piece = piece;
+	*ret_offset = start;
+	return !status && source->memory.len - stop < PJ_TEXT_PADDING ? pad(reader, ret_piece, error) : status;
+}
+
 pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret_offset, pj_error *error)
 {
+	while (!reader->last && source_of(reader)->kind == PJ__SOURCE_MEMORY) {
+		const pj_status status = next_in_memory(reader, ret_piece, ret_offset, error);
+		if (status || !reader->last)
+			return status;
+	}
 	while (!reader->last) {
 		const pj_status status = fill(reader, error);
 		if (status)

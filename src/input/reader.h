@@ -14,6 +14,7 @@
  * such a line looks at its own bytes only.
  *
  * Bytes are read with pread into one buffer that is used again and again (mapping costs page faults: performance.md).
+ * Those of an input in memory are handed out where they are.
  */
 #ifndef PJ_INPUT_READER_H
 #define PJ_INPUT_READER_H

@@ -51,12 +51,13 @@ static pj_status map_piece(pj__mapping *mapping, pj_bytes text, const char *file
 	const pj_mapper *mapper = &mapping->job->mapper;
 	if (mapping->job->counts_lines)
 		pj__task_set_line(mapping->task, mapping->line + 1);
+	const pj_status status =
+		mapper->line ? map_lines(mapping, text) : mapper->text(&mapping->task->face, text, mapper->arg);
+	/* Counted behind the mapper, which has brought the text near. */
 	const uint64_t newlines = pj__scan_newlines(mapping->task, text);
 	mapping->bytes += text.len;
 	mapping->line += newlines;
 	mapping->records += newlines + (text.ptr[text.len - 1] != '\n');
-	const pj_status status =
-		mapper->line ? map_lines(mapping, text) : mapper->text(&mapping->task->face, text, mapper->arg);
 	if (mapping->task->text_ends)
 		mapping->task->text_ends(mapping->task);
 	return status;

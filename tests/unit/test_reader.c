@@ -88,18 +88,23 @@ static uint64_t check_split(pj__reader *reader, pj_bytes text, pj__split split)
 	return bytes;
 }
 
+/* Of memory, which is handed out where it is, and of files. */
 static void all_splits_of_small_texts(void **state)
 {
 	(void)state;
 	uint64_t random = 1;
 	pj_error error;
-	for (int times = 0; times < 400; times++) {
-		char bytes[120];
+	for (int times = 0; times < 800; times++) {
+		char bytes[200];
 		const pj_bytes text = {bytes, random_below(&random, sizeof bytes)};
 		fill(&random, bytes, text.len);
-		const pj_input input = {.memory = &text, .memory_count = 1};
+		const char *paths[] = {path_of("small")};
+		const bool of_file = times % 2;
+		const pj_input input = {
+			.memory = &text, .memory_count = !of_file, .paths = paths, .path_count = of_file};
 		pj__sources sources;
 		pj__reader reader;
+		write_file(paths[0], bytes, text.len);
 		assert_good(pj__sources_expand(&sources, &input, &error), error);
 		assert_good(pj__reader_init(&reader, &sources, 1 + random_below(&random, 40), &error), error);
 		for (uint64_t size = 1; size <= text.len + 1; size += 1 + size / 8) {
@@ -113,6 +118,7 @@ static void all_splits_of_small_texts(void **state)
 		pj__reader_fini(&reader);
 		pj__sources_fini(&sources);
 	}
+	unlink(path_of("small"));
 }
 
 /* Lines longer than many pieces and many splits; of files, by name and from an open one with a beginning. */
