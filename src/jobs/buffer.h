@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { PJ__BUFFER_LEAST = 256 };
+enum { PJ__BUFFER_LEAST = 256, PJ__BUFFER_KEPT = 1 << 20 };
 
 typedef struct pj__buffer {
 	char *data; /* to be freed by the owner */
@@ -52,6 +52,15 @@ static inline bool pj__buffer_add_number(pj__buffer *buffer, pj_task *task, uint
 		*--at = (char)('0' + number % 10);
 	while (number /= 10);
 	return pj__buffer_add(buffer, task, (pj_bytes){at, (size_t)(digits + sizeof digits - at)});
+}
+
+/* To be called when a mapper or reducer is done: gives back what a long record took, for others have to get by. */
+static inline void pj__buffer_relax(pj__buffer *buffer)
+{
+	if (PJ_LIKELY(buffer->capacity <= PJ__BUFFER_KEPT))
+		return;
+	free(buffer->data);
+	*buffer = (pj__buffer){NULL, 0, 0};
 }
 
 static inline pj_bytes pj__buffer_all(const pj__buffer *buffer)

@@ -52,6 +52,7 @@ static void select_line(struct grep *grep, pj_task *task, pj_bytes line, bool sh
 	if (good && grep->buffer.len && pj__buffer_add(&grep->buffer, task, line))
 		line = pj__buffer_all(&grep->buffer);
 	pj_emit(task, line, (pj_bytes){NULL, 0});
+	pj__buffer_relax(&grep->buffer);
 }
 
 static pj_status too_hard(pj_task *task, pj_bytes line)

@@ -85,6 +85,7 @@ static pj_status map_lines(pj_task *task, pj_bytes text, void *arg)
 			return PJ_ERR_MEMORY;
 		pj_emit(task, key, pj__buffer_all(&join->line));
 	}
+	pj__buffer_relax(&join->line);
 	return PJ_OK;
 }
 

@@ -117,6 +117,7 @@ static pj_status map_by_keys(pj_task *task, pj_bytes text, void *arg)
 			return PJ_ERR_MEMORY;
 		pj_emit(task, pj__buffer_all(&sort->buffer), length_value(&keys, &byte));
 	}
+	pj__buffer_relax(&sort->buffer);
 	return PJ_OK;
 }
 
@@ -143,6 +144,7 @@ static pj_status write_from_key(pj_task *task, pj_bytes key, pj_values *values, 
 		if (sort->unique)
 			break;
 	}
+	pj__buffer_relax(&sort->buffer);
 	return PJ_OK;
 }
 

@@ -9,21 +9,7 @@
 
 #include "base/grow.h"
 
-enum {
-	RAW_LEAST = 16 << 10,
-	REST_LEAST = 4 << 10, /* before a block: for what is left of the last record */
-	BUFFER_MOST = 1 << 20,
-};
-
-struct pj__cursor {
-	uint64_t prefix; /* of the key, where keys are bytes; else 0 */
-	pj_bytes key, value;
-	bool by_bytes, done;
-	char *buffer;
-	size_t capacity, at, held;
-	uint64_t pairs; /* taken so far */
-	pj__unpacker unpacker;
-};
+enum { BUFFER_MOST = 1 << 20 };
 
 void pj__merge_init(pj__merge *merge)
 {
@@ -32,13 +18,13 @@ void pj__merge_init(pj__merge *merge)
 
 void pj__merge_fini(pj__merge *merge)
 {
-	for (size_t i = 0; i < merge->count; i++) {
-		free(merge->cursors[i].buffer);
-		pj__unpacker_fini(&merge->cursors[i].unpacker);
-	}
+	for (size_t i = 0; i < merge->count; i++)
+		pj__cursor_fini(&merge->cursors[i]);
 	free(merge->cursors);
 	free(merge->losers);
 	free(merge->scratch);
+	free(merge->blocks);
+	pj__space_fini(&merge->record);
 	*merge = (pj__merge){0};
 }
 
@@ -50,110 +36,37 @@ pj_status pj__merge_add(pj__merge *merge, const pj__run *run, const pj__segment 
 		pj__grow(&merge->cursors, &merge->capacity, merge->count + 1, sizeof *merge->cursors, error);
 	if (status)
 		return status;
-	pj__cursor *cursor = &merge->cursors[merge->count];
-	*cursor = (pj__cursor){0};
-	pj__unpacker_init(&cursor->unpacker, run, segment, NULL);
-	merge->count++;
+	pj__cursor_init(&merge->cursors[merge->count++], merge->keys, run, segment);
 	return PJ_OK;
 }
 
-static pj_status corrupt(const pj__cursor *cursor, const char *what, pj_error *error)
+size_t pj__merge_least(const pj_keys *keys, const pj__segment *segment)
 {
-	return pj__run_corrupt(&cursor->unpacker.run, cursor->unpacker.segment.offset + cursor->unpacker.taken, what,
-			       error);
+	return pj__cursor_least(keys, segment) + sizeof(pj__cursor) + (segment->packed ? 0 : sizeof(XXH3_state_t));
 }
 
-/*
- * Reads on; what is left of the last record moves to the front. `needed` bytes of one record must fit (0: not known).
- */
-static pj_status fill(pj__cursor *cursor, size_t needed, pj_error *error)
+size_t pj__merge_shared(const pj_keys *keys, const pj__segment *segments, size_t count)
 {
-	const size_t rest = cursor->held - cursor->at;
-	if (cursor->at)
-		memmove(cursor->buffer, cursor->buffer + cursor->at, rest);
-	cursor->at = 0;
-	cursor->held = rest;
-	const uint64_t unread = cursor->unpacker.segment.bytes - cursor->unpacker.read;
-	if (!unread || needed > rest + unread || (!needed && rest >= PJ__RECORD_HEAD_MAX))
-		return corrupt(cursor, "a record is cut off", error);
-	/* A packed segment comes in whole blocks: the record, and what comes with its last piece. */
-	const size_t least = pj__unpacker_least(&cursor->unpacker);
-	size_t wanted = needed > rest ? needed : rest + 1;
-	if (wanted < rest + unread)
-		wanted += least - 1;
-	if (wanted > cursor->capacity) {
-		char *grown = realloc(cursor->buffer, wanted);
-		if (!grown)
-			return pj__no_memory(error, wanted);
-		cursor->buffer = grown;
-		cursor->capacity = wanted;
-	}
-	size_t got;
-	const pj_status status =
-		pj__unpacker_read(&cursor->unpacker, cursor->buffer + rest, cursor->capacity - rest, &got, error);
-	if (!status)
-		cursor->held += got;
-	return status;
+	uint64_t longest = 0;
+	for (size_t i = 0; i < count; i++)
+		if (pj__cursor_may_wait(keys, &segments[i]) && longest < segments[i].longest)
+			longest = segments[i].longest;
+	return PJ__MERGE_SHARED + (longest ? 2 * PJ__BLOCK_BYTES + (size_t)longest : 0);
 }
 
-/* Steps to the cursor's next record, or sets `done`. */
-static pj_status advance(pj__cursor *cursor, pj_error *error)
+/* The order of two cursors' keys by bytes, where it is not known from their prefixes. */
+static int compare_keys(pj__merge *merge, const pj__cursor *x, const pj__cursor *y)
 {
-	if (cursor->pairs == cursor->unpacker.segment.pairs) {
-		cursor->done = true;
-		return cursor->at == cursor->held && cursor->unpacker.read == cursor->unpacker.segment.bytes
-			       ? PJ_OK
-			       : corrupt(cursor, "there are more bytes than pairs", error);
-	}
-	for (;;) {
-		size_t needed;
-		const char *at = cursor->buffer + cursor->at, *end = cursor->buffer + cursor->held;
-		const char *next = pj__get_record(at, end, &cursor->key, &cursor->value, &needed);
-		if (next) {
-			cursor->at = (size_t)(next - cursor->buffer);
-			cursor->pairs++;
-			cursor->prefix = cursor->by_bytes ? pj__prefix(cursor->key, 0) : 0;
-			return PJ_OK;
-		}
-		const pj_status status = fill(cursor, needed, error);
-		if (status)
-			return status;
-	}
-}
-
-static size_t buffer_least(const pj__segment *segment)
-{
-	uint64_t least = segment->longest; /* no overflow: it is checked to be at most `bytes` */
-	if (segment->packed)
-		least = PJ__BLOCK_BYTES + (least > REST_LEAST ? least : REST_LEAST);
-	else if (least < RAW_LEAST)
-		least = RAW_LEAST;
-	const size_t bytes = (size_t)(segment->bytes < least ? segment->bytes : least);
-	/* A record's head must fit, so that its length can be known. */
-	return bytes < PJ__RECORD_HEAD_MAX ? PJ__RECORD_HEAD_MAX : bytes;
-}
-
-size_t pj__merge_least(const pj__segment *segment)
-{
-	return buffer_least(segment) + sizeof(pj__cursor) + (segment->packed ? 0 : sizeof(XXH3_state_t));
-}
-
-/* `share`: of the memory for all buffers */
-static pj_status open_cursor(pj__cursor *cursor, size_t share, char *scratch, pj_error *error)
-{
-	const pj__segment *segment = &cursor->unpacker.segment;
-	const size_t least = buffer_least(segment);
-	share = share < segment->bytes ? share : (size_t)segment->bytes;
-	cursor->capacity = share < least ? least : share;
-	cursor->buffer = malloc(cursor->capacity);
-	if (!cursor->buffer)
-		return pj__no_memory(error, cursor->capacity);
-	cursor->unpacker.scratch = scratch;
-	return advance(cursor, error);
+	int order = 0;
+	if (!x->waits && !y->waits)
+		return pj_bytes_compare(x->key, y->key);
+	if (!merge->status)
+		merge->status = pj__cursor_compare(x, y, (pj_bytes){NULL, 0}, merge->blocks, &order, &merge->error);
+	return order;
 }
 
 /* Does cursor a come before cursor b? One that is done comes last; equal keys by the order of segments. */
-static bool comes_first(const pj__merge *merge, uint32_t a, uint32_t b)
+static bool comes_first(pj__merge *merge, uint32_t a, uint32_t b)
 {
 	const pj__cursor *x = &merge->cursors[a], *y = &merge->cursors[b];
 	if (x->done || y->done)
@@ -161,7 +74,7 @@ static bool comes_first(const pj__merge *merge, uint32_t a, uint32_t b)
 	if (x->prefix != y->prefix)
 		return x->prefix < y->prefix;
 	const int order = merge->keys ? pj__keys_compare_pairs(merge->keys, x->key, x->value, y->key, y->value)
-				      : pj_bytes_compare(x->key, y->key);
+				      : compare_keys(merge, x, y);
 	return order ? order < 0 : a < b;
 }
 
@@ -176,6 +89,30 @@ static uint32_t play(pj__merge *merge, size_t node)
 	return left_wins ? left : right;
 }
 
+/* What the records that wait need: room for the longest one, whose pages come when it does. */
+static pj_status make_room(pj__merge *merge, pj_error *error)
+{
+	uint64_t longest = 0;
+	for (size_t i = 0; i < merge->count; i++) {
+		const pj__cursor *cursor = &merge->cursors[i];
+		if (cursor->may_wait && longest < cursor->unpacker.segment.longest)
+			longest = cursor->unpacker.segment.longest;
+	}
+	if (!longest)
+		return PJ_OK;
+	merge->blocks = malloc(2 * PJ__BLOCK_BYTES);
+	return merge->blocks ? pj__space_need(&merge->record, (size_t)longest, error)
+			     : pj__no_memory(error, 2 * PJ__BLOCK_BYTES);
+}
+
+/* What went wrong where keys were compared. */
+static pj_status outcome(const pj__merge *merge, pj_error *error)
+{
+	if (merge->status && error)
+		*error = merge->error;
+	return merge->status;
+}
+
 pj_status pj__merge_start(pj__merge *merge, size_t memory_bytes, pj_error *error)
 {
 	if (!merge->count)
@@ -186,16 +123,16 @@ pj_status pj__merge_start(pj__merge *merge, size_t memory_bytes, pj_error *error
 	merge->scratch = malloc(PJ__MERGE_SHARED);
 	if (!merge->scratch)
 		return pj__no_memory(error, PJ__MERGE_SHARED);
-	const size_t for_buffers = memory_bytes > PJ__MERGE_SHARED ? memory_bytes - PJ__MERGE_SHARED : 0;
+	pj_status status = make_room(merge, error);
+	const size_t shared = PJ__MERGE_SHARED + merge->record.bytes;
+	const size_t for_buffers = memory_bytes > shared ? memory_bytes - shared : 0;
 	const size_t share = for_buffers / merge->count < BUFFER_MOST ? for_buffers / merge->count : BUFFER_MOST;
-	for (size_t i = 0; i < merge->count; i++) {
-		merge->cursors[i].by_bytes = pj__keys_are_bytes(merge->keys);
-		const pj_status status = open_cursor(&merge->cursors[i], share, merge->scratch, error);
-		if (status)
-			return status;
-	}
+	for (size_t i = 0; i < merge->count && !status; i++)
+		status = pj__cursor_open(&merge->cursors[i], share, merge->scratch, error);
+	if (status)
+		return status;
 	merge->losers[0] = play(merge, 1);
-	return PJ_OK;
+	return outcome(merge, error);
 }
 
 /* The winner has stepped on: let it play against the losers on its way to the root. */
@@ -212,23 +149,53 @@ static void replay(pj__merge *merge)
 	merge->losers[0] = winner;
 }
 
-pj_status pj__merge_next(pj__merge *merge, bool *ret_more, pj_error *error)
+pj_status pj__merge_step(pj__merge *merge, bool *ret_more, pj_error *error)
 {
 	*ret_more = false;
 	if (!merge->count)
 		return PJ_OK;
 	if (merge->started) {
-		const pj_status status = advance(&merge->cursors[merge->losers[0]], error);
+		pj_status status = pj__cursor_advance(&merge->cursors[merge->losers[0]], error);
 		if (status)
 			return status;
 		replay(merge);
+		status = outcome(merge, error);
+		if (status)
+			return status;
 	}
 	merge->started = true;
 	const pj__cursor *winner = &merge->cursors[merge->losers[0]];
 	if (winner->done)
 		return PJ_OK;
+	merge->waits = winner->waits;
 	merge->key = winner->key;
 	merge->value = winner->value;
 	*ret_more = true;
 	return PJ_OK;
+}
+
+pj_status pj__merge_is_key(pj__merge *merge, pj_bytes key, bool *ret_is, pj_error *error)
+{
+	int order;
+	const pj_status status =
+		pj__cursor_compare(&merge->cursors[merge->losers[0]], NULL, key, merge->blocks, &order, error);
+	if (!status)
+		*ret_is = !order;
+	return status;
+}
+
+pj_status pj__merge_load(pj__merge *merge, pj_error *error)
+{
+	pj__cursor *winner = &merge->cursors[merge->losers[0]];
+	const pj_status status = merge->waits ? pj__cursor_load(winner, merge->record.at, error) : PJ_OK;
+	merge->waits = false;
+	merge->key = winner->key;
+	merge->value = winner->value;
+	return status;
+}
+
+pj_status pj__merge_next(pj__merge *merge, bool *ret_more, pj_error *error)
+{
+	const pj_status status = pj__merge_step(merge, ret_more, error);
+	return !status && *ret_more ? pj__merge_load(merge, error) : status;
 }

@@ -5,13 +5,16 @@
 #include "run/merge.h"
 #include "run/packer.h"
 
+enum { BUFFERS_SHARE = 4 };
+
 struct passes {
 	const pj_keys *keys;
 	pj__run *runs;
 	pj__segment *segments;
 	size_t count;
 	uint64_t cost;               /* memory that a merge of all takes at least */
-	size_t all_memory, a_memory; /* for the merge of all, and for one that is written */
+	size_t all_memory, a_memory; /* for the buffers of the merge of all, and of one that is written */
+	size_t shared;               /* of each merge, besides */
 	int fd;
 	uint64_t *end;
 	pj__packer packer;
@@ -27,10 +30,10 @@ static size_t width_from(const struct passes *passes, size_t first)
 	size_t width = 0;
 	for (; first + width < passes->count; width++) {
 		const pj__segment *next = &passes->segments[first + width];
-		if (width >= 2 && (cost + pj__merge_least(next) > passes->a_memory ||
-				   passes->cost - cost + pj__merge_least(&merged) <= passes->all_memory))
+		if (width >= 2 && (cost + pj__merge_least(passes->keys, next) > passes->a_memory ||
+				   passes->cost - cost + pj__merge_least(passes->keys, &merged) <= passes->all_memory))
 			break;
-		cost += pj__merge_least(next);
+		cost += pj__merge_least(passes->keys, next);
 		merged.bytes += next->bytes;
 		if (merged.longest < next->longest)
 			merged.longest = next->longest;
@@ -50,7 +53,7 @@ static pj_status merge_some(struct passes *passes, size_t first, size_t width, p
 	for (size_t i = first; i < first + width && !status; i++)
 		status = pj__merge_add(&merge, &passes->runs[i], &passes->segments[i], error);
 	if (!status)
-		status = pj__merge_start(&merge, passes->a_memory + PJ__MERGE_SHARED, error);
+		status = pj__merge_start(&merge, passes->a_memory + passes->shared, error);
 	while (!status) {
 		status = pj__merge_next(&merge, &more, error);
 		if (status || !more)
@@ -78,8 +81,8 @@ static pj_status pass(struct passes *passes, pj_error *error)
 			if (status)
 				return status;
 			for (size_t j = i; j < i + width; j++)
-				passes->cost -= pj__merge_least(&passes->segments[j]);
-			passes->cost += pj__merge_least(&segment);
+				passes->cost -= pj__merge_least(passes->keys, &passes->segments[j]);
+			passes->cost += pj__merge_least(passes->keys, &segment);
 		}
 		passes->runs[kept] = run;
 		passes->segments[kept++] = segment;
@@ -97,14 +100,18 @@ pj_status pj__merge_passes(const pj_keys *keys, pj__run *runs, pj__segment *segm
 			   size_t memory_bytes, int fd, uint64_t *end, unsigned *ret_passes, pj_error *error)
 {
 	struct passes passes = {.keys = keys, .runs = runs, .segments = segments, .fd = fd, .end = end};
-	passes.all_memory = less(memory_bytes, PJ__MERGE_SHARED);
+	passes.shared = pj__merge_shared(keys, segments, *count);
+	/* A record that takes nearly all there is must not lead to a merge of two by two. */
+	passes.all_memory = less(memory_bytes, passes.shared);
+	if (passes.all_memory < memory_bytes / BUFFERS_SHARE && passes.shared > PJ__MERGE_SHARED)
+		passes.all_memory = memory_bytes / BUFFERS_SHARE;
 	passes.a_memory = less(passes.all_memory, PJ__PACKER_BYTES);
 	for (size_t i = 0; i < *count; i++) {
 		if (!segments[i].bytes)
 			continue;
 		runs[passes.count] = runs[i];
 		segments[passes.count++] = segments[i];
-		passes.cost += pj__merge_least(&segments[i]);
+		passes.cost += pj__merge_least(keys, &segments[i]);
 	}
 	pj_status status = PJ_OK;
 	unsigned done = 0;

@@ -42,15 +42,30 @@ static inline void ask_for(uint64_t at)
 		__builtin_prefetch(key.ptr + key.len - 1);
 }
 
+/* Brings the pair at hand of the merge to memory. */
+static pj_status load_merged(pj__groups *groups, pj_error *error)
+{
+	const pj_status status = pj__merge_load(&groups->merge, error);
+	groups->key = groups->merge.key;
+	groups->value = groups->merge.value;
+	return status;
+}
+
+/* Steps to the next pair of the merge. A long one of another key waits: the group's key lies where it would go. */
+static pj_status step_merge(pj__groups *groups, pj_error *error)
+{
+	bool loads = true;
+	pj_status status = pj__merge_step(&groups->merge, &groups->more, error);
+	if (!status && groups->more && groups->merge.waits)
+		status = pj__merge_is_key(&groups->merge, groups->group_key, &loads, error);
+	return !status && groups->more && loads ? load_merged(groups, error) : status;
+}
+
 /* Steps to the next pair. */
 static pj_status step(pj__groups *groups, pj_error *error)
 {
-	if (groups->merging) {
-		const pj_status status = pj__merge_next(&groups->merge, &groups->more, error);
-		groups->key = groups->merge.key;
-		groups->value = groups->merge.value;
-		return status;
-	}
+	if (groups->merging)
+		return step_merge(groups, error);
 	const pj__item *items = (const pj__item *)(void *)groups->items.at;
 	if (groups->chains.next) {
 		uint64_t at;
@@ -73,6 +88,8 @@ static inline bool is_in_group(const pj__groups *groups, bool by_bytes)
 {
 	if (groups->chains.next)
 		return !groups->chains.fresh;
+	if (groups->merge.waits)
+		return false;
 	return by_bytes ? pj_bytes_equal(groups->key, groups->group_key)
 			: !pj__keys_compare(groups->keys, pj__keys_beginning(groups->keys, groups->key),
 					    groups->beginning);
@@ -118,11 +135,16 @@ static pj_bytes key_of_value(const pj_values *values)
 	return groups->in_group ? groups->key : groups->group_key;
 }
 
-/* The pair at hand begins a group: keeps its key, which in memory stays where it is. */
+/* The pair at hand begins a group: keeps its key. Those in memory and those of long records stay where they are. */
 static pj_status keep_key(pj__groups *groups, pj_error *error)
 {
+	if (groups->merge.waits) {
+		const pj_status status = load_merged(groups, error);
+		if (status)
+			return status;
+	}
 	groups->group_key = groups->key;
-	if (groups->merging) {
+	if (groups->merging && groups->key.ptr != groups->merge.record.at) {
 		pj__text_reset(&groups->kept_key);
 		pj_text_bytes(&groups->kept_key, groups->key);
 		if (groups->kept_key.failed)
@@ -463,6 +485,7 @@ pj_status pj__groups_begin(pj__groups *groups, const pj__run *runs, const pj__se
 	groups->merge.keys = groups->keys;
 	groups->values.next = pj__keys_are_bytes(groups->keys) ? next_value : next_value_of_keys;
 	groups->in_group = groups->more = groups->merging = false;
+	groups->group_key = (pj_bytes){NULL, 0};
 	groups->count = groups->at = 0;
 	groups->chains.next = NULL;
 	if (!pairs)

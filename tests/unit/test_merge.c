@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include "run/packer.h"
 #include "shuffle/groups.h"
 
 /* Pairs on their way into a segment, and into what is expected. */
@@ -161,6 +162,164 @@ static void long_records(void **state)
 	free(value);
 	free(data);
 	close(fd);
+}
+
+/* Pairs whose keys differ, if at all, far behind what is read of them at first. */
+enum { LONG_SEGMENTS = 7, LONG_PAIRS = 9, LONG_MOST = 300000 };
+
+struct long_pairs {
+	struct {
+		size_t key_len, value_len;
+		char last;
+	} pair[LONG_SEGMENTS * LONG_PAIRS];
+	char *filler; /* LONG_MOST bytes, of which keys and values are made */
+	char *room;
+	int fd;
+	pj__run runs[LONG_SEGMENTS];
+	pj__segment segments[LONG_SEGMENTS];
+};
+
+/* A key is filler, but for its last byte. It lives until the next one is made. */
+static pj_bytes long_key(struct long_pairs *all, size_t i)
+{
+	const size_t len = all->pair[i].key_len;
+	memset(all->room, 'x', len);
+	if (len)
+		all->room[len - 1] = all->pair[i].last;
+	return (pj_bytes){all->room, len};
+}
+
+static int compare_long(const void *a, const void *b, void *arg)
+{
+	struct long_pairs *all = arg;
+	const size_t i = *(const size_t *)a, j = *(const size_t *)b;
+	char *first = malloc(LONG_MOST);
+	const pj_bytes key = long_key(all, i);
+	memcpy(first, key.ptr, key.len);
+	const int order = pj_bytes_compare((pj_bytes){first, key.len}, long_key(all, j));
+	free(first);
+	return order ? order : (i > j) - (i < j);
+}
+
+/* Writes the pairs as packed segments, each sorted, and sorts all of them. */
+static void store_long(struct long_pairs *all, size_t *sorted, uint64_t *random)
+{
+	static const size_t lengths[] = {0, 5, 70000, 200000, LONG_MOST};
+	pj__packer packer;
+	pj_error error;
+	uint64_t end = 0;
+	all->fd = open_memory_file();
+	all->filler = malloc(LONG_MOST);
+	all->room = malloc(LONG_MOST);
+	memset(all->filler, 'v', LONG_MOST);
+	pj__packer_init(&packer);
+	for (size_t s = 0; s < LONG_SEGMENTS; s++) {
+		size_t *const here = sorted + s * LONG_PAIRS;
+		for (size_t p = 0; p < LONG_PAIRS; p++) {
+			const size_t i = here[p] = s * LONG_PAIRS + p;
+			all->pair[i].key_len = lengths[random_below(random, 5)];
+			all->pair[i].value_len = lengths[random_below(random, 4)];
+			all->pair[i].last = "awxyz"[random_below(random, 5)];
+		}
+		qsort_r(here, LONG_PAIRS, sizeof *here, compare_long, all);
+		assert_good(pj__packer_begin(&packer, all->fd, end, &error), error);
+		for (size_t p = 0; p < LONG_PAIRS; p++)
+			assert_good(pj__packer_add(&packer, long_key(all, here[p]),
+						   (pj_bytes){all->filler, all->pair[here[p]].value_len}, &error),
+				    error);
+		assert_good(pj__packer_finish(&packer, &all->runs[s], &all->segments[s], &error), error);
+		end = all->runs[s].offset + all->runs[s].bytes;
+	}
+	qsort_r(sorted, (size_t)LONG_SEGMENTS * LONG_PAIRS, sizeof *sorted, compare_long, all);
+	pj__packer_fini(&packer);
+}
+
+static void forget_long(struct long_pairs *all)
+{
+	close(all->fd);
+	free(all->filler);
+	free(all->room);
+	free(all);
+}
+
+static void long_records_wait(void **state)
+{
+	(void)state;
+	uint64_t random = 7;
+	for (int times = 0; times < 12; times++) {
+		struct long_pairs *all = calloc(1, sizeof *all);
+		size_t sorted[LONG_SEGMENTS * LONG_PAIRS];
+		pj__merge merge;
+		pj_error error;
+		bool more;
+		store_long(all, sorted, &random);
+		pj__merge_init(&merge);
+		for (size_t s = 0; s < LONG_SEGMENTS; s++) {
+			assert_true(pj__merge_least(NULL, &all->segments[s]) < 3 * PJ__BLOCK_BYTES);
+			assert_good(pj__merge_add(&merge, &all->runs[s], &all->segments[s], &error), error);
+		}
+		assert_good(pj__merge_start(&merge, 0, &error), error);
+		for (size_t i = 0; i < LONG_SEGMENTS * LONG_PAIRS; i++) {
+			const pj_bytes value = {all->filler, all->pair[sorted[i]].value_len};
+			if (random_below(&random, 5) == 0) { /* without a look at it */
+				assert_good(pj__merge_step(&merge, &more, &error), error);
+				continue;
+			}
+			assert_good(pj__merge_next(&merge, &more, &error), error);
+			assert_true(more && pj_bytes_equal(merge.key, long_key(all, sorted[i])));
+			assert_true(pj_bytes_equal(merge.value, value));
+		}
+		assert_good(pj__merge_next(&merge, &more, &error), error);
+		assert_false(more);
+		pj__merge_fini(&merge);
+		forget_long(all);
+	}
+}
+
+/* The reducer's key lives on while values, long and short ones, come and go. */
+static void groups_of_long_keys(void **state)
+{
+	(void)state;
+	uint64_t random = 8;
+	const int none[PJ__STORES] = {-1, -1};
+	const uint64_t ends[PJ__STORES] = {0, 0};
+	pj__task *task = pj__task_holder(sizeof *task);
+	pj__task_init(task, PJ_NUMBER_I64);
+	for (int times = 0; times < 12; times++) {
+		struct long_pairs *all = calloc(1, sizeof *all);
+		size_t sorted[LONG_SEGMENTS * LONG_PAIRS];
+		pj__store on_disk;
+		pj__groups groups;
+		pj_error error;
+		pj_bytes key, value;
+		bool more;
+		store_long(all, sorted, &random);
+		pj__store_init(&on_disk, none, ends, 0, ".");
+		pj__groups_init(&groups, task, &on_disk, 300000);
+		assert_good(pj__groups_begin(&groups, all->runs, all->segments, LONG_SEGMENTS, &error), error);
+		size_t i = 0;
+		for (; i < LONG_SEGMENTS * LONG_PAIRS;) {
+			assert_good(pj__groups_next(&groups, &more, &key, &error), error);
+			assert_true(more && pj_bytes_equal(key, long_key(all, sorted[i])));
+			const bool all_of_them = random_below(&random, 2);
+			for (; i < LONG_SEGMENTS * LONG_PAIRS && pj_bytes_equal(key, long_key(all, sorted[i])); i++) {
+				if (!all_of_them)
+					continue;
+				assert_true(pj_next_value(&groups.values, &value));
+				assert_int_equal(value.len, all->pair[sorted[i]].value_len);
+			}
+			if (all_of_them)
+				assert_false(pj_next_value(&groups.values, &value));
+			assert_true(pj_bytes_equal(key, long_key(all, sorted[i - 1])));
+		}
+		assert_good(pj__groups_next(&groups, &more, &key, &error), error);
+		assert_false(more);
+		assert_true(on_disk.passes > 0);
+		pj__groups_fini(&groups);
+		pj__store_fini(&on_disk);
+		forget_long(all);
+	}
+	free(task);
 }
 
 /* Merges until an error or the end; returns what came. */
@@ -410,6 +569,8 @@ int main(void)
 		cmocka_unit_test(pairs_come_in_order),
 		cmocka_unit_test(one_key_in_all),
 		cmocka_unit_test(long_records),
+		cmocka_unit_test(long_records_wait),
+		cmocka_unit_test(groups_of_long_keys),
 		cmocka_unit_test(hostile_segments),
 		cmocka_unit_test(damage_is_seen),
 		cmocka_unit_test(a_file_that_cannot_be_read),
