@@ -424,6 +424,19 @@ PJ_API int pj_parse_f64(pj_bytes text, double *ret_value);
  */
 PJ_API void pj_emit(pj_task *task, pj_bytes key, pj_bytes value);
 
+/* Sets *ret_piece to the next piece of a value, which lives until the next call, and returns 1; or 0: that was all. */
+typedef int pj_next_piece(void *arg, pj_bytes *ret_piece);
+
+/*
+ * Emits a pair whose value is too long to be put together: it comes piece by piece from `next`, which gets `arg`, may
+ * take values of a reducer, and must not emit. In a reducer and in a mapper of a map-only job the pieces go to the
+ * output, or to disk, as they come. They are put together in memory where others need the value whole: on its way to a
+ * reducer, and for an output that is a function, ordered by value, or limited.
+ *
+ * If `next` fails the task, with pj_task_fail, and returns 0, the pair is never seen.
+ */
+PJ_API void pj_emit_pieces(pj_task *task, pj_bytes key, pj_next_piece *next, void *arg);
+
 /* Emits a number of the other kind than the reducer takes: it is converted. Called by the two functions below. */
 PJ_API void pj_emit_converted(pj_task *task, pj_bytes key, uint64_t value, pj_number number);
 

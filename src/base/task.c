@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/number.h"
+#include "base/text.h"
 
 #define ONES_8 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
 const unsigned char pj_key_mask[64] __attribute__((aligned(64))) = {ONES_8, ONES_8, ONES_8, ONES_8};
@@ -87,6 +88,26 @@ void pj_emit(pj_task *face, pj_bytes key, pj_bytes value)
 	pj__task *task = (pj__task *)face;
 	pj__task_flush(task); /* pairs stay in the order in which they were emitted */
 	task->emit(task, key, value);
+}
+
+/* Puts the value together, for a taker that wants it whole. */
+static void emit_whole(pj__task *task, pj_bytes key, pj_next_piece *next, void *arg)
+{
+	pj_text value = {0};
+	pj_error error;
+	pj__text_pieces(&value, next, arg);
+	if (value.failed)
+		pj__task_failed(task, pj__no_memory(&error, value.capacity * 2), &error);
+	if (!task->status)
+		task->emit(task, key, pj__text_all(&value));
+	pj__text_fini(&value);
+}
+
+void pj_emit_pieces(pj_task *face, pj_bytes key, pj_next_piece *next, void *arg)
+{
+	pj__task *task = (pj__task *)face;
+	pj__task_flush(task);
+	(task->emit_pieces ? task->emit_pieces : emit_whole)(task, key, next, arg);
 }
 
 static pj_bytes number_text(char *to, uint64_t value, pj_number number)

@@ -37,7 +37,10 @@ struct pj__task {
 	const void *scan_kernel;   /* the scanner's loops */
 
 	void (*emit)(pj__task *task, pj_bytes key, pj_bytes value);
-	void *taker; /* whose `emit` it is */
+	/* The same for a value in pieces; NULL: it is put together, and emitted. */
+	void (*emit_pieces)(pj__task *task, pj_bytes key, pj_next_piece *next, void *arg);
+	void *taker;    /* whose `emit` it is */
+	bool in_pieces; /* a value's pieces are being taken: nothing may be emitted meanwhile */
 
 	uint64_t index;
 	pj_bytes params;

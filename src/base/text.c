@@ -47,6 +47,13 @@ void pj_text_bytes(pj_text *text, pj_bytes bytes)
 	text->len += bytes.len;
 }
 
+void pj__text_pieces(pj_text *text, pj_next_piece *next, void *arg)
+{
+	pj_bytes piece;
+	while (!text->failed && next(arg, &piece))
+		pj_text_bytes(text, piece);
+}
+
 void pj_text_i64(pj_text *text, int64_t value)
 {
 	char *to = pj__text_room(text, PJ__I64_CHARS);

@@ -39,6 +39,9 @@ static inline void pj__text_byte(pj_text *text, char byte)
 	}
 }
 
+/* Appends all pieces, as long as there is memory for them. */
+void pj__text_pieces(pj_text *text, pj_next_piece *next, void *arg);
+
 static inline pj_bytes pj__text_all(const pj_text *text)
 {
 	return (pj_bytes){text->data, text->len};

@@ -9,13 +9,25 @@
 static void take(pj__task *task, pj_bytes key, pj_bytes value)
 {
 	++*task->progress;
-	pj__part_add(task->taker, key, value);
+	if (PJ_UNLIKELY(task->in_pieces))
+		pj_task_fail(&task->face, PJ_ERR_USER, NULL, "a pair was emitted amid the pieces of another one");
+	else
+		pj__part_add(task->taker, key, value);
+}
+
+static void take_pieces(pj__task *task, pj_bytes key, pj_next_piece *next, void *arg)
+{
+	++*task->progress;
+	task->in_pieces = true;
+	pj__part_add_pieces(task->taker, key, next, arg);
+	task->in_pieces = false;
 }
 
 void pj__emit_to_part(pj__task *task, pj__part *part)
 {
 	task->taker = part;
 	task->emit = take;
+	task->emit_pieces = take_pieces;
 	task->face.batch_full = pj__task_batch_as_text;
 	task->face.emit_long = pj__task_long_as_text;
 }

@@ -4,13 +4,14 @@
  *     word<TAB>file:offset file:offset ...
  *
  * A mapper emits a word with its place: the offset in 8 bytes, and in 4 more the number of the input, unless it is the
- * first. The reducer gets the places in plan order, which is the order of the input, and writes them out one by one.
+ * first. The reducer gets the places in plan order, which is the order of the input, and writes them out some at a time:
+ * all places of one word may be more than there is memory.
  */
 #include "jobs/buffer.h"
 #include "jobs/jobs.h"
 #include "jobs/option.h"
 
-enum { OFFSET_BYTES = 8, PLACE_BYTES = 12 };
+enum { OFFSET_BYTES = 8, PLACE_BYTES = 12, AT_ONCE = 16 << 10 };
 
 struct index {
 	bool lowers;
@@ -35,24 +36,45 @@ static pj_status map_words(pj_task *task, pj_bytes text, void *arg)
 	return PJ_OK;
 }
 
+/* The places of a word, on their way out. */
+struct places {
+	pj_task *task;
+	pj_values *values;
+	pj__buffer *buffer;
+	bool is_later; /* there were some before */
+};
+
+static bool add_place(struct places *places, pj_bytes value)
+{
+	pj_task *const task = places->task;
+	pj__buffer *const buffer = places->buffer;
+	uint64_t offset;
+	uint32_t input = 0;
+	memcpy(&offset, value.ptr, sizeof offset);
+	if (value.len == PLACE_BYTES)
+		memcpy(&input, value.ptr + OFFSET_BYTES, sizeof input);
+	const bool spaced = !places->is_later || pj__buffer_add(buffer, task, (pj_bytes){" ", 1});
+	places->is_later = true;
+	return spaced && pj__buffer_add(buffer, task, pj_bytes_of(pj_task_input(task, input))) &&
+	       pj__buffer_add(buffer, task, (pj_bytes){":", 1}) && pj__buffer_add_number(buffer, task, offset);
+}
+
+static int next_places(void *arg, pj_bytes *ret_piece)
+{
+	struct places *const places = arg;
+	pj_bytes value;
+	places->buffer->len = 0;
+	while (places->buffer->len < AT_ONCE && pj_next_value(places->values, &value))
+		if (!add_place(places, value))
+			return 0; /* the task has failed */
+	*ret_piece = pj__buffer_all(places->buffer);
+	return ret_piece->len > 0;
+}
+
 static pj_status write_places(pj_task *task, pj_bytes key, pj_values *values, void *arg)
 {
 	struct index *const index = arg;
-	pj__buffer *const buffer = &index->buffer;
-	pj_bytes value;
-	buffer->len = 0;
-	while (pj_next_value(values, &value)) {
-		uint64_t offset;
-		uint32_t input = 0;
-		memcpy(&offset, value.ptr, sizeof offset);
-		if (value.len == PLACE_BYTES)
-			memcpy(&input, value.ptr + OFFSET_BYTES, sizeof input);
-		if ((buffer->len && !pj__buffer_add(buffer, task, (pj_bytes){" ", 1})) ||
-		    !pj__buffer_add(buffer, task, pj_bytes_of(pj_task_input(task, input))) ||
-		    !pj__buffer_add(buffer, task, (pj_bytes){":", 1}) || !pj__buffer_add_number(buffer, task, offset))
-			return PJ_ERR_MEMORY;
-	}
-	pj_emit(task, key, pj__buffer_all(buffer));
+	pj_emit_pieces(task, key, next_places, &(struct places){task, values, &index->buffer, false});
 	return PJ_OK;
 }
 

@@ -92,6 +92,20 @@ static void add_long(pj__part *part, pj_bytes key, pj_bytes value)
 		pj__text_byte(&part->bytes, '\n');
 }
 
+/* A key, or some of a value, of a line. */
+static void add_piece(pj__part *part, pj_bytes bytes)
+{
+	if (part->most && bytes.len > part->most) {
+		add_pieces(part, bytes, part->escape);
+		return;
+	}
+	if (part->escape)
+		add_escaped(&part->bytes, bytes);
+	else
+		pj_text_bytes(&part->bytes, bytes);
+	put_away(part);
+}
+
 void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value)
 {
 	part->pairs++;
@@ -103,6 +117,33 @@ void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value)
 		add_escaped_line(part, key, value);
 	else
 		add_line(part, key, value);
+	put_away(part);
+}
+
+static void add_pieces_whole(pj__part *part, pj_bytes key, pj_next_piece *next, void *arg)
+{
+	pj_text value = {0};
+	pj__text_pieces(&value, next, arg);
+	part->bytes.failed |= value.failed;
+	pj__part_add(part, key, pj__text_all(&value));
+	pj__text_fini(&value);
+}
+
+void pj__part_add_pieces(pj__part *part, pj_bytes key, pj_next_piece *next, void *arg)
+{
+	pj_bytes piece;
+	if (part->as_records) {
+		add_pieces_whole(part, key, next, arg);
+		return;
+	}
+	part->pairs++;
+	if (part->columns != PJ_VALUE_ONLY)
+		add_piece(part, key);
+	if (part->columns == PJ_KEY_AND_VALUE)
+		pj__text_byte(&part->bytes, '\t');
+	while (part->columns != PJ_KEY_ONLY && !part->bytes.failed && next(arg, &piece))
+		add_piece(part, piece);
+	pj__text_byte(&part->bytes, '\n');
 	put_away(part);
 }
 

@@ -32,6 +32,9 @@ struct pj__part {
 /* Appends a result. A lack of memory is remembered in part->bytes.failed. */
 void pj__part_add(pj__part *part, pj_bytes key, pj_bytes value);
 
+/* The same for a value in pieces (papjuice/task.h), which is put together only for a part made as records. */
+void pj__part_add_pieces(pj__part *part, pj_bytes key, pj_next_piece *next, void *arg);
+
 /* Takes the record at `at`. Returns its end, or NULL if it is not whole before `end`. */
 const char *pj__part_take(const char *at, const char *end, pj_bytes *ret_key, pj_bytes *ret_value);
 

@@ -188,6 +188,32 @@ def test_long_lines(name, arguments, long_lines):
         assert b"--memory 32M is enough" in done.stderr
 
 
+@pytest.mark.skipif(SANITIZED, reason="sanitizers need memory of their own")
+@pytest.mark.parametrize("args", [["-n"], ["-r"], ["-k1,1", "-s"]])
+def test_long_keys(args, tmp_path):
+    """Several long keys in one bucket, which differ in their last bytes."""
+    with open("in", "wb") as file:
+        for number in (3, 1, 2, 0):
+            file.write(b"7" * (8 * MIB - MIB // 8) + b"%d\n" % number)
+            file.write(b"".join(b"%d short\n" % i for i in range(number, 20_000, 4)))
+    wanted = good("sort", *args, "in", "--sorter", "simple")
+    for workers in ("1", "2"):
+        peak, _ = peak_of("sort", *args, "in", "-w", workers, "-m", "32M", "-o", "out", "--overwrite")
+        assert pathlib.Path("out").read_bytes() == wanted
+        assert peak <= 32 * MIB, workers
+
+
+def test_frequent_word(tmp_path):
+    """All places of a word, as one value, are most of the budget and more than a worker's share."""
+    with open("in", "wb") as file:
+        file.write(b"".join(b"the %d\n" % (i % 1000) for i in range(500_000)))
+    wanted = good("index", "in", "--sorter", "simple")
+    peak, _ = peak_of("index", "in", "-w", "1", "-m", "10M", "-o", "out")
+    assert pathlib.Path("out").read_bytes() == wanted
+    assert SANITIZED or peak <= 10 * MIB
+    assert good("index", "in", "-w", "2", "-m", "16M") == wanted
+
+
 def test_streams(rows):
     """Standard input of more bytes than the budget."""
     for args in (["sort"], ["wordcount"], ["grep", "-n", "7"]):
