@@ -255,8 +255,10 @@ static pj_status give_task(struct leader *leader, unsigned i, pj_error *error)
 		slot->dead = false;
 	}
 	if (leader->sampling == PJ__SAMPLE_WANTED) {
-		pj__message message = make_message(leader, pj__schedule_peek(&leader->schedule), false);
-		message.kind = PJ__SAMPLE;
+		const pj__split *split = pj__plan_first_streamed(leader->run->plan);
+		pj__message message = {.kind = PJ__SAMPLE, .flags = split ? PJ__SPLIT_GIVEN : 0};
+		if (split)
+			message.map.split = *split;
 		leader->sampling = PJ__SAMPLE_RUNNING;
 		leader->sampler = i;
 		return send(leader, i, &message, error);
@@ -295,7 +297,10 @@ static pj_status give_work(struct leader *leader, pj_error *error)
 		const int64_t next = pj__schedule_peek(&leader->schedule);
 		if (next >= 0 && busy >= most)
 			break;
-		const bool none = next < 0 || (leader->makes_parts && !pj__parts_allow(leader, i, next));
+		/* A task without text may be there before the text that is the sample. */
+		const bool early = leader->sampling == PJ__SAMPLE_WANTED && !leader->spool_ended &&
+				   !leader->run->plan->split_count;
+		const bool none = next < 0 || early || (leader->makes_parts && !pj__parts_allow(leader, i, next));
 		busy += !none;
 		const pj_status status = !none        ? give_task(leader, i, error)
 					 : slot->dead ? PJ_OK

@@ -226,8 +226,8 @@ static pj_status make_partition(struct simple *simple, pj__whereabouts *here, pj
 	pj_text sample = {0};
 	pj_status status = PJ_OK;
 	if (plan->task_count)
-		status = pj__sample(simple->setup, simple->task.params, plan, here,
-				    pj__plan_is_streamed(plan, 0) ? plan->splits : NULL, &sample, error);
+		status = pj__sample(simple->setup, simple->task.params, plan, here, pj__plan_first_streamed(plan),
+				    &sample, error);
 	if (!status)
 		status = pj__partition_init_files(&simple->partition, plan->files, 1, pj__text_all(&sample),
 						  simple->job->keys.compare != NULL, simple->firsts, error);
@@ -285,9 +285,11 @@ static pj_status map_all(struct simple *simple, pj_error *error)
 		return status;
 	status = pj__mapping_init(&mapping, simple->job, &simple->task, &plan->sources, &here, error);
 	for (size_t done = 0; !status;) {
-		if (!simple->partition.buckets && (plan->task_count || pj__spool_ended(&spool)))
+		/* A first task may have no text, and the sample is of what comes then. */
+		const bool is_parted = simple->partition.buckets;
+		if (!is_parted && (plan->split_count || pj__spool_ended(&spool)))
 			status = make_partition(simple, &here, error);
-		else if (done < plan->task_count)
+		else if (is_parted && done < plan->task_count)
 			status = map_one(simple, &mapping, done++, error);
 		else if (pj__spool_ended(&spool))
 			break;

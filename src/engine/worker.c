@@ -740,6 +740,9 @@ static void forget_job(struct worker *worker)
 		pj__view_close(&worker->view);
 		pj__reduce_fini(&worker->reduce);
 	}
+	/* What a plug-in's `configure` got here is ours to give back; the rest was inherited. */
+	if (worker->has_setup && worker->local->setups[worker->brief.job].job.load)
+		pj__setup_fini(&worker->setup);
 	worker->can_map = worker->reducing = worker->has_setup = false;
 }
 

@@ -107,6 +107,12 @@ static void settle_streams(pj__sources *sources)
 	}
 }
 
+const pj__split *pj__plan_first_streamed(const pj__plan *plan)
+{
+	const bool is = plan->split_count && plan->sources.at[plan->splits[0].source].kind == PJ__SOURCE_STREAM;
+	return is ? plan->splits : NULL;
+}
+
 bool pj__plan_is_streamed(const pj__plan *plan, size_t task)
 {
 	return plan->sources.has_stream && plan->first[task] < plan->first[task + 1] &&

@@ -41,6 +41,9 @@ static inline uint32_t pj__plan_files(const pj__plan *plan)
 	return plan->files ? plan->files : plan->parts;
 }
 
+/* The split with which the input begins, if it is one of a stream; NULL: it begins with files, or nothing has come. */
+const pj__split *pj__plan_first_streamed(const pj__plan *plan);
+
 /* Does a task read a stream? */
 bool pj__plan_is_streamed(const pj__plan *plan, size_t task);
 

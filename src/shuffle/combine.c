@@ -397,6 +397,15 @@ static void place_entries(struct combiner *combiner)
 	place_some(combiner, placed + done, found - done);
 }
 
+/* A bucket has no room for a record of its own: another one was named when the room was counted. */
+static void contradiction(struct combiner *combiner)
+{
+	pj_error error;
+	pj__fail(&error, PJ_ERR_USER, 0, NULL, "the job's partitioner contradicts itself");
+	pj__error_reason(&error, "it names another part for the same key when it is asked again");
+	failed(combiner, PJ_ERR_USER, &error);
+}
+
 /* Walks the records that overflowed: step 1 without `blob`, step 2 with it. */
 static void walk_overflow(struct combiner *combiner, char *blob)
 {
@@ -407,11 +416,16 @@ static void walk_overflow(struct combiner *combiner, char *blob)
 	while (at < end) {
 		const char *next = pj__get_record(at, end, &key, &value, NULL);
 		const uint32_t bucket = pj__partition_bucket(combiner->writer.partition, key);
-		if (blob)
-			combiner->positions[bucket] =
-				(uint64_t)(pj__put_record(blob + combiner->positions[bucket], key, value) - blob);
-		else
+		const pj__segment *segment = &combiner->segments[bucket];
+		uint64_t *position = &combiner->positions[bucket];
+		if (!blob) {
 			count_record(combiner, bucket, (size_t)(next - at));
+		} else if ((size_t)(next - at) > segment->offset + segment->bytes - *position) {
+			contradiction(combiner);
+			return;
+		} else {
+			*position = (uint64_t)(pj__put_record(blob + *position, key, value) - blob);
+		}
 		at = next;
 	}
 }
@@ -500,8 +514,10 @@ static void flush(pj__writer *writer)
 		char *blob = pj__text_room(&combiner->blob, bytes);
 		if (blob)
 			fill_blob(combiner, blob);
-		status = blob ? pj__writer_put_blob(writer, blob, bytes, combiner->segments, &error)
-			      : pj__no_memory(&error, bytes);
+		if (!blob)
+			status = pj__no_memory(&error, bytes);
+		else if (!writer->task->status)
+			status = pj__writer_put_blob(writer, blob, bytes, combiner->segments, &error);
 	}
 	if (status)
 		failed(combiner, status, &error);

@@ -219,8 +219,12 @@ static void combine(pj__window *window)
 		at = sort_some(window, at);
 		combine_groups(window);
 	}
-	if (window->task.status)
-		pj__task_failed(window->map_task, window->task.status, &window->task.error);
+	if (!window->task.status)
+		return;
+	/* The usual advice, another sorter, would not meet it again. */
+	if (!window->task.error.hint[0])
+		pj__error_hint(&window->task.error, "look at the job's combiner, which --sorter simple never calls");
+	pj__task_failed(window->map_task, window->task.status, &window->task.error);
 }
 
 static void empty(pj__window *window)

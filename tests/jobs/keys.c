@@ -100,6 +100,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 	const char *by = values[0];
 	if (values[1])
 		job->sorter = PJ_SORTER_TOTAL;
+	job->begins_empty = values[2];
 	job->mapper.arg = (void *)by;
 	if (strcmp(by, "count") == 0 || strcmp(by, "text") == 0)
 		job->reducer.aggregate = &pj_sum_i64;
@@ -114,7 +115,9 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 	return PJ_OK;
 }
 
-static const pj_job_option options[] = {
-	{"by", 0, "NAME", "count", "reducer"}, {"total", 0, NULL, NULL, "its own sorter is total"}, {NULL}};
+static const pj_job_option options[] = {{"by", 0, "NAME", "count", "reducer"},
+					{"total", 0, NULL, NULL, "its own sorter is total"},
+					{"begins", 0, NULL, NULL, "with an empty task"},
+					{NULL}};
 
 PJ_PROGRAM(.name = "keys", .mapper = {.line = emit}, .options = options, .configure = configure)

@@ -93,6 +93,11 @@ def test_streams(by, keys, job):
         for workers in ("1", "3", "8"):
             good(*what, "--sorter", "total", "-w", workers, "-o", "out/", "--overwrite", text=text)
             assert parts_of("out") == expected
+            # a task without text before it changes nothing
+            good(*what, "--begins", "--sorter", "total", "-w", workers, "-o", "out/", "--overwrite", text=text)
+            assert parts_of("out") == expected
+    good(*what, "--begins", "--total", "--sorter", "simple", "-o", "out/", "--overwrite", text=text)
+    assert parts_of("out") == expected
     # a file before the stream is the sample, then
     what = ["run", job("keys"), "pairs", "-", "--by", by, "--split-size", "3K", "-q", "-p", "7"]
     good(*what, "--total", "--sorter", "simple", "-o", "reference/", "--overwrite", text=text)

@@ -4,6 +4,8 @@
  */
 #include "testing.h"
 
+#include <papjuice/job.h>
+
 #include "shuffle/groups.h"
 #include "shuffle/partition.h"
 #include "shuffle/window.h"
@@ -400,17 +402,57 @@ static void windows_are_combined_where_it_pays(void **state)
 	assert_good(pj__window_create(&refuses, NULL, task, hand, &handed, &window, &error), error);
 	fill(window, &handed, 1000, 10);
 	assert_int_equal(task->status, PJ_ERR_RECORD);
+	assert_non_null(strstr(task->error.hint, "combiner")); /* the sorter simple would not show it */
 	pj__window_destroy(window);
 	free(task);
+}
+
+/* Sums that leave the table early: their keys' parts are asked for twice. */
+static pj_status emit_large(pj_task *task, pj_bytes line, void *arg)
+{
+	(void)arg;
+	pj_emit_i64(task, line, INT64_MAX);
+	pj_emit_i64(task, line, INT64_MAX);
+	pj_emit_i64(task, line, -INT64_MAX);
+	return PJ_OK;
+}
+
+static uint64_t fickle(pj_bytes key, uint64_t parts, void *arg)
+{
+	(void)key;
+	return ++*(uint64_t *)arg % parts;
+}
+
+static void a_partitioner_that_contradicts_itself(void **state)
+{
+	(void)state;
+	uint64_t asked = 0;
+	const pj_bytes lines = pj_bytes_of("a\nbb\nccc\n");
+	const pj_job job = {.abi = PJ_ABI,
+			    .name = "fickle",
+			    .mapper = {.line = emit_large},
+			    .reducer = {.aggregate = &pj_sum_i64},
+			    .keys = {.part = fickle, .arg = &asked}};
+	const pj_options options = {.input = {.memory = &lines, .memory_count = 1},
+				    .output = {.path = "fickle/"},
+				    .workers = 1,
+				    .partitions = 2};
+	pj_error error;
+	assert_fails(pj_run(&job, &options, NULL, &error), PJ_ERR_USER, error);
+	assert_non_null(strstr(error.what, "contradicts itself"));
 }
 
 int main(void)
 {
 	alarm(60);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sorting_is_stable),    cmocka_unit_test(a_wild_order_loses_nothing),
-		cmocka_unit_test(groups_by_each_order), cmocka_unit_test(ranges_follow_the_order),
-		cmocka_unit_test(partitioners),         cmocka_unit_test(windows_are_combined_where_it_pays),
+		cmocka_unit_test(sorting_is_stable),
+		cmocka_unit_test(a_wild_order_loses_nothing),
+		cmocka_unit_test(groups_by_each_order),
+		cmocka_unit_test(ranges_follow_the_order),
+		cmocka_unit_test(partitioners),
+		cmocka_unit_test(windows_are_combined_where_it_pays),
+		cmocka_unit_test(a_partitioner_that_contradicts_itself),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

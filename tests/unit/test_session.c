@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -125,6 +126,60 @@ static void a_failed_run_can_be_followed_by_a_good_one(void **state)
 	expect(session, 0, "", "ant=4 bat=1 bee=2 cat=1 cow=1 ");
 	assert_int_equal(pj_session_run(session, 2, pj_bytes_of(""), &output, NULL, &error), PJ_ERR_USAGE);
 	pj_session_close(session);
+}
+
+/* What is configured and not yet released, in all processes. */
+static int *configured;
+
+static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
+{
+	(void)values;
+	(void)error;
+	job->reducer.arg = malloc(1000);
+	__atomic_add_fetch(configured, 1, __ATOMIC_RELAXED);
+	return PJ_OK;
+}
+
+static void release(pj_job *job)
+{
+	free(job->reducer.arg);
+	__atomic_sub_fetch(configured, 1, __ATOMIC_RELAXED);
+}
+
+static pj_job plug_in;
+
+static pj_status load(void *arg, const pj_job **ret_job, pj_error *error)
+{
+	(void)arg;
+	(void)error;
+	plug_in = jobs[1];
+	plug_in.configure = configure;
+	plug_in.release = release;
+	*ret_job = &plug_in;
+	return PJ_OK;
+}
+
+/* Workers that turn from a plug-in to another job give back what it got. */
+static void plug_ins_are_released(void **state)
+{
+	(void)state;
+	pj_job both[] = {jobs[0], jobs[1]};
+	pj_options one = options;
+	pj_session *session;
+	pj_error error;
+	both[1].load = load;
+	one.workers = 1;
+	configured = mmap(NULL, sizeof *configured, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(configured != MAP_FAILED);
+	assert_int_equal(pj_session_open(both, 2, &one, &session, &error), PJ_OK);
+	for (int i = 0; i < 5; i++) {
+		expect(session, 1, "b", "bat=1, bee=1,1, ");
+		assert_int_equal(*configured, 1);
+		expect(session, 0, "b", "bat=1 bee=2 ");
+		assert_int_equal(*configured, 0);
+	}
+	pj_session_close(session);
+	munmap(configured, sizeof *configured);
 }
 
 static void files_and_folders_appear_as_ever(void **state)
@@ -261,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parameters_change_from_run_to_run),
 		cmocka_unit_test(deaths_do_no_harm),
+		cmocka_unit_test(plug_ins_are_released),
 		cmocka_unit_test(a_failed_run_can_be_followed_by_a_good_one),
 		cmocka_unit_test(files_and_folders_appear_as_ever),
 		cmocka_unit_test(part_files_are_those_of_single_runs),
