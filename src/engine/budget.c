@@ -12,20 +12,36 @@ static const uint64_t leader_fixed = 4 << 20, worker_fixed = 2 << 20, private_le
 /* Beyond these, more gains nothing (docs/performance.md). */
 static const uint64_t table_most = 128 << 20, gather_most = 64 << 20, held_most = 256 << 20, spool_most = 512 << 20;
 
+/*
+ * Bytes for a task (its split, its place in the schedule, its runs, twice) and for a bucket: its splitter, and its part
+ * in the leader; in a worker its splitter, and where its pairs are gathered, with half-filled chunks, or combined. Short
+ * lists lie in what is fixed.
+ */
+enum { OF_TASK = 160, OF_PART = 256, OF_STREAM = 448, OF_TABLE = 160, LISTS_FIXED = 512 << 10 };
+
+pj__lists pj__budget_lists(uint64_t tasks, uint64_t buckets, bool combines)
+{
+	const uint64_t leader = tasks * OF_TASK + buckets * OF_PART;
+	const uint64_t worker = buckets * (combines ? OF_TABLE : OF_STREAM);
+	return (pj__lists){leader > LISTS_FIXED ? leader - LISTS_FIXED : 0,
+			   worker > LISTS_FIXED ? worker - LISTS_FIXED : 0};
+}
+
 static uint64_t least_of(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned workers, pj_error *error)
+pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned workers, pj__lists lists, pj_error *error)
 {
-	const uint64_t fixed = leader_fixed + workers * worker_fixed;
+	const uint64_t fixed = leader_fixed + lists.leader + workers * (worker_fixed + lists.worker);
 	const uint64_t least = fixed + workers * (private_least + files_least);
 	if (memory < least) {
 		pj__fail(error, PJ_ERR_MEMORY, 0, NULL, "the memory budget is too small");
 		pj__error_reason(error, "%llu MiB for %u workers", (unsigned long long)(memory / mib), workers);
-		pj__error_hint(error, "--memory %lluM is the least for so many%s",
+		pj__error_hint(error, "--memory %lluM is the least for so many%s%s",
 			       (unsigned long long)((least + mib - 1) / mib),
+			       lists.leader || lists.worker ? " and such long lists of partitions (-p) and splits" : "",
 			       workers > 1 ? "; fewer workers (-w) need less" : "");
 		return PJ_ERR_MEMORY;
 	}

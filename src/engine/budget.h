@@ -4,12 +4,14 @@
  * One sum, divided when the run begins; the memory files' share is handed out as it is needed (a lease for each worker,
  * which the leader tells with every message).
  *
- *     memory  =  fixed  +  memory files of all  +  workers x (fixed + private)
+ *     memory  =  fixed  +  lists  +  memory files of all  +  workers x (fixed + lists + private)
  *     private    map:     table, long keys, and the blob they are written as     or records, and their blob
  *                reduce:  a bucket and what sorts it, the part that is made, parts that are held
  */
 #ifndef PJ_ENGINE_BUDGET_H
 #define PJ_ENGINE_BUDGET_H
+
+#include <stdbool.h>
 
 #include "base/error.h"
 
@@ -27,7 +29,16 @@ typedef struct pj__budget {
 	size_t held;     /* bytes of finished parts that a worker holds */
 } pj__budget;
 
+/* Bytes of lists whose length is the user's to choose: of tasks in the leader, of buckets in each process. */
+typedef struct pj__lists {
+	uint64_t leader, worker;
+} pj__lists;
+
+/* The lists of a job over so many tasks and buckets at most; `combines`: its pairs are combined before the reduce. */
+pj__lists pj__budget_lists(uint64_t tasks, uint64_t buckets, bool combines);
+
 /* Divides `memory` among `workers`. PJ_ERR_MEMORY: it is less than can work; the hint tells how much can. */
-PJ_MUST_USE pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned workers, pj_error *error);
+PJ_MUST_USE pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned workers, pj__lists lists,
+					pj_error *error);
 
 #endif

@@ -35,6 +35,14 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 	return status;
 }
 
+/* How long lists may become: partitions that the user names may be more than any plan makes. */
+static pj__lists lists_of(const pj__setup *setup, const pj__plan *plan)
+{
+	const uint64_t planned = (uint64_t)plan->parts * plan->ranges, wanted = setup->options.partitions;
+	const uint64_t buckets = setup->job.map_only ? 0 : planned > wanted ? planned : wanted;
+	return pj__budget_lists(plan->task_count, buckets, pj__setup_combines(setup));
+}
+
 pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans, unsigned workers,
 			  const char *temp, pj_error *error)
 {
@@ -54,8 +62,9 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 		local->files[i][PJ__IN_MEMORY] = local->files[i][PJ__ON_DISK] = -1;
 	/* The sorter shared keeps everything in memory, however little it is told to use. */
 	const bool bounded = setups[0].options.sorter != PJ_SORTER_SHARED;
-	const pj_status status = pj__budget_divide(
-		&local->budget, bounded ? setups[0].options.memory : pj__memory_available(), workers, error);
+	const pj_status status =
+		pj__budget_divide(&local->budget, bounded ? setups[0].options.memory : pj__memory_available(), workers,
+				  lists_of(&setups[0], &plans[0]), error);
 	if (status)
 		return status;
 	local->table.bytes = local->budget.table;

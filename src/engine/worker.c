@@ -28,7 +28,10 @@ enum {
 	LARGE_BLOCK = 1 << 20,
 	CHUNK_BUFFER = 16 << 10,
 	RELEASE_LEAST = 16 << 10,
-	TIGHT_PART = 32 << 20
+	TIGHT_PART = 32 << 20,
+	MIB = 1 << 20,
+	SEGMENTS_SHARE = 16,
+	LISTS_SHARE = 2
 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
@@ -517,6 +520,34 @@ static pj_status load_segments(struct worker *worker, uint32_t first, uint32_t c
 	return status;
 }
 
+/* The segments of so many buckets are listed at a time. */
+static uint32_t buckets_at_once(const struct worker *worker)
+{
+	const uint64_t row = (uint64_t)worker->run_count * sizeof *worker->segments;
+	const uint64_t most = row ? worker->local->budget.reduce / SEGMENTS_SHARE / row : UINT32_MAX;
+	return most < 1 ? 1 : most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
+/* Takes what the list of runs, and their segments of a bucket, need from what a bucket may take. */
+static pj_status count_lists(struct worker *worker, pj_error *error)
+{
+	const pj__local *local = worker->local;
+	const uint64_t share = local->budget.reduce, all = local->budget.memory;
+	const uint64_t row = (uint64_t)worker->run_count * sizeof *worker->segments;
+	const uint64_t least = share / SEGMENTS_SHARE, segments = row > least ? row : least;
+	const uint64_t lists = segments + worker->run_count * sizeof *worker->runs;
+	worker->reduce_bytes = lists < share ? share - lists : 0;
+	if (lists <= share / LISTS_SHARE)
+		return PJ_OK;
+	const uint64_t needed = (uint64_t)((double)all * ((double)lists * LISTS_SHARE / (double)share)) + MIB;
+	pj__fail(error, PJ_ERR_MEMORY, 0, NULL, "there are too many runs for the memory budget");
+	pj__error_reason(error, "%zu of them, whose list takes %llu KiB in each worker", worker->run_count,
+			 (unsigned long long)(lists >> 10));
+	pj__error_hint(error, "--memory %lluM is enough; larger splits (--split-size) make fewer runs",
+		       (unsigned long long)(needed / MIB));
+	return PJ_ERR_MEMORY;
+}
+
 static bool has_reducer(const pj_reducer *reducer)
 {
 	return reducer->aggregate || reducer->general;
@@ -561,8 +592,11 @@ static pj_status reduce_groups(struct worker *worker, const pj__segment *segment
 static pj_status reduce_combined(struct worker *worker, const pj__segment *segments, pj_error *error)
 {
 	pj__combined *combined = &worker->combined;
-	if (pj__combined_bytes(combined, segments, worker->run_count) > worker->local->budget.reduce)
+	if (pj__combined_bytes(combined, segments, worker->run_count) > worker->reduce_bytes) {
+		pj__combined_relieve(combined);
 		return reduce_groups(worker, segments, error);
+	}
+	pj__groups_relieve(&worker->groups);
 	pj_status status = pj__combined_load(combined, worker->runs, segments, worker->run_count, error);
 	for (size_t i = 0; i < combined->count && !status; i++)
 		status = pj__reduce_state(&worker->reduce, pj__combined_key(combined, i),
@@ -587,6 +621,7 @@ static void input_lost(void *arg, const pj__source *source)
 static pj_status begin_reducing(struct worker *worker, pj_error *error)
 {
 	worker->reduce_task.params = params_of(worker);
+	worker->groups.memory_bytes = worker->reduce_bytes;
 	if (worker->reducing)
 		return PJ_OK;
 	worker->reducing = true;
@@ -605,7 +640,7 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 	worker->reduce_task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
 	pj__sources_attach(&worker->plan->sources, &worker->reduce_task);
 	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->reduce_task, &worker->part);
-	pj__groups_init(&worker->groups, &worker->reduce_task, &worker->store, worker->local->budget.reduce);
+	pj__groups_init(&worker->groups, &worker->reduce_task, &worker->store, worker->reduce_bytes);
 	worker->groups.keys = pj__setup_order(&worker->setup);
 	if (worker->plan->refers) {
 		const pj_status status =
@@ -619,10 +654,9 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 				 worker->local->table.seed, error);
 }
 
-static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t count, pj_error *error)
+/* Buckets whose segments are listed at a time. */
+static pj_status reduce_some(struct worker *worker, uint32_t first, uint32_t count, pj_error *error)
 {
-	if (worker->local->shared)
-		return pj__shared_reduce(worker, first, count, error);
 	pj_status status = load_segments(worker, first, count, error);
 	for (uint32_t b = 0; b < count && !status && worker->run_count; b++) {
 		const pj__segment *segments = worker->segments + b * worker->run_count;
@@ -641,6 +675,19 @@ static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t 
 				*error = worker->reduce_task.error;
 		}
 	}
+	return status;
+}
+
+static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t count, pj_error *error)
+{
+	if (worker->local->shared)
+		return pj__shared_reduce(worker, first, count, error);
+	const uint32_t most = buckets_at_once(worker);
+	pj_status status = PJ_OK;
+	for (uint32_t done = 0, some; done < count && !status; done += some) {
+		some = count - done < most ? count - done : most;
+		status = reduce_some(worker, first + done, some, error);
+	}
 	const pj_status relaxed = strain(worker, false, status ? NULL : error);
 	return status ? status : relaxed;
 }
@@ -655,6 +702,8 @@ static pj_status reduce_task(struct worker *worker, pj__message *message, pj_err
 {
 	const uint64_t task = message->task;
 	pj_status status = load_published(worker, message, error);
+	if (!status)
+		status = count_lists(worker, error);
 	if (!status)
 		status = begin_reducing(worker, error);
 	if (status)

@@ -55,6 +55,7 @@ struct worker {
 	pj__view view; /* of the inputs, if pairs refer to them */
 	pj__run *runs;
 	size_t run_count;
+	size_t reduce_bytes; /* for a bucket: what the lists of runs and segments leave */
 	pj__segment *segments;
 	size_t segment_capacity;
 	/* finished parts; behind held_count: memory to be used again */

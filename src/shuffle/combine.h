@@ -41,6 +41,9 @@ PJ_MUST_USE pj_status pj__combined_init(pj__combined *combined, const pj_aggrega
 					pj_error *error);
 void pj__combined_fini(pj__combined *combined);
 
+/* Between two buckets: gives back the memory. */
+void pj__combined_relieve(pj__combined *combined);
+
 /* Memory that a bucket will take at most, to be loaded. */
 uint64_t pj__combined_bytes(const pj__combined *combined, const pj__segment *segments, size_t count);
 

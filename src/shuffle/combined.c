@@ -162,6 +162,17 @@ void pj__combined_fini(pj__combined *combined)
 	*combined = (pj__combined){0};
 }
 
+void pj__combined_relieve(pj__combined *combined)
+{
+	pj__table_relieve(&combined->narrow_table);
+	pj__table_relieve(&combined->wide_table);
+	free(combined->items);
+	free(combined->segment);
+	combined->items = NULL;
+	combined->segment = NULL;
+	combined->count = combined->capacity = combined->segment_capacity = 0;
+}
+
 /* Emits the records of the segment at hand into the table, as a mapper emits pairs. */
 static pj_status add_segment(pj__combined *combined, const pj__run *run, const pj__segment *segment, pj_error *error)
 {

@@ -104,6 +104,15 @@ void pj__table_fini(pj__table *table)
 	*table = (pj__table){0};
 }
 
+void pj__table_relieve(pj__table *table)
+{
+	if (table->entries)
+		munmap(table->entries, table->allocated);
+	pj__text_fini(&table->heap);
+	table->entries = NULL;
+	table->allocated = table->count = 0;
+}
+
 void pj__table_clear(pj__table *table)
 {
 	pj__text_reset(&table->heap);
@@ -118,9 +127,7 @@ pj_status pj__table_reset(pj__table *table, size_t expected, pj_error *error)
 	pj_status status = PJ_OK;
 	pj__table_clear(table); /* so all of its memory is zero, above the old size, too */
 	if (wanted > table->allocated / table->stride) {
-		munmap(table->entries, table->allocated);
-		table->entries = NULL;
-		table->allocated = 0;
+		pj__table_relieve(table);
 		status = replace(table, wanted, error);
 	} else {
 		set_size(table, wanted);

@@ -70,6 +70,9 @@ void pj__table_fini(pj__table *table);
 /* Empties the table and gives it room for at least `expected` keys, without asking for memory where it has it. */
 PJ_MUST_USE pj_status pj__table_reset(pj__table *table, size_t expected, pj_error *error);
 
+/* Gives the memory back; pj__table_reset gets it anew. */
+void pj__table_relieve(pj__table *table);
+
 /* Empties the table and leaves it as large as it is. */
 void pj__table_clear(pj__table *table);
 

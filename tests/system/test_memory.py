@@ -272,6 +272,18 @@ def test_least(rows):
         message(run("wordcount", rows, "-w", workers, "-m", f"{int(memory[:-1]) - 1}M"), 4)
 
 
+def test_long_lists(rows):
+    """Many buckets and many tasks count, too: less than what their lists need is refused, and what is named is enough."""
+    wanted = good("wordcount", rows, "--sorter", "simple")
+    for more in (["-p", "16000"], ["--split-size", "1K"]):
+        done = run("wordcount", rows, "-w", "2", "-m", "16M", *more)
+        assert "too small" in message(done, 4) and b"long lists" in done.stderr
+        memory = re.search(rb"--memory (\d+M) is the least", done.stderr).group(1).decode()
+        peak, _ = peak_of("wordcount", rows, "-w", "2", "-m", memory, *more, "-o", "out", "--overwrite")
+        assert pathlib.Path("out").read_bytes() == wanted
+        assert SANITIZED or peak <= int(memory[:-1]) * MIB
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of a few megabytes."""
