@@ -12,6 +12,7 @@
 #define PAPJUICE_H
 
 #include <papjuice/bytes.h>
+#include <papjuice/command.h>
 #include <papjuice/job.h>
 #include <papjuice/keys.h>
 #include <papjuice/lock.h>

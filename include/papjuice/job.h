@@ -23,6 +23,7 @@
 #ifndef PAPJUICE_JOB_H
 #define PAPJUICE_JOB_H
 
+#include <papjuice/command.h>
 #include <papjuice/keys.h>
 #include <papjuice/reducer.h>
 #include <papjuice/task.h>
@@ -52,8 +53,9 @@ typedef struct pj_input {
 } pj_input;
 
 /*
- * What is done with records. One of `text` (pieces of whole lines, some 128 KB, the last newline included) and `line`
- * (each line without its newline). `begin` and `end` are optional and called around each map task.
+ * What is done with records. One of `text` (pieces of whole lines, some 128 KB, the last newline included), `line`
+ * (each line without its newline) and `command` (a program, command.h). `begin` and `end` are optional and called
+ * around each map task; a program has none.
  */
 typedef struct pj_mapper {
 	pj_status (*text)(pj_task *task, pj_bytes text, void *arg);
@@ -61,6 +63,7 @@ typedef struct pj_mapper {
 	pj_status (*begin)(pj_task *task, void *arg);
 	pj_status (*end)(pj_task *task, void *arg);
 	void *arg;
+	const pj_command *command;
 } pj_mapper;
 
 /*
@@ -220,6 +223,13 @@ struct pj_result {
 	uint64_t merge_passes;               /* over spilled pairs, besides the one that reduces them */
 	uint64_t inputs_grown;               /* inputs that grew after they were planned */
 	pj_failure failure[PJ_FAILURES_MAX]; /* the first ones */
+	/* Of programs (command.h): how many were started, their processor time, the most memory that one had. */
+	uint64_t programs;
+	double program_seconds;
+	uint64_t program_peak_bytes;
+	pj_counter counter[PJ_COUNTERS_MAX]; /* in the order of group and name */
+	size_t counter_count;
+	uint64_t counters_lost; /* amounts added to counters beyond these */
 };
 
 /*

@@ -121,6 +121,19 @@ typedef struct pj_reducer {
 	pj_reduce_function *general;
 	pj_reduce_function *combine; /* optional */
 	void *arg;
+	/*
+	 * Optional, of a general reducer: called around the groups of each part that has any; what they emit is output,
+	 * too. With one of them a part is reduced as a whole, by one process. To a folder a part is a part file; to a
+	 * file or stream the parts are ranges of keys, as of the sorter total, one behind another.
+	 */
+	pj_status (*begin)(pj_task *task, void *arg);
+	pj_status (*end)(pj_task *task, void *arg);
+	/* The same around each lot of pairs that is combined. */
+	pj_status (*combine_begin)(pj_task *task, void *arg);
+	pj_status (*combine_end)(pj_task *task, void *arg);
+	/* Programs (command.h), instead of the functions above. */
+	const struct pj_command *command;
+	const struct pj_command *combine_command; /* optional */
 } pj_reducer;
 
 #ifdef __cplusplus

@@ -531,6 +531,11 @@ PJ_API pj_bytes pj_task_params(const pj_task *task);
 PJ_API uint64_t pj_task_index(const pj_task *task);
 
 /*
+ * Adds to a counter of the run, which shows in its result when the attempt is published. Names are cut to 63 bytes.
+ */
+PJ_API void pj_task_count(pj_task *task, pj_bytes group, pj_bytes name, int64_t amount);
+
+/*
  * Records that the task has failed, with a reason after printf, and returns `status`, so that user code can write
  * `return pj_task_fail(task, PJ_ERR_RECORD, "...")`. `at` is the place in the text that is to blame, or NULL.
  */
