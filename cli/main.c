@@ -4,6 +4,7 @@
  *
  *     papjuice JOB ...        a built-in job
  *     papjuice run JOB ...    a built-in job, a plug-in (.so) or a C source (.c)
+ *     papjuice run --map CMD --reduce CMD ...    programs (commands.c)
  *     papjuice jobs [NAME]    papjuice help [TOPIC]    papjuice --help    papjuice --version
  */
 #include <errno.h>
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "commands.h"
 
 enum { NAMES_MAX = 80 };
 
@@ -151,6 +154,8 @@ static int command_run(int argc, char **argv)
 		return usage_error("no job to run", "JOB is missing", how);
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))
 		return pj_help("own-jobs", NULL);
+	if (names_commands(argc, argv))
+		return run_commands(argc, argv);
 	if (argv[1][0] == '-')
 		return usage_error("the job comes first", argv[1], how);
 	if (is_path(argv[1]))

@@ -62,6 +62,7 @@ typedef struct pj_error {
 	char file[1024];  /* path, or "" */
 	char reason[256]; /* why, in words; "": the text of errnum or signal */
 	char hint[256];   /* what to do about it, or "" */
+	char said[2048];  /* the last lines that the user's program wrote to standard error (command.h), or "" */
 } pj_error;
 
 /* The name of a status ("PJ_ERR_INPUT") and its meaning in words; never NULL. Any thread or process. */

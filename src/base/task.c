@@ -45,11 +45,13 @@ void pj__task_init(pj__task *task, pj_number number)
 	task->face.more_lines = no_more;
 	task->face.more_pairs = no_more_pairs;
 	task->progress = &task->no_progress_page;
-	task->file = "";
+	task->file = task->part_of.file = "";
 }
 
 void pj__task_fini(pj__task *task)
 {
+	free(task->tally);
+	task->tally = NULL;
 	free(task->long_scratch);
 	task->long_scratch = NULL;
 	task->long_scratch_bytes = 0;
@@ -188,6 +190,23 @@ pj_bytes pj_task_params(const pj_task *face)
 uint64_t pj_task_index(const pj_task *face)
 {
 	return ((const pj__task *)face)->index;
+}
+
+pj__tally *pj__task_tally(pj__task *task)
+{
+	pj_error error;
+	if (!task->tally)
+		task->tally = calloc(1, sizeof *task->tally);
+	if (!task->tally)
+		pj__task_failed(task, pj__no_memory(&error, sizeof *task->tally), &error);
+	return task->tally;
+}
+
+void pj_task_count(pj_task *face, pj_bytes group, pj_bytes name, int64_t amount)
+{
+	pj__tally *tally = pj__task_tally((pj__task *)face);
+	if (tally)
+		pj__tally_count(tally, group, name, amount);
 }
 
 pj_status pj_task_fail(pj_task *face, pj_status status, const char *at, const char *format, ...)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/tally.h"
 
 enum {
 	PJ__BATCH = 128,        /* slots: enough to hide memory behind prefetching (performance.md, 4) */
@@ -26,6 +27,15 @@ typedef struct pj__index {
 	const char *next; /* the next window starts here */
 	const char *open; /* words: start of a word that goes on behind the window, or NULL */
 } pj__index;
+
+/* What a task is a part of: a program is told (papjuice/command.h, pj_attempt). */
+typedef struct pj__assignment {
+	unsigned attempt;
+	bool is_sample;
+	uint64_t map_tasks, parts;
+	const char *file; /* of its first split ... */
+	uint64_t start, length;
+} pj__assignment;
 
 typedef struct pj__task pj__task;
 
@@ -43,6 +53,8 @@ struct pj__task {
 	bool in_pieces; /* a value's pieces are being taken: nothing may be emitted meanwhile */
 
 	uint64_t index;
+	pj__assignment part_of;
+	pj__tally *tally; /* what was counted since it was told; NULL: nothing. Owned */
 	pj_bytes params;
 	const char *file;                  /* the input of `face.text` ... */
 	uint64_t file_offset;              /* ... and where in it the text begins */
@@ -82,6 +94,9 @@ void pj__task_set_line(pj__task *task, uint64_t number);
 
 /* Keeps the first failure of the task. `error` may be NULL (the status says it all). */
 void pj__task_failed(pj__task *task, pj_status status, const pj_error *error);
+
+/* The task's tally, to add to; NULL: there is no memory, and the task has failed. */
+pj__tally *pj__task_tally(pj__task *task);
 
 /* Hands what is in the batch to the taker. */
 static inline void pj__task_flush(pj__task *task)

@@ -14,6 +14,7 @@ typedef struct pj__run_state {
 	pj__sink *sink;
 	pj_result *result;
 	uint64_t started_ns;
+	pj__tally tally; /* of what was published */
 } pj__run_state;
 
 /* The sequential reference: one process, the calling one, in the plainest code that is correct. */
@@ -27,6 +28,9 @@ PJ_MUST_USE pj_status pj__run_refuse_own_input(const pj__run_state *run, pj_erro
 
 /* The end of every run: the inputs have not changed, nobody wants it to stop, the output appears. */
 PJ_MUST_USE pj_status pj__run_commit(pj__run_state *run, pj_error *error);
+
+/* Puts what was counted into the result. */
+void pj__run_tell_tally(const pj__run_state *run);
 
 /* PJ_ERR_INTERRUPTED if the run is to stop. */
 PJ_MUST_USE pj_status pj__stopped(const pj__run_state *run, pj_error *error);

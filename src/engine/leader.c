@@ -130,8 +130,13 @@ static pj_status publish(struct leader *leader, unsigned slot, const pj__message
 		if (status)
 			return status;
 	}
-	settle_counts(leader, &leader->slots[slot], &leader->slots[slot].pending);
-	leader->slots[slot].pending = (pj__counts){0};
+	struct slot *from = &leader->slots[slot];
+	settle_counts(leader, from, &from->pending);
+	from->pending = (pj__counts){0};
+	if (from->tally)
+		pj__tally_merge(&leader->run->tally, from->tally);
+	free(from->tally);
+	from->tally = NULL;
 	pj__schedule_publish(&leader->schedule, slot);
 	return PJ_OK;
 }
@@ -266,6 +271,7 @@ static pj_status give_task(struct leader *leader, unsigned i, pj_error *error)
 	bool alone;
 	const int64_t task = pj__schedule_take(&leader->schedule, i, &alone);
 	pj__message message = make_message(leader, task, alone);
+	message.attempt = leader->schedule.tasks[task].crashes + leader->schedule.tasks[task].refusals;
 	return send(leader, i, &message, error);
 }
 
@@ -385,11 +391,25 @@ static pj_status did(struct leader *leader, unsigned slot, const pj__message *me
 	}
 }
 
+/* What a worker has counted, for its next answer. */
+static pj_status hear_tally(struct leader *leader, const pj__event *event, pj_error *error)
+{
+	pj__tally_message *message = calloc(1, sizeof *message);
+	if (!message)
+		return pj__no_memory(error, sizeof *message);
+	memcpy(message, event->message, event->size < sizeof *message ? event->size : sizeof *message);
+	const pj_status status = pj__tally_add(&leader->slots[event->slot].tally, &message->tally, error);
+	free(message);
+	return status;
+}
+
 static pj_status hear(struct leader *leader, const pj__event *event, pj_error *error)
 {
 	pj__message message = {0};
 	memcpy(&message, event->message, event->size < sizeof message ? event->size : sizeof message);
 	struct slot *slot = &leader->slots[event->slot];
+	if (message.kind == PJ__TALLY)
+		return hear_tally(leader, event, error);
 	if (message.kind == PJ__FAILED) {
 		slot->failed = true;
 		slot->why = message.error;
@@ -402,6 +422,7 @@ static pj_status hear(struct leader *leader, const pj__event *event, pj_error *e
 		return status;
 	pj__schedule_publish_one(&leader->schedule, event->slot, message.task);
 	settle_counts(leader, slot, &leader->parts[message.task].counts);
+	pj__part_settled(leader, message.task);
 	if (leader->phase == PJ__PHASE_MAP)
 		release_spool(leader);
 	return PJ_OK;
@@ -492,6 +513,8 @@ static pj_status bury(struct leader *leader, const pj__event *event, pj_error *e
 	const int64_t task = pj__schedule_lose(&leader->schedule, event->slot, refused);
 	add_place(leader, event->slot, task, &why);
 	pj__parts_lost(leader, event->slot);
+	pj__commands_sweep(leader->run->setup->commands);
+	free(slot->tally);
 	const bool sampled = leader->sampling == PJ__SAMPLE_RUNNING && leader->sampler == event->slot;
 	*slot = (struct slot){.dead = true, .useful = slot->useful, .lease = slot->lease};
 	const pj__task_entry *entry = task >= 0 ? &leader->schedule.tasks[task] : NULL;

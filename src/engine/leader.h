@@ -21,7 +21,8 @@ struct slot {
 	bool busy;            /* it has a message that it will answer */
 	bool dead;            /* to be started again when there is work */
 	bool useful;          /* a task of it was published */
-	pj__counts pending;   /* of what it has not published */
+	pj__counts pending;   /* of what it has not published ... */
+	pj__tally *tally;     /* ... and what was counted for it; NULL: nothing */
 	uint64_t held_bytes;  /* of parts that are not written */
 	unsigned waiting;     /* parts that it holds and was not told to write */
 	unsigned writing;     /* parts that it was told to write */
@@ -39,6 +40,7 @@ struct part {
 	uint32_t slot;   /* that holds it */
 	bool held, told, written;
 	pj__counts counts; /* of the attempt that made it */
+	pj__tally *tally;  /* the same; NULL: nothing */
 	pj__parked parked; /* of an ordered output: where it lies */
 };
 
@@ -135,6 +137,12 @@ PJ_MUST_USE pj_status pj__part_written(struct leader *leader, unsigned slot, con
 
 /* All parts of an ordered output are parked: merges them into the sink. */
 PJ_MUST_USE pj_status pj__parts_pour(struct leader *leader, pj_error *error);
+
+/* A part is done: what was counted for it counts. */
+void pj__part_settled(struct leader *leader, size_t part);
+
+/* There are no parts any more. */
+void pj__parts_forget(struct leader *leader);
 
 /* The parts that a slot held are gone. */
 void pj__parts_lost(struct leader *leader, unsigned slot);

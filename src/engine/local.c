@@ -77,6 +77,10 @@ void pj__leader_close(struct leader *leader)
 {
 	pj__local *local = &leader->local;
 	pj__leader_stop(leader);
+	for (unsigned i = 0; i < local->workers; i++) {
+		free(leader->slots[i].tally);
+		leader->slots[i].tally = NULL;
+	}
 	for (unsigned i = 0; i < local->workers; i++)
 		for (int where = 0; where < PJ__STORES; where++)
 			pj__close(&local->files[i][where]);
@@ -90,6 +94,7 @@ void pj__leader_close(struct leader *leader)
 	free(local->ends);
 	free(leader->slots);
 	free(leader->published);
+	pj__parts_forget(leader);
 	free(leader->parts);
 	free(leader->firsts);
 	pj__partition_fini(&leader->kept);
@@ -139,13 +144,15 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	leader->makes_parts = run->setup->job.map_only;
 	leader->merge_broken = false;
 	leader->idle_deaths = 0;
-	leader->released = leader->part_count = leader->part_sized = leader->part_next = 0;
+	pj__parts_forget(leader);
+	leader->released = leader->part_sized = leader->part_next = 0;
 	leader->part_offset = leader->board_end = leader->released_bytes = leader->run_count = 0;
 	leader->published_count = 0;
 	leader->mapped_ns = leader->wanted_ns = 0;
 	leader->splitters = (pj__on_board){0, 0};
 	leader->buckets = run->plan->parts;
 	for (unsigned i = 0; i < leader->local.workers; i++) {
+		free(leader->slots[i].tally);
 		leader->local.ends[i][PJ__IN_MEMORY] = leader->local.ends[i][PJ__ON_DISK] = 0;
 		leader->slots[i] = (struct slot){.dead = leader->slots[i].dead, .lease = leader->slots[i].lease};
 	}
@@ -183,8 +190,10 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 
 static pj_status start_workers(struct leader *leader, pj_error *error)
 {
-	for (unsigned i = 0; i < leader->local.workers; i++)
+	for (unsigned i = 0; i < leader->local.workers; i++) {
+		free(leader->slots[i].tally);
 		leader->slots[i] = (struct slot){.useful = leader->slots[i].useful, .lease = leader->slots[i].lease};
+	}
 	return pj__dispatcher_create(leader->local.workers, pj__worker_run, &leader->local, &leader->dispatcher, error);
 }
 
@@ -192,6 +201,8 @@ void pj__leader_stop(struct leader *leader)
 {
 	pj__dispatcher_destroy(leader->dispatcher);
 	leader->dispatcher = NULL;
+	if (leader->run)
+		pj__commands_sweep(leader->run->setup->commands);
 }
 
 /* Workers that stand are told of the new run; else they are forked, knowing it. */
@@ -313,8 +324,9 @@ static pj_status reduce(struct leader *leader, pj_error *error)
 	const pj__sink_kind kind = leader->run->sink->kind;
 	/* Into a folder a task is a part file; else there are some tasks for each worker, to share the work evenly. */
 	const bool part_files = kind == PJ__SINK_FOLDER && !leader->local.brief.ordered;
-	size_t tasks = part_files ? pj__plan_files(leader->run->plan) : count_reduce_tasks(leader);
-	if (leader->local.brief.ordered && tasks > ORDERED_MOST)
+	const bool whole = part_files || pj__setup_reduces_whole(leader->run->setup);
+	size_t tasks = whole ? pj__plan_files(leader->run->plan) : count_reduce_tasks(leader);
+	if (leader->local.brief.ordered && tasks > ORDERED_MOST && !whole)
 		tasks = ORDERED_MOST;
 	if (tasks > leader->buckets && !leader->firsts)
 		tasks = leader->buckets;

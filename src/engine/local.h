@@ -20,6 +20,7 @@
  *       <------------------------------ REDUCED    bytes of the part
  *       WRITE task, offset -------------------->   write the part to where it belongs
  *       <------------------------------ WRITTEN    (a stream's part: where in the worker's file it lies)
+ *       <-------------------------------- TALLY    before an answer: what programs and user code have counted for it
  *       <------------------------------- FAILED    at any time, and the worker exits
  *
  * A map task of a map-only job makes a part, too: it is mapped, held and written like a reduced one.
@@ -51,6 +52,7 @@ typedef enum pj__message_kind {
 	PJ__MERGED,
 	PJ__REDUCED,
 	PJ__WRITTEN,
+	PJ__TALLY,
 	PJ__FAILED
 } pj__message_kind;
 
@@ -90,7 +92,8 @@ typedef struct pj__message {
 	uint32_t kind;
 	uint32_t flags; /* see below */
 	uint64_t task;
-	uint64_t lease; /* to a worker: how long its memory file may be (store.h) */
+	uint64_t lease;   /* to a worker: how long its memory file may be (store.h) */
+	uint64_t attempt; /* MAP, REDUCE: how often the task was tried before */
 	union {
 		struct {                        /* SAMPLE, MAP */
 			pj__split split;        /* with PJ__SPLIT_GIVEN: of a stream; else the plan has the splits */
@@ -116,6 +119,12 @@ typedef struct pj__message {
 		pj_error error;  /* FAILED */
 	};
 } pj__message;
+
+/* A worker tells what was counted for the answer that follows. */
+typedef struct pj__tally_message {
+	uint32_t kind; /* PJ__TALLY; where a pj__message has it */
+	pj__tally tally;
+} pj__tally_message;
 
 /* How much of a message is sent: few need all of it. */
 static inline size_t pj__message_bytes(const pj__message *message)

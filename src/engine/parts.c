@@ -41,6 +41,22 @@ pj_status pj__parts_grow(struct leader *leader, size_t count, pj_error *error)
 	return PJ_OK;
 }
 
+void pj__part_settled(struct leader *leader, size_t index)
+{
+	struct part *part = &leader->parts[index];
+	if (part->tally)
+		pj__tally_merge(&leader->run->tally, part->tally);
+	free(part->tally);
+	part->tally = NULL;
+}
+
+void pj__parts_forget(struct leader *leader)
+{
+	for (size_t i = 0; i < leader->part_count; i++)
+		free(leader->parts[i].tally);
+	leader->part_count = 0;
+}
+
 pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, const pj__counts *counts, pj_error *error)
 {
 	struct part *part = &leader->parts[index];
@@ -56,6 +72,9 @@ pj_status pj__part_held(struct leader *leader, unsigned slot, size_t index, cons
 	part->bytes = bytes;
 	part->slot = slot;
 	part->counts = *counts;
+	free(part->tally);
+	part->tally = leader->slots[slot].tally;
+	leader->slots[slot].tally = NULL;
 	part->held = true;
 	part->told = false;
 	leader->slots[slot].waiting++;
@@ -234,6 +253,8 @@ void pj__parts_lost(struct leader *leader, unsigned slot)
 		if (!part->held || part->slot != slot)
 			continue;
 		part->held = part->told = false;
+		free(part->tally);
+		part->tally = NULL;
 	}
 	leader->slots[slot].held_bytes = 0;
 	leader->slots[slot].waiting = leader->slots[slot].writing = 0;

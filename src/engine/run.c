@@ -19,6 +19,18 @@ pj_status pj__stopped(const pj__run_state *run, pj_error *error)
 	return PJ_ERR_INTERRUPTED;
 }
 
+void pj__run_tell_tally(const pj__run_state *run)
+{
+	const pj__tally *tally = &run->tally;
+	pj_result *result = run->result;
+	result->programs = tally->programs;
+	result->program_seconds = tally->seconds;
+	result->program_peak_bytes = tally->peak_bytes;
+	result->counters_lost = tally->lost;
+	result->counter_count = tally->count;
+	memcpy(result->counter, tally->counter, tally->count * sizeof *tally->counter);
+}
+
 static double seconds_since(uint64_t start_ns)
 {
 	return (double)(pj__now_ns() - start_ns) * 1e-9;
@@ -130,6 +142,7 @@ pj_status pj_run(const pj_job *job, const pj_options *options, pj_result *ret_re
 		status = run_planned(&run, error);
 		pj__setup_fini(&setup);
 	}
+	pj__run_tell_tally(&run);
 	result->total_seconds = seconds_since(run.started_ns);
 	return status;
 }

@@ -10,6 +10,7 @@
 enum {
 	PIECES = 64,
 	PIECE = 16 << 10,
+	PIECE_OF_PROGRAM = 4 << 10,
 	KEYS_MOST = 1 << 16,
 	BYTES_MOST = 1 << 20,
 	SEEN_BITS = 1 << 20,
@@ -69,16 +70,16 @@ static void take_long(pj_task *face, pj_bytes key, uint64_t value)
 }
 
 /* The piece that lies `at` bytes into all files together, at most up to `end`. False: there is none. */
-static bool piece_at(const pj__sources *sources, uint64_t at, uint64_t end, pj__split *ret_split)
+static bool piece_at(const pj__sources *sources, uint64_t at, uint64_t end, uint64_t most, pj__split *ret_split)
 {
-	const uint64_t bytes = end - at < PIECE ? end - at : PIECE;
+	const uint64_t bytes = end - at < most ? end - at : most;
 	for (size_t i = 0; i < sources->count; i++) {
 		const pj__source *source = &sources->at[i];
 		if (source->kind == PJ__SOURCE_STREAM)
 			continue;
 		if (at < source->size) {
-			const uint64_t most = source->size - at;
-			*ret_split = (pj__split){(uint32_t)i, at, at + (bytes < most ? bytes : most), source->size};
+			const uint64_t rest = source->size - at;
+			*ret_split = (pj__split){(uint32_t)i, at, at + (bytes < rest ? bytes : rest), source->size};
 			return bytes > 0;
 		}
 		at -= source->size;
@@ -92,9 +93,9 @@ static bool may_pass(pj_status status)
 	return status == PJ_ERR_MEMORY || status == PJ_ERR_RESOURCE || status == PJ_ERR_INPUT;
 }
 
-static pj_status sample_split(pj__mapping *mapping, pj__split split, pj_error *error)
+static pj_status sample_splits(pj__mapping *mapping, const pj__split *splits, size_t count, pj_error *error)
 {
-	const pj_status status = pj__map_task(mapping, 0, &split, 1, error);
+	const pj_status status = pj__map_task(mapping, 0, splits, count, error);
 	if (may_pass(status))
 		return status;
 	if (status) {
@@ -103,6 +104,24 @@ static pj_status sample_split(pj__mapping *mapping, pj__split split, pj_error *e
 		mapping->task->face.next_slot = mapping->task->slots;
 	}
 	return PJ_OK;
+}
+
+static pj_status sample_split(pj__mapping *mapping, pj__split split, pj_error *error)
+{
+	return sample_splits(mapping, &split, 1, error);
+}
+
+/* A program, whose start is dear, gets all pieces at once. */
+static pj_status sample_by_program(pj__mapping *mapping, const pj__sources *sources, pj_error *error)
+{
+	pj__split splits[PIECES];
+	size_t count = 0;
+	for (unsigned i = 0; i < PIECES; i++) {
+		const uint64_t at = (uint64_t)((__uint128_t)sources->bytes * i / PIECES),
+			       end = (uint64_t)((__uint128_t)sources->bytes * (i + 1) / PIECES);
+		count += piece_at(sources, at, end, PIECE_OF_PROGRAM, &splits[count]);
+	}
+	return count ? sample_splits(mapping, splits, count, error) : PJ_OK;
 }
 
 /* Each piece may bring its share of the keys, and what those before it left: the last ones must not go short. */
@@ -116,7 +135,7 @@ static pj_status sample_pieces(pj__mapping *mapping, const pj__sources *sources,
 			       end = (uint64_t)((__uint128_t)sources->bytes * (i + 1) / PIECES);
 		sampler->keys_most = (size_t)KEYS_MOST / PIECES * (i + 1);
 		sampler->bytes_most = (size_t)BYTES_MOST / PIECES * (i + 1);
-		if (piece_at(sources, at, end, &split))
+		if (piece_at(sources, at, end, PIECE, &split))
 			status = sample_split(mapping, split, error);
 	}
 	return status;
@@ -131,6 +150,7 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 		return pj__no_memory(error, sizeof *sampler);
 	pj__task_init(&sampler->task, aggregate && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64);
 	sampler->task.params = params;
+	sampler->task.part_of.is_sample = true;
 	sampler->task.emit = take;
 	sampler->task.face.batch_full = take_batch;
 	sampler->task.face.emit_long = take_long;
@@ -148,6 +168,8 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 		if (split.end - split.start > STREAM_MOST)
 			split.end = split.start + STREAM_MOST;
 		status = sample_split(&mapping, split, error);
+	} else if (!status && setup->job.mapper.command) {
+		status = sample_by_program(&mapping, &plan->sources, error);
 	} else if (!status) {
 		status = sample_pieces(&mapping, &plan->sources, sampler, error);
 	}

@@ -120,6 +120,7 @@ pj_status pj_session_run(pj_session *session, size_t index, pj_bytes params, con
 		return status;
 	result->inputs = run.plan->sources.count;
 	status = run_job(session, index, params, &run, error);
+	pj__run_tell_tally(&run);
 	pj__sink_close(&sink);
 	result->total_seconds = (double)(pj__now_ns() - run.started_ns) * 1e-9;
 	return status;

@@ -189,6 +189,8 @@ static void attach(struct simple *simple)
 	const bool numbers = !simple->job->map_only && aggregate && aggregate->takes != PJ_TAKES_BYTES;
 	pj__task_init(task, numbers && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64);
 	task->params = simple->run->setup->options.params;
+	task->part_of.map_tasks = simple->run->plan->task_count;
+	task->part_of.parts = simple->job->map_only ? 0 : pj__plan_files(simple->run->plan);
 	if (simple->job->map_only) {
 		pj__emit_to_part(task, &simple->part);
 		return;
@@ -399,11 +401,14 @@ static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct g
 			     pj_error *error)
 {
 	pj_status status = simple->ordered ? PJ_OK : pj__pour_begin(&simple->pour, part, error);
+	simple->task.index = part;
 	if (!status)
 		status = simple->lists_pairs ? reduce_list(simple, reduce, part, error)
 					     : reduce_dict(simple, reduce, groups, part, error);
 	if (!status)
 		status = pj__task_outcome(&simple->task, NULL, PJ_OK, "partitioner", error);
+	if (!status)
+		status = pj__reduce_end(reduce, error);
 	if (!status && !simple->ordered)
 		status = pj__pour_write(&simple->pour, &simple->part, error);
 	const pj_status ended = pj__pour_end(&simple->pour, status ? NULL : error);
@@ -507,6 +512,8 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	result->output_pairs = simple->part.pairs;
 	result->output_bytes = simple->pour.bytes;
 	result->peak_bytes = peak_bytes();
+	if (simple->task.tally)
+		pj__tally_merge(&run->tally, simple->task.tally);
 	if (run->setup->job.load && loaded.job.load != run->setup->job.load)
 		pj__setup_fini(&loaded);
 	forget_groups(simple);

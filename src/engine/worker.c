@@ -332,6 +332,14 @@ static pj_status make_gatherer(struct worker *worker, pj_error *error)
 	return pj__gatherer_combine(worker->writer, &job->reducer, pj__setup_order(&worker->setup), error);
 }
 
+/* Tells tasks of what they are a part. */
+static void assign(const struct worker *worker, pj__task *task, uint64_t attempt)
+{
+	task->part_of.attempt = (unsigned)attempt;
+	task->part_of.map_tasks = worker->plan->task_count;
+	task->part_of.parts = worker->setup.job.map_only ? 0 : pj__plan_files(worker->plan);
+}
+
 /* Makes what maps, if it does not stand from the last run. */
 static pj_status begin_mapping(struct worker *worker, pj_error *error)
 {
@@ -423,6 +431,7 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 	const bool crowded = worker->local->workers > worker->local->processors;
 	const uint64_t begun = pj__now_ns(), wanted = crowded ? pj__wanted_ns() : 0;
 	begin_part(worker);
+	assign(worker, &worker->task, message->attempt);
 	if (flags & PJ__SPLIT_GIVEN)
 		status = pj__map_task(&worker->mapping, task, &given, 1, error);
 	else
@@ -711,7 +720,10 @@ static pj_status reduce_task(struct worker *worker, pj__message *message, pj_err
 	begin_part(worker);
 	worker->reduce.groups = 0;
 	worker->reduce_task.index = task;
+	assign(worker, &worker->reduce_task, message->attempt);
 	status = reduce_buckets(worker, message->reduce.first, message->reduce.count, error);
+	if (!status)
+		status = pj__reduce_end(&worker->reduce, error);
 	if (status)
 		return status;
 	worker->part_first = message->reduce.first;
@@ -771,6 +783,26 @@ static pj_status obey(struct worker *worker, pj__message *message, pj_error *err
 	default:
 		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "unknown message %u", message->kind);
 	}
+}
+
+/* What was counted for the answer that follows. */
+static int tell_tally(const struct worker *worker, const pj__message *answer)
+{
+	pj__task *const task = answer->kind == PJ__REDUCED ? (pj__task *)&worker->reduce_task : (pj__task *)&worker->task;
+	const bool counts = answer->kind == PJ__MAPPED || answer->kind == PJ__PUBLISHED || answer->kind == PJ__REDUCED;
+	if (!counts || !task->tally)
+		return 0;
+	pj__tally_message *message = calloc(1, sizeof *message);
+	if (!message)
+		return ENOMEM;
+	message->kind = PJ__TALLY;
+	message->tally = *task->tally;
+	const int failed = pj__channel_send(worker->channel, message,
+					    offsetof(pj__tally_message, tally) + pj__tally_bytes(&message->tally));
+	free(message);
+	free(task->tally);
+	task->tally = NULL;
+	return failed;
 }
 
 /* Gives back what belongs to the last run's job. */
@@ -891,7 +923,7 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 			continue;
 		}
 		status = obey(worker, &message, &error);
-		if (!status && tell(worker, &message))
+		if (!status && (tell_tally(worker, &message) || tell(worker, &message)))
 			return 0;
 		if (!status)
 			release_buckets(worker);

@@ -74,6 +74,11 @@ static void print_notes(const struct run *run, const pj_result *result)
 	if (result->inputs_grown)
 		pj__print_note(run->program, "%llu input%s grew meanwhile: read as far as planned",
 			       (unsigned long long)result->inputs_grown, result->inputs_grown == 1 ? "" : "s");
+	for (size_t i = 0; i < result->counter_count; i++)
+		pj__print_note(run->program, "counter %s, %s: %lld", result->counter[i].group, result->counter[i].name,
+			       (long long)result->counter[i].value);
+	if (result->counters_lost)
+		pj__print_note(run->program, "more than %d counters: the others are left out", PJ_COUNTERS_MAX);
 	if (result->failures)
 		pj__print_note(run->program, "%llu attempt%s failed and %s done again; the first: %s task %lld: %s",
 			       (unsigned long long)result->failures, result->failures == 1 ? "" : "s",

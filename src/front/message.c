@@ -125,6 +125,19 @@ static void add_line(pj_error *error)
 	snprintf(error->reason, sizeof error->reason, "line %" PRIu64 ": %.220s", line, reason);
 }
 
+/* What the user's program said last, line by line, control bytes escaped. */
+static void print_said(const char *said)
+{
+	char text[sizeof((pj_error *)NULL)->said * 4];
+	pj_error line = {.task = -1, .offset = -1};
+	for (size_t len; *said; said += len + (said[len] == '\n')) {
+		len = strcspn(said, "\n");
+		snprintf(line.file, sizeof line.file, "%.*s", (int)len, said);
+		snprintf(line.what, sizeof line.what, "  stderr");
+		fprintf(stderr, "%s\n", pj_error_format(&line, text, sizeof text));
+	}
+}
+
 void pj__print_error(const char *program, const pj_error *told)
 {
 	char name[64], line[4096], hint[1024];
@@ -134,9 +147,10 @@ void pj__print_error(const char *program, const pj_error *told)
 	if (!error->hint[0] && error->status == PJ_ERR_USAGE)
 		snprintf(second.what, sizeof second.what, "%s --help", program);
 	else
-		snprintf(second.what, sizeof second.what, "%s", error->hint[0] ? error->hint : hint_of(error));
+		snprintf(second.what, sizeof second.what, "%.255s", error->hint[0] ? error->hint : hint_of(error));
 	pj_error_format(error, line, sizeof line);
 	pj_error_format(&second, hint, sizeof hint);
+	print_said(error->said);
 	/* in one write, so that no other process's line comes between */
 	fprintf(stderr, "%s: %s\nhint: %s\n", pj__message_name(program, name, sizeof name), line, hint);
 }

@@ -150,6 +150,7 @@ static json_t *of_error(const pj_error *error)
 	failed |= json_object_set_new(made, "phase", error->phase[0] ? text(error->phase) : json_null());
 	failed |= json_object_set_new(made, "task", error->task < 0 ? json_null() : json_integer(error->task));
 	failed |= json_object_set_new(made, "attempt", error->attempt ? json_integer(error->attempt) : json_null());
+	failed |= json_object_set_new(made, "said", error->said[0] ? text(error->said) : json_null());
 	failed |= json_object_set_new(made, "errno", json_integer(error->errnum));
 	failed |= json_object_set_new(made, "signal", json_integer(error->signal));
 	if (!failed)
@@ -221,6 +222,42 @@ static json_t *of_counters(const pj_result *result)
 	return NULL;
 }
 
+/* Groups of the user's counters, each with its names. */
+static json_t *of_user_counters(const pj_result *result)
+{
+	json_t *const made = json_object();
+	int failed = 0;
+	for (size_t i = 0; i < result->counter_count; i++) {
+		const pj_counter *const counter = &result->counter[i];
+		json_t *const name = text(counter->group);
+		const char *const group = json_string_value(name);
+		if (group && !json_object_get(made, group))
+			failed |= json_object_set_new(made, group, json_object());
+		json_t *const key = text(counter->name);
+		failed |= !group || !json_string_value(key) ||
+			  json_object_set_new(json_object_get(made, group), json_string_value(key),
+					      json_integer(counter->value));
+		json_decref(name);
+		json_decref(key);
+	}
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
+static json_t *of_programs(const pj_result *result)
+{
+	json_t *const made = json_object();
+	int failed = json_object_set_new(made, "count", number(result->programs));
+	failed |= json_object_set_new(made, "seconds", seconds(result->program_seconds));
+	failed |= json_object_set_new(made, "peak_bytes", number(result->program_peak_bytes));
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
 static json_t *of_seconds(const pj_result *result)
 {
 	json_t *const made = json_object();
@@ -276,6 +313,8 @@ char *pj__stats_text(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "counters", of_counters(result));
 	failed |= json_object_set_new(made, "seconds", of_seconds(result));
 	failed |= json_object_set_new(made, "memory", memory);
+	failed |= json_object_set_new(made, "programs", of_programs(result));
+	failed |= json_object_set_new(made, "user_counters", of_user_counters(result));
 	failed |= json_object_set_new(made, "failures", of_failures(result));
 	char *const dumped = failed ? NULL : json_dumps(made, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 	json_decref(made);

@@ -63,6 +63,15 @@ static pj_status map_piece(pj__mapping *mapping, pj_bytes text, const char *file
 	return status;
 }
 
+/* Tells of what the task is a part. */
+static void assign(pj__mapping *mapping, const pj__split *splits, size_t count)
+{
+	pj__assignment *part_of = &mapping->task->part_of;
+	part_of->file = count ? mapping->reader.sources->at[splits->source].name : "";
+	part_of->start = count ? splits->start : 0;
+	part_of->length = count ? splits->end - splits->start : 0;
+}
+
 /* Maps one split. User code's result goes to *ret_returned, the engine's own failures are returned. */
 static pj_status map_split(pj__mapping *mapping, pj__split split, pj_status *ret_returned, pj_error *error)
 {
@@ -95,6 +104,7 @@ pj_status pj__map_task(pj__mapping *mapping, uint64_t index, const pj__split *sp
 	mapping->records = mapping->bytes = 0;
 	task->index = index;
 	forget_text(task);
+	assign(mapping, splits, count);
 	if (mapper->begin)
 		returned = mapper->begin(&task->face, mapper->arg);
 	for (size_t i = 0; i < count && !returned && !task->status; i++) {

@@ -15,7 +15,8 @@ enum {
 	SPLITS_LEAST = 64,
 	RANGES_MOST = 4096,
 	COMBINED_MOST = 1024,
-	PARTS_MOST = 256
+	PARTS_MOST = 256,
+	WHOLE_MOST = 64
 };
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
@@ -129,13 +130,16 @@ void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 	const bool combines = pj__setup_combines(setup);
 	const uint64_t per_range = combines || plan->refers ? mib : 4 * mib;
 	uint64_t ranges = stream ? 64 : clamp(bytes / per_range, 1, combines ? COMBINED_MOST : RANGES_MOST);
-	const bool files = to_folder && !pj__is_ordered(&setup->options.output);
-	const uint64_t parts = wanted ? wanted : stream ? 8 : clamp(bytes / (64 * mib), 1, PARTS_MOST);
+	const bool ordered = pj__is_ordered(&setup->options.output), whole = pj__setup_reduces_whole(setup);
+	const bool files = (to_folder && !ordered) || whole;
+	/* A program reduces slower than we do: there is to be work for all processors sooner. */
+	const uint64_t per_part = whole ? 4 * mib : 64 * mib, most = whole ? WHOLE_MOST : PARTS_MOST;
+	const uint64_t parts = wanted ? wanted : stream ? 8 : clamp(bytes / per_part, 1, most);
 	plan->parts = 1;
 	plan->files = 0;
 	if (files) {
 		ranges = clamp(ranges / parts, 1, RANGES_MOST);
-		if (pj__setup_is_total(setup) && parts > 1) {
+		if ((pj__setup_is_total(setup) || !to_folder || ordered) && parts > 1) {
 			plan->files = (uint32_t)parts;
 			ranges *= parts;
 		} else {
@@ -181,10 +185,12 @@ pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, 
 	if (!status) {
 		settle_streams(&plan->sources);
 		const uint64_t given = setup->options.split_bytes;
+		/* So that the start of a program does not weigh. */
+		const uint64_t least = setup->job.mapper.command ? 2 * mib : 256 * kib;
 		plan->split_bytes = given ? given
 				    : plan->sources.has_stream
 					    ? 16 * mib
-					    : clamp(plan->sources.bytes / SPLITS_LEAST, 256 * kib, 16 * mib);
+					    : clamp(plan->sources.bytes / SPLITS_LEAST, least, 16 * mib);
 		plan->refers = may_refer(setup, &plan->sources) && pj__view_place(&plan->sources);
 		pj__plan_part(plan, setup, to_folder);
 		status = plan_tasks(plan, setup->job.begins_empty, error);

@@ -131,6 +131,22 @@ static void add_values(pj__reduce *reduce, pj_values *values)
 	}
 }
 
+static pj_status call_edge(pj__reduce *reduce, pj_status (*edge)(pj_task *task, void *arg))
+{
+	const pj_status returned = edge ? edge(&reduce->task->face, reduce->job->reducer.arg) : PJ_OK;
+	pj__task_flush(reduce->task);
+	return returned;
+}
+
+pj_status pj__reduce_end(pj__reduce *reduce, pj_error *error)
+{
+	if (!reduce->in_part)
+		return PJ_OK;
+	reduce->in_part = false;
+	return pj__task_outcome(reduce->task, reduce->part, call_edge(reduce, reduce->job->reducer.end), "reducer",
+				error);
+}
+
 pj_status pj__reduce_group(pj__reduce *reduce, pj_bytes key, pj_values *values, pj_error *error)
 {
 	const pj_reducer *reducer = &reduce->job->reducer;
@@ -138,7 +154,11 @@ pj_status pj__reduce_group(pj__reduce *reduce, pj_bytes key, pj_values *values, 
 	pj_bytes value;
 	reduce->groups++;
 	if (reducer->general) {
-		returned = reducer->general(&reduce->task->face, key, values, reducer->arg);
+		if (!reduce->in_part)
+			returned = call_edge(reduce, reducer->begin);
+		reduce->in_part = true;
+		if (!returned)
+			returned = reducer->general(&reduce->task->face, key, values, reducer->arg);
 		pj__task_flush(reduce->task);
 	} else if (reducer->aggregate) {
 		add_values(reduce, values);

@@ -16,6 +16,7 @@ typedef struct pj__reduce {
 	pj__part *part; /* what is emitted goes here */
 	pj_text text;   /* the result of an aggregate */
 	uint64_t groups;
+	bool in_part; /* the reducer's `begin` was called */
 	_Alignas(16) char state[PJ_STATE_BYTES_MAX];
 } pj__reduce;
 
@@ -25,6 +26,9 @@ void pj__reduce_fini(pj__reduce *reduce);
 
 /* One key and its values; numbers for an aggregate are stored as 8 bytes. A failure is in the task, too. */
 PJ_MUST_USE pj_status pj__reduce_group(pj__reduce *reduce, pj_bytes key, pj_values *values, pj_error *error);
+
+/* A part has no more groups. A failure is in the task, too. */
+PJ_MUST_USE pj_status pj__reduce_end(pj__reduce *reduce, pj_error *error);
 
 /* One key whose values have been combined to a state. */
 PJ_MUST_USE pj_status pj__reduce_state(pj__reduce *reduce, pj_bytes key, const void *state, pj_error *error);

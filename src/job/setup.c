@@ -7,7 +7,7 @@
 
 #include "base/machine.h"
 
-enum { ATTEMPTS = 4, PARTITIONS_MOST = 65536 };
+enum { ATTEMPTS = 4, PARTITIONS_MOST = 65536, LONGEST_SHARE = 4 };
 static const uint64_t memory_most = UINT64_C(1) << 62;
 
 static pj_status wrong(pj_error *error, const char *what, const char *name)
@@ -49,8 +49,13 @@ static pj_status check_interface(const pj_job *job, pj_error *error)
 static pj_status check_keys(const pj_job *job, pj_error *error)
 {
 	const pj_aggregate *aggregate = job->reducer.aggregate;
-	if (job->reducer.combine && !job->reducer.general)
+	const pj_reducer *reducer = &job->reducer;
+	if (reducer->combine && !reducer->general)
 		return wrong(error, "has a combiner without a general reducer", job->name);
+	if ((reducer->begin || reducer->end) && !reducer->general)
+		return wrong(error, "has `begin` or `end` without a general reducer", job->name);
+	if ((reducer->combine_begin || reducer->combine_end) && !reducer->combine)
+		return wrong(error, "has `combine_begin` or `combine_end` without a combiner", job->name);
 	if (aggregate && job->keys.sort_values)
 		return wrong(error, "sorts the values of an aggregate, which has no use for that", job->name);
 	if (aggregate && aggregate->add_bytes && aggregate->takes != PJ_TAKES_BYTES &&
@@ -68,8 +73,8 @@ static pj_status check_job(const pj_job *job, pj_error *error)
 		return wrong(error, "must have a name", NULL);
 	if (name[strspn(name, word)])
 		return wrong(error, "has a name that is no word of letters, digits and _.-", name);
-	if (!job->mapper.text == !job->mapper.line)
-		return wrong(error, "must have one mapper, of text or of lines", name);
+	if (!!job->mapper.text + !!job->mapper.line + !!job->mapper.command != 1)
+		return wrong(error, "must have one mapper, of text or of lines or a program", name);
 	if (job->reducer.aggregate && job->reducer.general)
 		return wrong(error, "has two reducers", name);
 	const pj_status status = check_keys(job, error);
@@ -225,6 +230,9 @@ pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *
 	if (status)
 		return status;
 	status = settle(setup, error);
+	if (!status)
+		status = pj__commands_create(&setup->job, setup->options.memory / LONGEST_SHARE, &setup->commands,
+					     error);
 	if (status)
 		pj__setup_fini(setup);
 	return status;
@@ -232,6 +240,8 @@ pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *
 
 void pj__setup_fini(pj__setup *setup)
 {
+	pj__commands_destroy(setup->commands);
+	setup->commands = NULL;
 	if (setup->job.release)
 		setup->job.release(&setup->job);
 }
@@ -244,7 +254,8 @@ static pj_status check_loaded(const pj_job *job, const pj_job *described, pj_err
 		return status;
 	const pj_aggregate *now = job->reducer.aggregate, *told = described->reducer.aggregate;
 	if (job->map_only != described->map_only || !now != !told || (now && now->exact != told->exact) ||
-	    !job->reducer.general != !described->reducer.general || !job->keys.compare != !described->keys.compare ||
+	    !job->reducer.general != !described->reducer.general || !job->reducer.begin != !described->reducer.begin ||
+	    !job->reducer.end != !described->reducer.end || !job->keys.compare != !described->keys.compare ||
 	    !job->keys.group != !described->keys.group || !job->keys.part != !described->keys.part ||
 	    job->keys.sort_values != described->keys.sort_values)
 		return pj__fail(error, PJ_ERR_USER, 0, NULL, "the plug-in's job %s is not the one it described",

@@ -7,10 +7,12 @@
 #include <papjuice/job.h>
 
 #include "base/error.h"
+#include "job/commands.h"
 
 typedef struct pj__setup {
 	pj_job job;         /* a copy, configured by the values of its own options */
 	pj_options options; /* input, output and sorter settled; no field is left to a default */
+	pj__commands *commands; /* the programs among the job's functions; NULL: there are none */
 } pj__setup;
 
 /* Checks the job, calls its `configure`, and settles the options (NULL: defaults). */
@@ -38,6 +40,12 @@ const pj_keys *pj__setup_keys(const pj__setup *setup);
 
 /* The same, where it is about the order of pairs or their groups; NULL: those are the usual ones. */
 const pj_keys *pj__setup_order(const pj__setup *setup);
+
+/* Is a part reduced as a whole, by one process? */
+static inline bool pj__setup_reduces_whole(const pj__setup *setup)
+{
+	return !setup->job.map_only && (setup->job.reducer.begin || setup->job.reducer.end);
+}
 
 /* Does the job combine pairs before the reduce? */
 bool pj__setup_combines(const pj__setup *setup);

@@ -38,7 +38,11 @@ enum {
 	HAS_COMBINE = 1 << 14,
 	HAS_COMPARE = 1 << 15,
 	HAS_GROUP = 1 << 16,
-	HAS_PART = 1 << 17
+	HAS_PART = 1 << 17,
+	HAS_REDUCE_BEGIN = 1 << 18,
+	HAS_REDUCE_END = 1 << 19,
+	HAS_COMBINE_BEGIN = 1 << 20,
+	HAS_COMBINE_END = 1 << 21
 };
 
 struct fixed {
@@ -83,6 +87,9 @@ static uint32_t functions_of(const pj_job *job)
 		       (job->reducer.general ? HAS_GENERAL : 0u) | (job->configure ? HAS_CONFIGURE : 0u) |
 		       (job->reducer.combine ? HAS_COMBINE : 0u) | (job->keys.compare ? HAS_COMPARE : 0u) |
 		       (job->keys.group ? HAS_GROUP : 0u) | (job->keys.part ? HAS_PART : 0u);
+	const pj_reducer *const reducer = &job->reducer;
+	has |= (reducer->begin ? HAS_REDUCE_BEGIN : 0u) | (reducer->end ? HAS_REDUCE_END : 0u) |
+	       (reducer->combine_begin ? HAS_COMBINE_BEGIN : 0u) | (reducer->combine_end ? HAS_COMBINE_END : 0u);
 	if (aggregate)
 		has |= HAS_AGGREGATE | (aggregate->init ? HAS_INIT : 0u) | (aggregate->add_i64 ? HAS_ADD_I64 : 0u) |
 		       (aggregate->add_f64 ? HAS_ADD_F64 : 0u) | (aggregate->add_bytes ? HAS_ADD_BYTES : 0u) |
@@ -144,6 +151,9 @@ pj_status pj__describe(const pj_job *job, pj_text *text, pj_error *error)
 	if (job->answer)
 		return cannot("it has an answer function, which would run in the calling process",
 			      "build the job as a program", error);
+	if (job->mapper.command || job->reducer.command || job->reducer.combine_command)
+		return cannot("it names programs, which are started by what the calling process knows",
+			      "papjuice run --map and --reduce name programs, or build the job as a program", error);
 	const struct fixed fixed = fixed_of(job);
 	pj_text_bytes(text, (pj_bytes){(const char *)&fixed, sizeof fixed});
 	put_string(text, job->name);
@@ -313,6 +323,10 @@ static void set_functions(pj__described *described, uint32_t has)
 	mapper->end = has & HAS_END ? no_edge : NULL;
 	described->job.reducer.general = has & HAS_GENERAL ? no_general : NULL;
 	described->job.reducer.combine = has & HAS_COMBINE ? no_general : NULL;
+	described->job.reducer.begin = has & HAS_REDUCE_BEGIN ? no_edge : NULL;
+	described->job.reducer.end = has & HAS_REDUCE_END ? no_edge : NULL;
+	described->job.reducer.combine_begin = has & HAS_COMBINE_BEGIN ? no_edge : NULL;
+	described->job.reducer.combine_end = has & HAS_COMBINE_END ? no_edge : NULL;
 	described->job.keys.compare = has & HAS_COMPARE ? no_compare : NULL;
 	described->job.keys.group = has & HAS_GROUP ? no_group : NULL;
 	described->job.keys.part = has & HAS_PART ? no_part : NULL;

@@ -483,7 +483,7 @@ pj_status pj__gatherer_combine(pj__writer *writer, const pj_reducer *reducer, co
 	if (status)
 		return status;
 	/* What goes to disk is held twice, so half of it is enough to give. */
-	const size_t given = PJ__WINDOW_MEMORY / 2, most = gatherer->hold_bytes;
+	const size_t given = pj__window_memory(reducer) / 2, most = gatherer->hold_bytes;
 	gatherer->hold_bytes = most > 2 * given ? most - given : most / 2;
 	writer->task->emit = take_to_window;
 	return PJ_OK;

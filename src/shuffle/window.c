@@ -11,7 +11,11 @@
 
 #include "run/keys.h"
 
-enum { PASSED_MOST = 15 };
+enum {
+	PASSED_MOST = 15,
+	RECORDS_OF_EDGED = 2 << 20, /* of a combiner whose beginning is dear */
+	PAIRS_OF_EDGED = 64 << 10
+};
 
 /* The pairs that are sorted at a time, and the group among them that the combiner has at hand. */
 struct pj__window {
@@ -22,6 +26,8 @@ struct pj__window {
 	pj__window_put *put;
 	void *arg;
 	const pj_keys *keys; /* NULL: bytes */
+	bool edged;          /* the combiner begins and ends */
+	size_t most, most_pairs;
 	pj__space records;   /* of the window */
 	size_t used;
 	pj__space items;
@@ -72,15 +78,29 @@ static void hand_on(pj__task *task, pj_bytes key, pj_bytes value)
 	window->put(window->arg, key, value);
 }
 
+static bool is_edged(const pj_reducer *reducer)
+{
+	return reducer->combine_begin || reducer->combine_end;
+}
+
+size_t pj__window_memory(const pj_reducer *reducer)
+{
+	return is_edged(reducer) ? RECORDS_OF_EDGED + 2 * PAIRS_OF_EDGED * sizeof(pj__item)
+				 : PJ__WINDOW_RECORDS + 2 * PJ__WINDOW_PAIRS * sizeof(pj__item);
+}
+
 pj_status pj__window_create(const pj_reducer *reducer, const pj_keys *keys, pj__task *map_task, pj__window_put *put,
 			    void *arg, pj__window **ret_window, pj_error *error)
 {
 	pj__window *window = pj__task_holder(sizeof *window);
 	if (!window)
 		return pj__no_memory(error, sizeof *window);
-	pj_status status = pj__space_need(&window->items, 2 * PJ__WINDOW_PAIRS * sizeof(pj__item), error);
+	window->edged = is_edged(reducer);
+	window->most = window->edged ? RECORDS_OF_EDGED : PJ__WINDOW_RECORDS;
+	window->most_pairs = window->edged ? PAIRS_OF_EDGED : PJ__WINDOW_PAIRS;
+	pj_status status = pj__space_need(&window->items, 2 * window->most_pairs * sizeof(pj__item), error);
 	if (!status)
-		status = pj__space_need(&window->records, PJ__WINDOW_RECORDS, error);
+		status = pj__space_need(&window->records, window->most, error);
 	if (status) {
 		pj__window_destroy(window);
 		return status;
@@ -115,7 +135,7 @@ static const char *sort_some(pj__window *window, const char *at)
 	pj__item *items = (pj__item *)(void *)window->items.at;
 	const char *const end = window->records.at + window->used;
 	pj_bytes key = {NULL, 0}, value;
-	for (window->count = 0; at < end && window->count < PJ__WINDOW_PAIRS; window->count++) {
+	for (window->count = 0; at < end && window->count < window->most_pairs; window->count++) {
 		const char *next = pj__get_record(at, end, &key, &value, NULL);
 		items[window->count] = (pj__item){pj__prefix(key, 0), (uintptr_t)at};
 		at = next;
@@ -155,28 +175,36 @@ static bool pays(const pj__window *window)
 	return groups <= window->count / 2;
 }
 
-/* Calls the combiner for each group of the sorted pairs. A pair that is alone stands for itself. */
+/* The combiner has returned from one of its functions. */
+static void settle(pj__window *window, pj_status returned)
+{
+	pj__task_flush(&window->task);
+	if (returned)
+		pj_task_fail(&window->task.face, returned, NULL, "the combiner returned %d (%s)", (int)returned,
+			     pj_status_name(returned));
+}
+
+/* Calls the combiner for each group of the sorted pairs. A pair that is alone stands for itself, if it may. */
 static void combine_groups(pj__window *window)
 {
 	const pj__item *items = (const pj__item *)(void *)window->items.at;
 	pj__task *task = &window->task;
+	if (window->reducer.combine_begin)
+		settle(window, window->reducer.combine_begin(&task->face, window->reducer.arg));
 	for (size_t i = 0; i < window->count && !task->status; i = window->group_end) {
 		pj_bytes value;
 		const pj_bytes key = take_record(window, items[i].at, &value);
 		window->next = i;
 		window->group_end = end_of_group(window, i);
 		window->key = key;
-		if (window->group_end - i == 1) {
+		if (window->group_end - i == 1 && !window->edged) {
 			hand_on(task, key, value);
 			continue;
 		}
-		const pj_status returned =
-			window->reducer.combine(&task->face, key, &window->values, window->reducer.arg);
-		pj__task_flush(task);
-		if (returned)
-			pj_task_fail(&task->face, returned, NULL, "the combiner returned %d (%s)", (int)returned,
-				     pj_status_name(returned));
+		settle(window, window->reducer.combine(&task->face, key, &window->values, window->reducer.arg));
 	}
+	if (window->reducer.combine_end && !task->status)
+		settle(window, window->reducer.combine_end(&task->face, window->reducer.arg));
 }
 
 /* What a reducer may ask of its task is that of the map task. */
@@ -184,10 +212,29 @@ static void follow_map_task(pj__window *window)
 {
 	const pj__task *from = window->map_task;
 	window->task.index = from->index;
+	window->task.part_of = from->part_of;
 	window->task.params = from->params;
 	window->task.progress = from->progress;
 	window->task.inputs = from->inputs;
 	window->task.input_name = from->input_name;
+}
+
+/* What it has counted, and its failure, are the map task's. */
+static void tell_map_task(pj__window *window)
+{
+	pj_error error;
+	pj_status status = pj__tally_add(&window->map_task->tally, window->task.tally, &error);
+	free(window->task.tally);
+	window->task.tally = NULL;
+	if (!status && window->task.status) {
+		status = window->task.status;
+		error = window->task.error;
+		/* The usual advice, another sorter, would not meet it again. */
+		if (!error.hint[0])
+			pj__error_hint(&error, "look at the job's combiner, which --sorter simple never calls");
+	}
+	if (status)
+		pj__task_failed(window->map_task, status, &error);
 }
 
 /* Hands on the records as they came. */
@@ -207,7 +254,7 @@ static void combine(pj__window *window)
 	const char *const end = window->records.at + window->used;
 	follow_map_task(window);
 	const char *at = sort_some(window, window->records.at);
-	if (!pays(window)) {
+	if (!window->edged && !pays(window)) {
 		window->passed = 2 * window->passed + 1 < PASSED_MOST ? 2 * window->passed + 1 : PASSED_MOST;
 		window->pass = window->passed;
 		pass_on(window);
@@ -219,12 +266,7 @@ static void combine(pj__window *window)
 		at = sort_some(window, at);
 		combine_groups(window);
 	}
-	if (!window->task.status)
-		return;
-	/* The usual advice, another sorter, would not meet it again. */
-	if (!window->task.error.hint[0])
-		pj__error_hint(&window->task.error, "look at the job's combiner, which --sorter simple never calls");
-	pj__task_failed(window->map_task, window->task.status, &window->task.error);
+	tell_map_task(window);
 }
 
 static void empty(pj__window *window)
@@ -245,11 +287,11 @@ static void empty(pj__window *window)
 void pj__window_take(pj__window *window, pj_bytes key, pj_bytes value)
 {
 	const size_t bytes = pj__record_bytes(key.len, value.len);
-	if (bytes > PJ__WINDOW_RECORDS - window->used)
+	if (bytes > window->most - window->used)
 		empty(window);
 	if (window->map_task->status)
 		return;
-	if (bytes > PJ__WINDOW_RECORDS) {
+	if (bytes > window->most) {
 		window->put(window->arg, key, value);
 		return;
 	}
