@@ -110,7 +110,7 @@ static bool link_all(struct maker *maker, size_t count)
 		if (maker->head_count == maker->head_most)
 			return false;
 		if (maker->head_count > maker->mask / 2) {
-			if (maker->mask + 1 >= maker->slots_most)
+			if ((maker->mask + 1) * 2 > maker->slots_most)
 				return false;
 			grow(maker);
 		}
