@@ -18,13 +18,15 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/machine.h"
 
 enum {
 	READ_BYTES = 256 << 10,  /* asked for at a time */
 	ROUND_BYTES = 1 << 20,   /* of one pipe, before the other gets its turn */
 	LINE_BYTES = 16 << 10,   /* of standard error, that are kept for the line's end */
 	NAP_LEAST_NS = 50000,    /* a process that is woken takes about as long */
-	NAP_MOST_NS = 4000000
+	NAP_MOST_NS = 4000000,
+	SEE_NS = 20000000
 };
 
 void pj__tool_init(pj__tool *tool)
@@ -45,6 +47,9 @@ pj_status pj__tool_start(pj__tool *tool, const char *const *argv, const pj_start
 	pj__leashed *entry = pj__leash_take(leash);
 	if (!entry)
 		return pj__fail(error, PJ_ERR_RESOURCE, 0, NULL, "too many programs run");
+	struct rusage ours = {0};
+	(void)getrusage(RUSAGE_SELF, &ours);
+	tool->ours_bytes = (uint64_t)ours.ru_maxrss * 1024;
 	const pj_status status = pj__start_program(argv, start, entry, &tool->child, &tool->pipes, error);
 	if (status) {
 		pj__leash_release(entry);
@@ -58,9 +63,21 @@ pj_status pj__tool_start(pj__tool *tool, const char *const *argv, const pj_start
 	tool->nap_ns = NAP_LEAST_NS;
 	tool->moved = 0;
 	tool->pipe_bytes = size > 0 ? (uint64_t)size : 4096;
+	tool->seen_bytes = tool->seen_ns = 0;
 	pj__text_reset(&tool->out);
 	pj__text_reset(&tool->err);
 	return PJ_OK;
+}
+
+/* Looks how much memory the program has, from time to time. */
+static void see_memory(pj__tool *tool)
+{
+	const uint64_t now = pj__now_ns();
+	if (now - tool->seen_ns < SEE_NS)
+		return;
+	const uint64_t bytes = pj__memory_of(tool->child.pid);
+	tool->seen_bytes = tool->seen_bytes > bytes ? tool->seen_bytes : bytes;
+	tool->seen_ns = now;
 }
 
 static void count_moved(pj__tool *tool, size_t bytes)
@@ -179,6 +196,7 @@ static void nap(pj__tool *tool)
 			       {.fd = tool->pipes.out},
 			       {.fd = tool->pipes.err}};
 	settle_nap(tool);
+	see_memory(tool);
 	const struct timespec time = {.tv_nsec = tool->nap_ns};
 	/* When it fails it has not slept, and we look once more. */
 	if (ppoll(fds, sizeof fds / sizeof *fds, &time, NULL) <= 0 || !fds[0].revents)
@@ -267,10 +285,11 @@ static void reap(pj__tool *tool, pj__tool_end *ret_end)
 	pj__close(&tool->child.pidfd);
 	tool->child = PJ__NO_CHILD;
 	pj__pipes_close(&tool->pipes);
+	const uint64_t most = (uint64_t)usage.ru_maxrss * 1024;
 	*ret_end = (pj__tool_end){.exit_code = reaped > 0 && WIFEXITED(how) ? WEXITSTATUS(how) : -1,
 				  .signal = reaped > 0 && WIFSIGNALED(how) ? WTERMSIG(how) : 0,
 				  .seconds = seconds_of(&usage),
-				  .peak_bytes = (uint64_t)usage.ru_maxrss * 1024};
+				  .peak_bytes = most > tool->ours_bytes ? most : tool->seen_bytes};
 }
 
 /* Until the program has ended and its pipes are empty; whoever still holds them then was not killed with it. */
@@ -291,6 +310,8 @@ static pj_status take_rest(pj__tool *tool, pj_error *error)
 
 pj_status pj__tool_finish(pj__tool *tool, pj__tool_end *ret_end, pj_error *error)
 {
+	tool->seen_ns = 0;
+	see_memory(tool);
 	pj__close(&tool->pipes.in);
 	pj_status status = take_rest(tool, error);
 	if (!status) {

@@ -43,6 +43,8 @@ typedef struct pj__tool {
 	int64_t nap_ns;      /* how long to sleep when there is nothing to do */
 	uint64_t moved;      /* bytes since the last sleep */
 	uint64_t pipe_bytes; /* size of a pipe */
+	/* Memory: the kernel's maximum begins with ours, as the child shared it; so it counts only if it is larger. */
+	uint64_t ours_bytes, seen_bytes, seen_ns;
 } pj__tool;
 
 /* How a program ended. */
@@ -50,7 +52,7 @@ typedef struct pj__tool_end {
 	int exit_code; /* -1: by a signal, or nobody knows */
 	int signal;
 	double seconds;      /* of processor time, of it and the children that it waited for */
-	uint64_t peak_bytes; /* of memory, of the largest of these */
+	uint64_t peak_bytes; /* of memory, of the largest of these; sampled, if it is less than ours */
 } pj__tool_end;
 
 /* Makes a tool that runs nothing; memory that it gets stays for the next program. */
