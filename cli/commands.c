@@ -2,8 +2,8 @@
  * commands.c: see commands.h. The job has the commands among its options, so that all of a job's command line, the help
  * included, is pj_main's.
  *
- * Lines go through as they are: the value of a pair begins with the separator, so that key and value are the line again,
- * and a line without one stays without.
+ * Lines go through as they are: the value of a pair begins with the separator, so that key and value are the line
+ * again, and a line without one stays without.
  */
 #include "commands.h"
 

@@ -12,8 +12,9 @@
  * pair has no process and no result.
  *
  * Standard input and output are served in both directions at once, so it does not matter whether a program reads all
- * before it writes, or writes before it reads. It may stop reading, if it then ends with exit code 0. Whatever else it
- * ends with fails the attempt (PJ_ERR_USER), and the error has its last lines of standard error. A program runs in a
+ * before it writes, or writes before it reads. It may stop reading, if it then ends with exit code 0. Another exit
+ * code fails the attempt (PJ_ERR_USER), and so does a signal (PJ_ERR_CRASH); the error has its last lines of standard
+ * error (pj_error.said). A program runs in a
  * process group of its own, which is killed when its attempt ends, however that ends: what it leaves in the background
  * does not outlive it. For `pj_options.timeout_ms` it counts as progress when bytes move, in any direction.
  *

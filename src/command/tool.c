@@ -21,10 +21,10 @@
 #include "base/machine.h"
 
 enum {
-	READ_BYTES = 256 << 10,  /* asked for at a time */
-	ROUND_BYTES = 1 << 20,   /* of one pipe, before the other gets its turn */
-	LINE_BYTES = 16 << 10,   /* of standard error, that are kept for the line's end */
-	NAP_LEAST_NS = 50000,    /* a process that is woken takes about as long */
+	READ_BYTES = 256 << 10, /* asked for at a time */
+	ROUND_BYTES = 1 << 20,  /* of one pipe, before the other gets its turn */
+	LINE_BYTES = 16 << 10,  /* of standard error, that are kept for the line's end */
+	NAP_LEAST_NS = 50000,   /* a process that is woken takes about as long */
 	NAP_MOST_NS = 4000000,
 	SEE_NS = 20000000
 };
@@ -182,7 +182,7 @@ static void settle_nap(pj__tool *tool)
 		tool->nap_ns /= 2;
 	else if (tool->moved < tool->pipe_bytes / 4)
 		tool->nap_ns *= 2;
-	tool->nap_ns = tool->nap_ns < NAP_LEAST_NS ? NAP_LEAST_NS
+	tool->nap_ns = tool->nap_ns < NAP_LEAST_NS  ? NAP_LEAST_NS
 		       : tool->nap_ns > NAP_MOST_NS ? NAP_MOST_NS
 						    : tool->nap_ns;
 	tool->moved = 0;

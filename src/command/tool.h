@@ -27,8 +27,8 @@ typedef struct pj__taker {
 	/* Takes a line of its standard error, without the newline. A very long one comes in pieces. */
 	void (*line)(void *arg, pj_bytes line);
 	void *arg;
-	size_t longest;                /* bytes of output that may come without making a whole record */
-	volatile uint64_t **progress;  /* counted up when bytes move; *progress may change meanwhile */
+	size_t longest;               /* bytes of output that may come without making a whole record */
+	volatile uint64_t **progress; /* counted up when bytes move; *progress may change meanwhile */
 } pj__taker;
 
 typedef struct pj__tool {

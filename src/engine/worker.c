@@ -788,7 +788,8 @@ static pj_status obey(struct worker *worker, pj__message *message, pj_error *err
 /* What was counted for the answer that follows. */
 static int tell_tally(const struct worker *worker, const pj__message *answer)
 {
-	pj__task *const task = answer->kind == PJ__REDUCED ? (pj__task *)&worker->reduce_task : (pj__task *)&worker->task;
+	pj__task *const task =
+		answer->kind == PJ__REDUCED ? (pj__task *)&worker->reduce_task : (pj__task *)&worker->task;
 	const bool counts = answer->kind == PJ__MAPPED || answer->kind == PJ__PUBLISHED || answer->kind == PJ__REDUCED;
 	if (!counts || !task->tally)
 		return 0;

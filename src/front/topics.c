@@ -90,21 +90,23 @@ static const char *const own_jobs[] = {
 static const char *const programs[] = {
 	"Programs in any language are mapper and reducer by their standard input and output:",
 	"\tpapjuice run --map 'grep -o ERROR:.*' --reduce 'uniq -c' logs/",
-	"The mapper gets lines of the input, a process for each map task (some megabytes), and writes lines. What stands "
-	"before the first tab of a line is its key (--sep and --fields say otherwise). The reducer gets the lines, "
-	"those with equal keys behind one another, keys in byte order, a process for each part of the output (-p); "
-	"what it writes is the output, as it is. Lines of one key stay in the order of the input.",
+	"The mapper gets lines of the input, a process for each map task (some megabytes), and writes lines. What "
+	"stands before the first tab of a line is its key (--sep and --fields say otherwise). The reducer gets the "
+	"lines, those with equal keys behind one another, keys in byte order, a process for each part of the output "
+	"(-p); what it writes is the output, as it is. Lines of one key stay in the order of the input.",
 	"Without --reduce the mapper's lines are the output, in the order of the input. Without --map the lines of the "
 	"input go to the reducer. --combine CMD is a reducer for some of a mapper's lines, before they are sorted: it "
 	"writes lines that stand for what it read.",
-	"A command is split into words as by a shell, with its quotes, but nothing is expanded; --shell hands it to sh -c.",
+	"A command is split into words as by a shell, with its quotes, but nothing is expanded; --shell hands it to "
+	"sh -c.",
 	"To a file or standard output each part is a range of keys, so all of it is in key order; to a folder a key's "
 	"hash decides, and part files are those of -p.",
 	"A program may stop reading early. It fails the attempt if it ends with another exit code than 0, or by a "
-	"signal; a second failure ends the run with exit code 5 and its last lines of standard error. What it has "
-	"started in the background ends with it.",
-	"Lines \"reporter:counter:GROUP,NAME,AMOUNT\" on standard error add to a counter, which is shown at the end and "
-	"in --stats; \"reporter:status:TEXT\" says that it lives. Other lines are passed on, up to 1 MiB.",
+	"signal; when its task has failed too often, the run ends with exit code 5 and its last lines of standard "
+	"error. What it has started in the background ends with it.",
+	"Lines \"reporter:counter:GROUP,NAME,AMOUNT\" on standard error add to a counter, which is shown at the end "
+	"and in --stats; \"reporter:status:TEXT\" says that it lives. Other lines are passed on, up to 1 MiB for each "
+	"worker.",
 	NULL,
 };
 

@@ -60,7 +60,8 @@ static void emit_line(const struct side *side, const char *at, const char *end)
 }
 
 /* The end of the line at `at`, and in *ret_next where the next one begins; NULL: it has not ended yet. */
-static const char *line_end(const struct side *side, const char *at, const char *end, bool is_end, const char **ret_next)
+static const char *line_end(const struct side *side, const char *at, const char *end, bool is_end,
+			    const char **ret_next)
 {
 	const char *newline = memchr(at, '\n', (size_t)(end - at));
 	const char *limit = newline ? newline : end;
@@ -115,8 +116,7 @@ static void hear(void *arg, pj_bytes line)
 {
 	struct side *side = arg;
 	const pj_command *command = side->command;
-	const pj__report report =
-		pj__report_read(line, pj_bytes_of(command->prefix ? command->prefix : "reporter:"));
+	const pj__report report = pj__report_read(line, pj_bytes_of(command->prefix ? command->prefix : "reporter:"));
 	if (report.kind == PJ__REPORT_COUNTER) {
 		pj_task_count(&side->task->face, report.group, report.name, report.amount);
 	} else if (report.kind == PJ__REPORT_STATUS) {
@@ -190,8 +190,9 @@ static const char *name_of(pj_role role)
 /* How it ended is a failure: tells why. */
 static pj_status ended_badly(const struct side *side, const pj__tool_end *end)
 {
+	const pj_status status = end->signal ? PJ_ERR_CRASH : PJ_ERR_USER;
 	pj_error error;
-	pj__fail(&error, PJ_ERR_USER, 0, NULL, "the %s %s failed", name_of(side->role), side->command->argv[0]);
+	pj__fail(&error, status, 0, NULL, "the %s %s failed", name_of(side->role), side->command->argv[0]);
 	error.signal = end->signal;
 	if (end->exit_code >= 0)
 		pj__error_reason(&error, "it ended with exit code %d", end->exit_code);
@@ -201,7 +202,7 @@ static pj_status ended_badly(const struct side *side, const pj__tool_end *end)
 		pj__error_hint(&error, "a shell ends with 127 when it does not find a command");
 	memcpy(error.said, side->tail.bytes, side->tail.len);
 	error.said[side->tail.len] = 0;
-	return failed(side, PJ_ERR_USER, &error);
+	return failed(side, status, &error);
 }
 
 /* Writes what was gathered. */

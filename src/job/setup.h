@@ -10,8 +10,8 @@
 #include "job/commands.h"
 
 typedef struct pj__setup {
-	pj_job job;         /* a copy, configured by the values of its own options */
-	pj_options options; /* input, output and sorter settled; no field is left to a default */
+	pj_job job;             /* a copy, configured by the values of its own options */
+	pj_options options;     /* input, output and sorter settled; no field is left to a default */
 	pj__commands *commands; /* the programs among the job's functions; NULL: there are none */
 } pj__setup;
 

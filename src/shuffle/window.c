@@ -28,7 +28,7 @@ struct pj__window {
 	const pj_keys *keys; /* NULL: bytes */
 	bool edged;          /* the combiner begins and ends */
 	size_t most, most_pairs;
-	pj__space records;   /* of the window */
+	pj__space records; /* of the window */
 	size_t used;
 	pj__space items;
 	size_t count, next, group_end;

@@ -24,8 +24,9 @@ ROOMS = {
     "output": ["base"],
     "shuffle": ["base", "mp", "run"],
     "program": ["base", "mp"],
-    "job": ["base", "mp", "input", "run", "reduce", "output", "shuffle", "program"],
-    "engine": ["base", "mp", "input", "run", "reduce", "output", "shuffle", "program", "job"],
+    "command": ["base", "mp"],
+    "job": ["base", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command"],
+    "engine": ["base", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command", "job"],
     "front": [],
     "jobs": [],
 }
@@ -148,6 +149,8 @@ def include_problem(tree, room, bracket, name):
             return f"<{name}> is no public header"
         if f"src/{name}" in tree.files:
             return f"<{name}> is a header of a room: in quotes"
+    elif room in PUBLIC_ONLY and f"{room}/{name}" in tree.files:
+        return None
     elif f"src/{name}" not in tree.files:
         return f"\"{name}\" is not found: write \"ROOM/FILE\", public headers in angle brackets"
     elif (used := room_of(f"src/{name}")) != room and used not in ROOMS.get(room, []):

@@ -126,10 +126,24 @@ static void rhythms_do_not_deceive_the_sample(void **state)
 	free(keys.memory);
 }
 
+/* Nearly a quarter as many keys as items: the table is full before the room for keys is, whatever its size. */
+static void a_full_table_gives_up(void **state)
+{
+	(void)state;
+	uint64_t random = 3;
+	for (size_t count = 65536; count <= 131072; count += 21845) {
+		struct keys keys = make_keys(count, count * 26 / 100, true, &random);
+		(void)check(&keys);
+		free(keys.at);
+		free(keys.memory);
+	}
+}
+
 int main(void)
 {
 	alarm(60);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_table_gives_up),
 		cmocka_unit_test(chains_are_a_stable_sort),
 		cmocka_unit_test(they_are_not_made_where_they_do_not_pay),
 		cmocka_unit_test(a_sample_may_be_wrong),
