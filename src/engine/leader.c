@@ -101,6 +101,8 @@ static void settle_counts(struct leader *leader, struct slot *slot, const pj__co
 	if (result->merge_passes < counts->passes)
 		result->merge_passes = counts->passes;
 	slot->useful = true;
+	/* What was done and is not yet published may be lost, done and lost again, without end. */
+	leader->idle_deaths = 0;
 }
 
 /* Adds the runs of a slot that end at `end` of one of its files. */
@@ -361,7 +363,6 @@ static pj_status did(struct leader *leader, unsigned slot, const pj__message *me
 	struct slot *from = &leader->slots[slot];
 	pj_status status = PJ_OK;
 	from->busy = false;
-	leader->idle_deaths = 0;
 	if (message->kind == PJ__SAMPLED) {
 		leader->sampling = PJ__SAMPLE_DONE;
 		return did_sample(leader, slot, message, error);

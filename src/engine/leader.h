@@ -52,7 +52,7 @@ struct leader {
 	pj__schedule schedule;
 	pj__phase phase;
 	struct slot *slots;
-	unsigned idle_deaths; /* in a row, of workers that had no task */
+	unsigned idle_deaths; /* of workers that had no task, since something was published */
 	pj__spool spool;
 	bool spool_ended;
 	uint64_t spool_most;     /* bytes of streams that are kept, before tasks are waited for */
