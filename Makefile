@@ -3,15 +3,16 @@
 BUILD ?= build
 FUZZ_SECONDS ?= 60
 BENCH_DATA ?= $(BUILD)/bench-data
-# handed to meson setup, to tests/run and to bench/run (see their --help)
+# handed to meson setup, to tests/run, to tests/fault/chaos.py and to bench/run (see their --help)
 MESONFLAGS ?=
 TESTFLAGS ?=
+CHAOSFLAGS ?=
 BENCHFLAGS ?=
 
 python := $(firstword $(wildcard /usr/bin/python3) python3)
 # what Meson lists once, when a build is set up
 listed := $(sort $(wildcard */meson.build */*/meson.build tests/unit/test_*.c tests/fuzz/fuzz_*.c examples/*.c))
-sources := $(sort $(wildcard src/*/*.c cli/*.c examples/*.c tests/unit/*.c tests/fuzz/*.c bench/*.c))
+sources := $(sort $(wildcard src/*/*.c cli/*.c examples/*.c tests/unit/*.c tests/fault/*.c tests/fuzz/*.c bench/*.c))
 headers := $(sort $(wildcard include/*.h include/papjuice/*.h src/*/*.h tests/unit/*.h))
 
 # $(call compile,FOLDER,OPTIONS OF MESON,TARGETS OF NINJA,ENVIRONMENT): sets a build up, anew if the lists have changed
@@ -28,8 +29,11 @@ fi
 @ninja -C $(1) --quiet $(3)
 endef
 
-.PHONY: all run test check stress asan tsan valgrind fuzz lint lint-setup lint-format lint-tidy lint-cppcheck format \
-	bench aarch64 install clean help
+# what tests need beside the program
+programs := unit-tests fault-program
+
+.PHONY: all run test check chaos stress asan tsan valgrind fuzz lint lint-setup lint-format lint-tidy lint-cppcheck \
+	format bench aarch64 install clean help
 
 all:
 	@.ci/need build
@@ -41,6 +45,7 @@ help:
 	@echo 'make run        counts the words of real files with all processors, and shows the result'
 	@echo 'make test       the test suite, in less than five minutes; last line: N passed, N failed'
 	@echo 'make check      all tests, the slow ones too'
+	@echo 'make chaos      kills 3,000 workers and 500 leaders of all jobs; CHAOS_KILLS, CHAOS_LEADERS, CHAOS_SECONDS'
 	@echo 'make stress     ten thousand runs of three streams with each sorter, some minutes'
 	@echo 'make asan       the test suite with AddressSanitizer and UBSan, in build-asan'
 	@echo 'make tsan       the unit tests with ThreadSanitizer, in build-tsan'
@@ -57,20 +62,27 @@ run: all
 
 test:
 	@.ci/need build test
-	$(call compile,$(BUILD),,all unit-tests)
+	$(call compile,$(BUILD),,all $(programs))
 	@$(python) tests/run --build $(BUILD) $(TESTFLAGS)
 
 check:
 	@.ci/need build test
-	$(call compile,$(BUILD),,all unit-tests)
+	$(call compile,$(BUILD),,all $(programs))
 	@$(python) tests/run --build $(BUILD) --slow $(TESTFLAGS)
+
+# Half an hour. Fewer kills, less time, a seed again: CHAOS_KILLS, CHAOS_LEADERS, CHAOS_SECONDS, PAPJUICE_SEED in the
+# environment; or CHAOSFLAGS, see tests/fault/chaos.py --help
+chaos:
+	@.ci/need build test
+	$(call compile,$(BUILD),,all $(programs))
+	@PAPJUICE=$(BUILD)/papjuice PAPJUICE_BUILD=$(BUILD) $(python) -B tests/fault/chaos.py $(CHAOSFLAGS)
 
 stress: all
 	@$(BUILD)/examples/fifty_runs 10000 --quiet
 
 asan:
 	@.ci/need build test
-	$(call compile,build-asan,-Db_sanitize=address$(comma)undefined -Db_lundef=false,all unit-tests)
+	$(call compile,build-asan,-Db_sanitize=address$(comma)undefined -Db_lundef=false,all $(programs))
 	@$(python) tests/run --build build-asan --sanitize address,undefined $(TESTFLAGS)
 
 # ThreadSanitizer sees one process: a mutex that others lock and unlock, too, confuses it

@@ -17,6 +17,7 @@
 #include <papjuice/manager.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/grow.h"
 #include "run/sort.h"
 
@@ -79,6 +80,7 @@ static pj_status merge_state(struct worker *worker, pj_bytes key, pj_bytes store
 		status = pj__fail(error, PJ_ERR_CORRUPT, 0, NULL, "a stored state has the wrong size");
 	if (!status)
 		status = pj_dict_set(shared->dict, key, (pj_bytes){state, reducer->aggregate->state_bytes}, error);
+	PJ_FAULT("merge");
 	const pj_status released = pj_lock_release(shared->lock, status ? NULL : error);
 	return status ? status : released;
 }

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/grow.h"
 #include "base/io.h"
 #include "base/machine.h"
@@ -256,6 +257,7 @@ static pj_status write_to(const struct worker *worker, const struct held_part *h
 		if (!status)
 			status = pj__pwrite_checked(fd, path, piece, step, (off_t)(offset + done), error);
 		++pj__page_of(worker->local, worker->slot)->here.progress;
+		PJ_FAULT("output");
 		done += step;
 	}
 	free(piece);
@@ -303,6 +305,7 @@ static pj_status write_part(struct worker *worker, pj__message *message, pj_erro
 	const pj_status status = write_held(worker, &worker->held[at], message, error);
 	if (status)
 		return status;
+	PJ_FAULT("output");
 	message->kind = PJ__WRITTEN;
 	message->write.bytes = worker->held[at].spilled + worker->held[at].bytes.len;
 	const struct held_part written = worker->held[at];
@@ -399,6 +402,7 @@ static pj_status publish(struct worker *worker, pj__message *message, pj_error *
 	pj__writer *writer = worker->writer;
 	pj__store *store = &worker->store;
 	writer->flush(writer);
+	PJ_FAULT("publish");
 	if (worker->task.status) {
 		if (error)
 			*error = worker->task.error;
@@ -572,6 +576,7 @@ static pj_status copy_pairs(struct worker *worker, const pj__segment *segments, 
 		status = pj__groups_pair(groups, &more, &fresh, error);
 		if (status || !more)
 			break;
+		PJ_FAULT("reduce");
 		worker->reduce.groups += fresh;
 		++*worker->reduce_task.progress;
 		pj__part_add(&worker->part, groups->key, groups->value);
@@ -898,6 +903,7 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 	(void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	/* What user code prints must not end up among the results. */
 	const pj__local *local = arg;
+	PJ_FAULT("start");
 	if (local->sink && local->sink->kind == PJ__SINK_STREAM && !local->sink->path)
 		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	struct worker *worker = pj__task_holder(sizeof *worker);
@@ -926,6 +932,7 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 		status = obey(worker, &message, &error);
 		if (!status && (tell_tally(worker, &message) || tell(worker, &message)))
 			return 0;
+		PJ_FAULT("ack");
 		if (!status)
 			release_buckets(worker);
 	}
@@ -935,5 +942,6 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 	message.error = error;
 	const struct worker teller = {.channel = channel};
 	(void)tell(&teller, &message); /* if nobody hears it the leader is gone */
+	PJ_FAULT("exit");
 	return 1;
 }

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "base/fault.h"
 #include "input/scan.h"
 #include "job/reduce.h"
 
@@ -89,7 +90,9 @@ static pj_status map_split(pj__mapping *mapping, pj__split split, pj_status *ret
 		mapping->here->offset = offset;
 		++mapping->here->progress;
 		mapping->task->position = mapping->reader.sources->at[split.source].position + offset;
+		PJ_FAULT("read");
 		*ret_returned = map_piece(mapping, text, file, offset);
+		PJ_FAULT("map");
 		if (*ret_returned || mapping->task->status)
 			break;
 	}

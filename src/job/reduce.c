@@ -3,6 +3,7 @@
  */
 #include "job/reduce.h"
 
+#include "base/fault.h"
 #include "run/keys.h"
 #include "shuffle/combine.h"
 
@@ -95,6 +96,7 @@ pj_status pj__reduce_state(pj__reduce *reduce, pj_bytes key, const void *state, 
 {
 	reduce->groups++;
 	++*reduce->task->progress;
+	PJ_FAULT("reduce");
 	return finish(reduce, key, state, error);
 }
 
@@ -153,6 +155,7 @@ pj_status pj__reduce_group(pj__reduce *reduce, pj_bytes key, pj_values *values, 
 	pj_status returned = PJ_OK;
 	pj_bytes value;
 	reduce->groups++;
+	PJ_FAULT("reduce");
 	if (reducer->general) {
 		if (!reduce->in_part)
 			returned = call_edge(reduce, reducer->begin);

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/io.h"
 #include "run/record.h"
 
@@ -28,6 +29,7 @@ static pj_status write_held(pj__packer *packer, pj_error *error)
 {
 	const pj_status status =
 		pj__pwrite_checked(packer->fd, PJ__RUN_FILE, packer->buffer, packer->held, (off_t)packer->at, error);
+	PJ_FAULT("spill");
 	packer->at += packer->held;
 	packer->held = 0;
 	return status;

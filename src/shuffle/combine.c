@@ -15,6 +15,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/isa.h"
 #include "shuffle/long_keys.h"
 #include "shuffle/writer.h"
@@ -156,6 +157,7 @@ static void batch_full(pj_task *face)
 	combiner->writer.pairs += count;
 	if (task->status || !reserve(combiner, &combiner->table, count))
 		return;
+	PJ_FAULT("combine");
 	combiner->kernel->look_ahead(&combiner->table, task->slots, count, positions);
 	if (combiner->narrow)
 		combiner->kernel->add_sums(&combiner->table, task->slots, count, positions, evict_sum, combiner);

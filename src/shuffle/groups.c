@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/grow.h"
 #include "run/passes.h"
 #include "shuffle/reference.h"
@@ -64,8 +65,10 @@ static pj_status step_merge(pj__groups *groups, pj_error *error)
 /* Steps to the next pair. */
 static pj_status step(pj__groups *groups, pj_error *error)
 {
-	if (groups->merging)
+	if (groups->merging) {
+		PJ_FAULT("merge");
 		return step_merge(groups, error);
+	}
 	const pj__item *items = (const pj__item *)(void *)groups->items.at;
 	if (groups->chains.next) {
 		uint64_t at;

@@ -8,6 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/fault.h"
 #include "base/io.h"
 
 void pj__store_init(pj__store *store, const int *files, const uint64_t *ends, uint64_t memory_most, const char *temp)
@@ -147,6 +148,8 @@ static pj_status write_to(pj__store *store, int where, pj_bytes bytes, uint64_t 
 						    (off_t)store->end[where], error);
 	if (status)
 		return status;
+	if (where == PJ__ON_DISK)
+		PJ_FAULT("spill");
 	*ret_offset = store->end[where];
 	store->end[where] += bytes.len;
 	if (where == PJ__ON_DISK)

@@ -316,6 +316,25 @@ def library_keeps_no_mutable_global(tree):
             and name not in RUNTIME_DATA and name not in KEPT_DATA]
 
 
+def library_has_no_fault_points(tree):
+    """Nothing of src/base/fault.h: that is for the program of tests/fault alone."""
+    if b"PAPJUICE_FAULT" in pathlib.Path(tree.library).read_bytes():
+        yield Problem("PAPJUICE_FAULT", "is a word of the library: it was built with PJ_FAULT_POINTS")
+    for name, _, _ in symbols(tree.library):
+        if name.startswith("pj__fault"):
+            yield Problem(name, "is a symbol of the library: it was built with PJ_FAULT_POINTS")
+
+
+def fault_points_are_compiled(tree):
+    """The files with fault points are those that tests/fault/meson.build compiles a second time."""
+    path = "tests/fault/meson.build"
+    listed = {f"src/{name}" for name in re.findall(r"'(\w+/\w+\.c)'", tree.text(path) if path in tree.files else "")}
+    have = {file for file in tree.c_files("src") if file.endswith(".c") and "PJ_FAULT(" in code_only(tree.text(file))}
+    for file in sorted(have ^ listed):
+        yield Problem(file, "has fault points and is not listed in " + path if file in have else f"is listed in {path} "
+                      "and has no fault points")
+
+
 def is_documented(raw, code, number):
     """True if a comment ends directly above line `number`, or above the declarations that stand directly above it."""
     above = number - 1
@@ -396,8 +415,9 @@ RULES = [
     library_neither_prints_nor_exits,
     text_is_clean,
     files_say_what_they_are_for,
+    fault_points_are_compiled,
 ]
-LIBRARY_RULES = [exports_are_the_public_headers, library_keeps_no_mutable_global]
+LIBRARY_RULES = [exports_are_the_public_headers, library_keeps_no_mutable_global, library_has_no_fault_points]
 
 
 def check(root, library=None):

@@ -118,6 +118,10 @@ BAD = {
                                                            "PJ_API int pj_x(void);\n")}, "pj_x"),
     "call": ("banned_calls_are_not_made", {"src/base/x.c": c_file("x.c", "int y = system (z);\n")}, "shell"),
     "prefix": ("banned_calls_are_not_made", {"cli/x.c": c_file("x.c", "int y = pthread_cond_wait(z);\n")}, "hangs"),
+    "fault": ("fault_points_are_compiled", {"src/base/x.c": c_file("x.c", "void f(void)\n{\n\tPJ_FAULT(\"x\");\n}\n")},
+              "is not listed"),
+    "no fault": ("fault_points_are_compiled", {"tests/fault/meson.build": "files('base/thing.c')\n"},
+                 "has no fault points"),
     "print": ("library_neither_prints_nor_exits", {"src/base/x.c": c_file("x.c", "int y = puts(z);\n")}, "prints"),
     "stderr": ("library_neither_prints_nor_exits",
                {"src/base/x.c": c_file("x.c", "int y = fprintf(stderr, z);\n")}, "fprintf"),
@@ -194,6 +198,8 @@ BAD_LIBRARIES = {
     "undeclared": (EXPORTS, "PJ_API int pj_other(void)\n{\n\treturn 1;\n}\n", "in no public header"),
     "global": (GLOBALS, "static int counter;\nint inside(void)\n{\n\treturn ++counter;\n}\n", "counter"),
     "initialised": (GLOBALS, "int counter = 5;\n", "counter"),
+    "fault points": ("library_has_no_fault_points", "int pj__fault(void)\n{\n\treturn 1;\n}\n", "pj__fault"),
+    "fault text": ("library_has_no_fault_points", "const char *const x = \"PAPJUICE_FAULT\";\n", "PAPJUICE_FAULT"),
     "thread-local": (GLOBALS, "__thread int counter;\n", "counter"),
 }
 

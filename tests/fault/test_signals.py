@@ -1,0 +1,249 @@
+"""Signals, and streams that fail: SIGINT, SIGTERM and SIGHUP end a run within a second, with the shell's exit code, the
+old output untouched and nothing left; a reader that goes away ends it quietly; files that may not grow, and streams that
+are closed or full, are errors with a message. Of which job, at which moment: by dice; $PAPJUICE_SEED repeats them.
+
+More of it: test_outputs.py (standard output, RLIMIT_FSIZE), tests/system/test_cli.py (the second SIGINT).
+"""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import LIMIT, counts, limit_of, lines_of, message, run, start, until
+from trials import JOBS, KINDS, LITTLE, PLENTY, Ground, Inputs, kinds_named, outputs_of
+
+pytestmark = pytest.mark.usefixtures("trace")
+
+SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))
+OLD = b"what was there before\n"
+ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return Inputs(tmp_path_factory.mktemp("inputs") / "in")
+
+
+@pytest.fixture
+def ground(inputs, tmp_path):
+    return Ground(tmp_path / "ground", inputs)
+
+
+def kind_of(job, dice):
+    return dice.choice([kind for kind in KINDS if kind.job is job])
+
+
+# --------------------------------------------------------------------------------------------------------- asked to end
+
+
+def ask_to_end(ground, kind, number, dice, *more):
+    """Sends the signal at a random moment. Returns whether it came before the end."""
+    expected, output = ground.expected(kind), outputs_of(kind.job)[1]
+    before = output.prepare(ground.folder)
+    with ground.start_kind(kind, output, *more) as program:
+        time.sleep(ground.expected_seconds(kind) * dice.uniform(0, 1))
+        program.send_signal(number)
+        asked = time.monotonic()
+        errors = ground.finish(program)
+        took = time.monotonic() - asked
+    ground.check()
+    now = output.read(ground.folder)
+    if program.returncode == 0:
+        assert now == expected
+        return False
+    assert took < limit_of(1), f"it took {took} s"
+    # before its handlers are there, and when it has done all, it ends by the signal itself
+    assert program.returncode in (128 + number, -number), errors
+    assert now == before or (program.returncode < 0 and now == expected)
+    if program.returncode > 0:
+        assert errors.startswith(b"papjuice: the run was stopped") and len(lines_of(errors)) == 2
+    return True
+
+
+@pytest.mark.parametrize("job", JOBS, ids=repr)
+def test_asked_to_end_at_random_moments(job, ground):
+    dice = random.Random(f"{SEED} {job}")
+    for number in ASKED:
+        kind = kind_of(job, dice)
+        print(f"PAPJUICE_SEED={SEED}: {kind}, {number.name}")
+        ask_to_end(ground, kind, number, dice)
+
+
+@pytest.mark.parametrize("number", ASKED, ids=lambda number: number.name)
+def test_the_sequential_sorter_is_asked_to_end(number, ground):
+    """At several moments, of which some must be in the middle."""
+    dice = random.Random(f"{SEED} {number}")
+    print(f"PAPJUICE_SEED={SEED}")
+    kind = kinds_named("index", PLENTY)[0]
+    assert sum(ask_to_end(ground, kind, number, dice, "--sorter", "simple") for _ in range(5))
+
+
+# -------------------------------------------------------------------------------------- asked to end while it waits
+
+
+def blocked(name, job, tmp_path):
+    """Runs that wait for something that does not come."""
+    if name == "a pipe that nobody opens":
+        os.mkfifo("fifo")
+        return start("wordcount", "fifo", "-o", "out")
+    if name.startswith("standard input"):
+        return start(
+            "wordcount", "-o", "out", *(["--sorter", "simple"] if "simple" in name else []), stdin=subprocess.PIPE
+        )
+    if name.startswith("standard output"):
+        (tmp_path / "many").write_bytes(b"".join(b"word%d " % i for i in range(100_000)))
+        return start("wordcount", "many", *(["--sorter", "simple"] if "simple" in name else []))
+    if name == "an output that nobody reads":
+        os.mkfifo("fifo")
+        (tmp_path / "in").write_bytes(b"in")
+        return start("wordcount", "in", "-o", "fifo")
+    (tmp_path / "in").write_bytes(b"!")
+    return start("run", job("faulty"), "in", "--how", "hang")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a pipe that nobody opens",
+        "standard input",
+        "standard input, simple",
+        "standard output",
+        "standard output, simple",
+        "an output that nobody reads",
+        "user code",
+    ],
+)
+def test_asked_to_end_while_it_waits(name, job, trace, tmp_path):
+    """Whatever the run waits for, the first SIGINT ends it within a second."""
+    with blocked(name, job, tmp_path) as program:
+        time.sleep(0.3)
+        assert program.poll() is None
+        program.send_signal(signal.SIGINT)
+        try:
+            code = program.wait(limit_of(1))
+        except subprocess.TimeoutExpired:
+            program.kill()
+            raise
+        errors = program.stderr.read()
+    assert code == 130 and errors.startswith(b"papjuice: the run was stopped"), (code, errors)
+    assert not (tmp_path / "out").exists()
+    trace.check()
+
+
+# --------------------------------------------------------------------------------------------- stopped, and continued
+
+
+def test_a_leader_that_was_stopped_goes_on(ground):
+    """It does not take its own standing still for that of its workers: none is given up."""
+    kind = kinds_named("index", LITTLE, 4)[0]
+    expected, output = ground.expected(kind), outputs_of(kind.job)[0]
+    output.prepare(ground.folder)
+    more = ["--task-timeout", "0.5", "--attempts", "1"]
+    with ground.start_kind(kind, output, *more) as program:
+        time.sleep(ground.expected_seconds(kind) / 3)
+        program.send_signal(signal.SIGSTOP)
+        time.sleep(0.8)
+        program.send_signal(signal.SIGCONT)
+        errors = ground.finish(program)
+    assert (program.returncode, errors) == (0, b"")
+    assert output.read(ground.folder) == expected
+
+
+# ------------------------------------------------------------------------------------------ streams, and files that fail
+
+
+STREAMED = [job for job in JOBS if not job.output.endswith("/")]
+
+
+@pytest.mark.parametrize("job", STREAMED, ids=repr)
+def test_a_reader_that_goes_away(job, ground):
+    """`| head`: no message, and the exit code that a shell expects."""
+    kind = kind_of(job, random.Random(f"{SEED} {job}"))
+    print(f"PAPJUICE_SEED={SEED}: {kind}")
+    expected = ground.expected(kind)
+    with ground.start_kind(kind, TO_STREAM, stdout=subprocess.PIPE) as program:
+        taken = program.stdout.read(1000)
+        program.stdout.close()
+        program.stdout = None
+        errors = ground.finish(program)
+    assert (taken, errors) == (expected[:1000], b"")
+    assert program.returncode == 128 + signal.SIGPIPE
+    ground.check()
+
+
+class ToStream:
+    """Like an Output: the result goes to standard output."""
+
+    @staticmethod
+    def args():
+        return []
+
+
+TO_STREAM = ToStream()
+
+
+@pytest.mark.parametrize("job", STREAMED, ids=repr)
+def test_standard_output_is_full(job, ground):
+    kind = kind_of(job, random.Random(f"{SEED} {job}"))
+    print(f"PAPJUICE_SEED={SEED}: {kind}")
+    with open("/dev/full", "wb") as full, ground.start_kind(kind, TO_STREAM, stdout=full) as program:
+        errors = ground.finish(program)
+    assert program.returncode == 4 and b"standard output: No space left on device\nhint: " in errors, errors
+    ground.check()
+
+
+@pytest.mark.parametrize("name", ["sort", "wordcount", "index", "join"])
+def test_spills_that_may_not_grow(name, ground):
+    """RLIMIT_FSIZE, at different sizes: what would be SIGXFSZ is an error that names the file or its folder."""
+    kind, failed = kinds_named(name)[0], 0
+    expected, output = ground.expected(kind), outputs_of(kind.job)[1]
+    for megabytes in (0.3, 1, 3, 9):
+        before = output.prepare(ground.folder)
+
+        def limit(most=int(megabytes * 1e6)):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+        program = ground.start_kind(kind, output, preexec_fn=limit)
+        errors = ground.finish(program)
+        ground.check()
+        now = output.read(ground.folder)
+        if program.returncode == 0:
+            assert now == expected
+            continue
+        failed += 1
+        assert (program.returncode, now) == (4, before), errors
+        assert b"File too large" in errors and b"\nhint: " in errors and len(lines_of(errors)) == 2
+    assert failed
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]], ids=str)
+def test_closed_descriptors(closed, tmp_path):
+    """Files that are opened in their place are not taken for them; the exit code tells what a message cannot."""
+    (tmp_path / "in").write_bytes(b"a b a\n" * 1000)
+
+    def close():
+        for fd in closed:
+            os.close(fd)
+
+    def code(*args):
+        return run("wordcount", *args, "-w", "2", preexec_fn=close, stdout=None).returncode
+
+    assert code("in", "-o", "out") == 0
+    assert (tmp_path / "out").read_bytes() == counts(b"a b a\n" * 1000)
+    assert code("missing", "-o", "none") == 3 and not (tmp_path / "none").exists()
+    assert code("in", "-o", "out") == 4
+    assert (tmp_path / "out").read_bytes() == counts(b"a b a\n" * 1000)
+
+
+def test_statistics_that_cannot_be_written(tmp_path):
+    (tmp_path / "in").write_bytes(b"a\n")
+    assert "No space left on device" in message(run("wordcount", "in", "--stats", "/dev/full"), 4)
+    with open("/dev/full", "wb") as full:
+        with start("wordcount", "in", "--stats", "-", stderr=full) as program:
+            program.communicate(timeout=LIMIT)
+    assert program.returncode == 4
