@@ -7,8 +7,8 @@
  *
  * The points stay in memory, where the workers read them. The centers begin at the first points. An iteration is one
  * run: the centers go to the workers as its parameters; the mapper finds the nearest center of each point and adds the
- * point to that center's total, on its stack; for each piece of text it emits the totals, a few pairs for some thousands
- * of points; an aggregate adds them up; and the function that gets the results moves the centers.
+ * point to that center's total, on its stack; for each piece of text it emits the totals, a few pairs for thousands of
+ * points; an aggregate adds them up; and the function that gets the results moves the centers.
  *
  * The centers are the same to the last digit for any number of workers and after any death of a worker: coordinates are
  * whole millionths, and their sums are kept in 128 bits, so totals can be added in any order; the nearest center is
