@@ -513,6 +513,8 @@ static pj_status bury(struct leader *leader, const pj__event *event, pj_error *e
 	const bool refused = slot->failed && why.status != PJ_ERR_TIMEOUT;
 	const int64_t task = pj__schedule_lose(&leader->schedule, event->slot, refused);
 	add_place(leader, event->slot, task, &why);
+	if (refused)
+		pj__leader_need(leader, &why);
 	pj__parts_lost(leader, event->slot);
 	pj__commands_sweep(leader->run->setup->commands);
 	free(slot->tally);

@@ -119,6 +119,11 @@ PJ_MUST_USE pj_status pj__leader_post(struct leader *leader, const void *items, 
 /* Memory of all processes now; keeps the highest. */
 void pj__leader_measure(struct leader *leader);
 
+/* ---- need.c ---- */
+
+/* A worker could not write to the temporary folder: says in `why` how much space is needed there, if that is it. */
+void pj__leader_need(const struct leader *leader, pj_error *why);
+
 /* ---- parts.c ---- */
 
 /* Makes room for `count` parts. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
 
 #include "base/io.h"
 #include "base/machine.h"
@@ -49,6 +50,8 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 	pj__local *local = &leader->local;
 	*leader = (struct leader){.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1}};
 	local->temp = temp;
+	struct statvfs is;
+	local->temp_free = statvfs(temp, &is) == 0 ? (uint64_t)is.f_bavail * is.f_frsize : 0;
 	local->processors = pj__processors();
 	local->table.thrifty = workers > local->processors;
 	local->files = calloc(workers, sizeof *local->files);

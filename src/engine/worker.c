@@ -12,7 +12,6 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -876,24 +875,14 @@ static pj_status begin(struct worker *worker, const pj__brief *brief, pj_error *
 	return status || brief->reducing ? status : begin_mapping(worker, error);
 }
 
-/* An error of a file that lies in the temporary folder names that, and how much all workers have written to it. */
+/* An error of a file that lies in the temporary folder names that; the leader tells what is needed there. */
 static void name_folder(const struct worker *worker, pj_error *error)
 {
-	const pj__local *local = worker->local;
-	uint64_t bytes = 0;
-	struct stat is;
 	if (error->status != PJ_ERR_OUTPUT ||
 	    (strcmp(error->file, PJ__RUN_FILE) != 0 && strcmp(error->file, PJ__PART_FILE) != 0))
 		return;
-	for (unsigned i = 0; i < local->workers; i++)
-		if (local->files[i][PJ__ON_DISK] >= 0 && fstat(local->files[i][PJ__ON_DISK], &is) == 0)
-			bytes += (uint64_t)is.st_blocks * 512;
-	if (worker->store.scratch >= 0 && fstat(worker->store.scratch, &is) == 0)
-		bytes += (uint64_t)is.st_blocks * 512;
-	snprintf(error->file, sizeof error->file, "%s", local->temp);
+	snprintf(error->file, sizeof error->file, "%s", worker->local->temp);
 	error->offset = -1;
-	pj__error_hint(error, "--temp names another folder: more than %llu MiB are needed, or more --memory",
-		       (unsigned long long)(bytes >> 20));
 }
 
 int pj__worker_run(void *arg, unsigned slot, int channel)

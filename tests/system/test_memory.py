@@ -296,13 +296,25 @@ def small_disk(tmp_path):
 
 
 def test_full_disk(small_disk, rows):
+    """What is needed is told, as an estimate: a second one is enough even where the output is much more than its pairs."""
     pathlib.Path("out").write_text("old")
-    for args in (["sort"], ["wordcount"], ["index"], ["wordcount", "--by-count"]):
-        done = run(*args, rows, "-m", "16M", "-w", "2", "-o", "out", "--overwrite", "--temp", small_disk)
-        told = message(done, 4)
-        assert str(small_disk) in told and "No space left" in told, told
-        assert b"--temp" in done.stderr.splitlines()[-1]
-        assert pathlib.Path("out").read_text() == "old" and not os.listdir(small_disk)
+    for name in (["sort"], ["wordcount"], ["index"], ["wordcount", "--by-count"]):
+        args = [*name, rows, "-m", "16M", "-w", "2", "-o", "out", "--overwrite", "--temp", small_disk]
+        had = 3
+        for tries in range(1, 4):
+            subprocess.run(["mount", "-o", f"remount,size={had}M", small_disk], check=True)
+            done = run(*args)
+            if tries > 1 and not done.returncode:
+                break
+            told = message(done, 4)
+            assert str(small_disk) in told and "No space left" in told, told
+            hint = done.stderr.splitlines()[-1].decode()
+            needed = re.search(rf"--temp .* about (\d+) MiB are needed there, {had} MiB were free", hint)
+            assert needed and had < int(needed.group(1)) < 200, hint
+            assert pathlib.Path("out").read_text() == "old" and not os.listdir(small_disk)
+            had = int(needed.group(1))
+        assert not done.returncode and (tries == 2 or name == ["index"]), (name, had)
+        pathlib.Path("out").write_text("old")
 
 
 def test_other_file_system(small_disk, rows):
