@@ -14,8 +14,8 @@ static const uint64_t table_most = 128 << 20, gather_most = 64 << 20, held_most 
 
 /*
  * Bytes for a task (its split, its place in the schedule, its runs, twice) and for a bucket: its splitter, and its part
- * in the leader; in a worker its splitter, and where its pairs are gathered, with half-filled chunks, or combined. Short
- * lists lie in what is fixed.
+ * in the leader; in a worker its splitter, and where its pairs are gathered, with half-filled chunks, or combined.
+ * Short lists lie in what is fixed.
  */
 enum { OF_TASK = 160, OF_PART = 256, OF_STREAM = 448, OF_TABLE = 160, LISTS_FIXED = 512 << 10 };
 

@@ -4,7 +4,7 @@
  *     word<TAB>file:offset file:offset ...
  *
  * A mapper emits a word with its place: the offset in 8 bytes, and in 4 more the number of the input, unless it is the
- * first. The reducer gets the places in plan order, which is the order of the input, and writes them out some at a time:
+ * first. The reducer gets the places in plan order, which is the order of the input, and writes some at a time, for
  * all places of one word may be more than there is memory.
  */
 #include "jobs/buffer.h"

@@ -181,7 +181,7 @@ pj_status pj__cursor_open(pj__cursor *cursor, size_t share, char *scratch, pj_er
 	return pj__cursor_advance(cursor, error);
 }
 
-/* ------------------------------------------------------------------------------------------- keys that are not there */
+/* ------------------------------------------------------------------------------------------ keys that are not there */
 
 /* A key, piece after piece. */
 struct pieces {
