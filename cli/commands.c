@@ -23,7 +23,7 @@ static const pj_job_option options[] = {
 	[COMBINE] = {"combine", 0, "CMD", NULL, "reduces some of a mapper's lines beforehand"},
 	[SHELL] = {"shell", 0, NULL, NULL, "commands are for sh -c, not words"},
 	[SEP] = {"sep", 't', "CHAR", "\\t", "the byte behind the key; '\\t' is a tab"},
-	[FIELDS] = {"fields", 0, "N", "1", "the key is the first N fields of a line"},
+	[FIELDS] = {"fields", 0, "N", "1", "the key is the first N fields; 0: the line"},
 	{NULL},
 };
 
@@ -106,7 +106,7 @@ static pj_status split_lines(pj_task *task, pj_bytes text, void *arg)
 	const struct own *const own = arg;
 	pj_bytes line;
 	while (pj_next_line(task, &text, &line)) {
-		size_t len = 0;
+		size_t len = own->fields ? 0 : line.len;
 		for (unsigned left = own->fields; left; left--) {
 			const char *const found =
 				len < line.len ? memchr(line.ptr + len, own->separator, line.len - len) : NULL;
@@ -126,7 +126,7 @@ static bool read_separator(const char *text, char *ret_separator)
 static bool read_fields(const char *text, unsigned *ret_fields)
 {
 	int64_t fields;
-	if (!pj_parse_i64(pj_bytes_of(text), &fields) || fields < 1 || fields > FIELDS_MOST)
+	if (!pj_parse_i64(pj_bytes_of(text), &fields) || fields < 0 || fields > FIELDS_MOST)
 		return false;
 	*ret_fields = (unsigned)fields;
 	return true;
@@ -139,7 +139,8 @@ static pj_status set_all(struct own *own, const char *const *values, pj_error *e
 	if (!read_separator(values[SEP], &own->separator))
 		return wrong(error, "bad value for --sep", values[SEP], "one byte, such as ';' or '\\t'");
 	if (!read_fields(values[FIELDS], &own->fields))
-		return wrong(error, "bad value for --fields", values[FIELDS], "a number from 1 to 1000");
+		return wrong(error, "bad value for --fields", values[FIELDS],
+			     "a number up to 1000; 0 is the whole line");
 	for (size_t i = 0; i < sizeof commands / sizeof *commands && !status; i++) {
 		if (values[i])
 			status = set_command(own, commands[i], i, values[i], values[SHELL], error);

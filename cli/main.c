@@ -149,7 +149,7 @@ static int is_path(const char *job)
 static int command_run(int argc, char **argv)
 {
 	static const char how[] =
-		"papjuice run JOB [options] [INPUT...]; JOB: a name, a plug-in (.so) or a source (.c)";
+		"papjuice run JOB [options] [INPUT...]; JOB: a name, a plug-in (.so), a source (.c), or --map CMD";
 	if (argc < 2)
 		return usage_error("no job to run", "JOB is missing", how);
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))

@@ -182,7 +182,8 @@ static void print_overview(FILE *out)
 	fputs("PapJuice: MapReduce at the speed of the machine\n\n", out);
 	fputs("  papjuice wordcount book.txt               count the words of a file\n", out);
 	fputs("  papjuice wordcount -o counts.tsv texts/   of a folder, into a file\n", out);
-	fputs("  papjuice run myjob.c -o out/ 'logs/*'     a job of your own, in C\n\nusage:\n", out);
+	fputs("  papjuice run myjob.c -o out/ 'logs/*'     a job of your own, in C\n", out);
+	fputs("  papjuice run --map CMD --reduce CMD logs/ of programs in any language\n\nusage:\n", out);
 	for (const struct pj__command *command = pj__commands; command->name; command++)
 		fprintf(out, "  %-42s%s\n", command->usage, command->help);
 	fputs("\njobs:\n", out);

@@ -118,7 +118,8 @@ void pj__print_manual(FILE *out)
 		"Runs a job over inputs in several processes: a mapper takes the text apart and emits pairs of key and "
 		"value, a sorter brings the pairs of each key together, a reducer makes a result of them.");
 	fputs(".SH EXAMPLES\n.nf\npapjuice wordcount book.txt\npapjuice wordcount \\-o counts.tsv texts/\n"
-	      "papjuice run myjob.c \\-o out/ 'logs/*'\n.fi\n",
+	      "papjuice run myjob.c \\-o out/ 'logs/*'\n"
+	      "papjuice run \\-\\-map 'grep \\-o ERROR:.*' \\-\\-reduce 'uniq \\-c' logs/\n.fi\n",
 	      out);
 	put_jobs(out);
 	put_heading(out, "options");

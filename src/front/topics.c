@@ -7,8 +7,7 @@
 
 const struct pj__command pj__commands[] = {
 	{"JOB", "papjuice JOB [options] [INPUT...]", "a built-in job by its name"},
-	{"run", "papjuice run JOB [options] [INPUT...]", "a plug-in (.so) or source (.c)"},
-	{"run --map", "papjuice run --map CMD --reduce CMD [options] [INPUT...]", "programs in any language"},
+	{"run", "papjuice run JOB [options] [INPUT...]", "a plug-in, a source, or programs"},
 	{"jobs", "papjuice jobs [NAME]", "the built-in jobs, or one of them"},
 	{"help", "papjuice help [TOPIC]", "the manual"},
 	{NULL, NULL, NULL},
@@ -91,9 +90,10 @@ static const char *const programs[] = {
 	"Programs in any language are mapper and reducer by their standard input and output:",
 	"\tpapjuice run --map 'grep -o ERROR:.*' --reduce 'uniq -c' logs/",
 	"The mapper gets lines of the input, a process for each map task (some megabytes), and writes lines. What "
-	"stands before the first tab of a line is its key (--sep and --fields say otherwise). The reducer gets the "
-	"lines, those with equal keys behind one another, keys in byte order, a process for each part of the output "
-	"(-p); what it writes is the output, as it is. Lines of one key stay in the order of the input.",
+	"stands before the first tab of a line is its key (--sep and --fields say otherwise; --fields 0 is the whole "
+	"line). The reducer gets the lines, those with equal keys behind one another, keys in byte order, a process "
+	"for each part of the output (-p); what it writes is the output, as it is. Lines of one key stay in the order "
+	"of the input.",
 	"Without --reduce the mapper's lines are the output, in the order of the input. Without --map the lines of the "
 	"input go to the reducer. --combine CMD is a reducer for some of a mapper's lines, before they are sorted: it "
 	"writes lines that stand for what it read.",

@@ -88,6 +88,9 @@ def test_keys(tmp_path):
     both = b"a;10;w\na;2;y\na;2\nb\nb;1;z\nb;1;x\n"
     assert good("run", "--reduce", "cat", "-t;", "--fields", "2", "in") == both
     assert good("run", "--map", "cat", "--reduce", "cat", "-t;", "--fields", "2", "in") == both
+    lines = shell('sort "$1"', "in")
+    assert good("run", "--reduce", "cat", "-t;", "--fields", "0", "in") == lines
+    assert good("run", "--map", "cat", "--reduce", "cat", "-t;", "--fields", "0", "in") == lines
 
 
 @pytest.fixture
@@ -196,7 +199,7 @@ def test_wrong_usage(tmp_path):
         (["--map", "", "in"], "it names no program"),
         (["--map", "cat 'x", "in"], "a quote is not closed"),
         (["--map", "cat", "--reduce", "cat", "--sep", "ab", "in"], "bad value for --sep"),
-        (["--map", "cat", "--reduce", "cat", "--fields", "0", "in"], "bad value for --fields"),
+        (["--map", "cat", "--reduce", "cat", "--fields", "-1", "in"], "bad value for --fields"),
     ]:
         assert said in message(run("run", *args), 2)
     assert b"--reduce CMD" in good("run", "--map", "cat", "--help")
