@@ -36,11 +36,23 @@ extern "C" {
 /* The version of the binary interface between the engine and user code; it is in every plug-in. */
 #define PJ_ABI 1u
 
+/* Lines of a file that are one map task: those whose first byte is one of `length` bytes from `start` on. */
+typedef struct pj_piece {
+	size_t path; /* index in `paths` */
+	uint64_t start, length;
+} pj_piece;
+
 /* Where records come from: paths, or bytes in memory, or a function; several together are read in this order. */
 typedef struct pj_input {
 	/* Files, folders (recursive, sorted by name, names that begin with '.' or '_' skipped), globs, "@list", "-". */
 	const char *const *paths;
 	size_t path_count;
+	/*
+	 * Optional: the map tasks, in plan order, instead of those that the plan would cut; one of no bytes is a task
+	 * without a line, and there may be none. Each path is a file then, and there is no other input.
+	 */
+	const pj_piece *pieces;
+	size_t piece_count;
 	/* Each is one input of its own, called "memory:0" and so on; the bytes must live until the run ends. */
 	const pj_bytes *memory;
 	size_t memory_count;

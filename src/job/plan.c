@@ -94,6 +94,29 @@ static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
 	return status ? status : end_task(plan, error);
 }
 
+/* The tasks are given. */
+static pj_status plan_pieces(pj__plan *plan, const pj_input *input, pj_error *error)
+{
+	const pj__sources *const sources = &plan->sources;
+	bool good = sources->count == input->path_count;
+	for (size_t i = 0; good && i < sources->count; i++)
+		good = sources->at[i].kind == PJ__SOURCE_FILE;
+	pj_status status = good ? end_task(plan, error) : PJ_OK;
+	for (size_t i = 0; good && !status && i < input->piece_count; i++) {
+		const pj_piece piece = input->pieces[i];
+		const uint64_t size = piece.path < sources->count ? sources->at[piece.path].size : 0;
+		good = piece.path < sources->count && piece.start <= size && piece.length <= size - piece.start;
+		if (good)
+			status = pj__plan_add(plan,
+					      (pj__split){.source = (uint32_t)piece.path,
+							  .start = piece.start,
+							  .end = piece.start + piece.length,
+							  .limit = size},
+					      error);
+	}
+	return good ? status : pj__fail(error, PJ_ERR_USAGE, 0, NULL, "a piece is none of a file of the input");
+}
+
 /* Makes streams of the sources behind the first stream, so that the order of tasks is that of the input. */
 static void settle_streams(pj__sources *sources)
 {
@@ -193,7 +216,8 @@ pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, 
 					    : clamp(plan->sources.bytes / SPLITS_LEAST, least, 16 * mib);
 		plan->refers = may_refer(setup, &plan->sources) && pj__view_place(&plan->sources);
 		pj__plan_part(plan, setup, to_folder);
-		status = plan_tasks(plan, setup->job.begins_empty, error);
+		status = setup->options.input.pieces ? plan_pieces(plan, &setup->options.input, error)
+						     : plan_tasks(plan, setup->job.begins_empty, error);
 	}
 	if (status)
 		pj__plan_fini(plan);

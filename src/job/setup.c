@@ -115,7 +115,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 
 static bool has_input(const pj_input *input)
 {
-	return input->path_count || input->memory_count || input->read;
+	return input->path_count || input->memory_count || input->read || input->pieces;
 }
 
 static void settle_output(pj__setup *setup)
