@@ -46,6 +46,13 @@ extern "C" {
 PJ_API int pj_main(const pj_job *job, int argc, char **argv);
 
 /*
+ * Runs a command line of Hadoop Streaming, with argv[0] as its name and the rest as Hadoop's own program takes it, and
+ * returns Hadoop's exit code: 0; 1 for a wrong command line or a job that failed; 5 for an input that is missing or an
+ * output that exists; 128 + n after signal n. Signals and strings as in pj_main.
+ */
+PJ_API int pj_streaming(int argc, char **argv);
+
+/*
  * Prints one topic of the manual to standard output and returns the exit code: 0, 2 for a topic that is not known, 4
  * if it cannot be written. `topic` NULL is the overview; the topics are listed there. `detail` is what some topics
  * take ("completions": the shell), else NULL.

@@ -34,8 +34,7 @@ static const struct {
 	{PJ__USE_PARTITIONER, PJ__HASH_PARTITIONER, "HashPartitioner", "mapred.lib. mapreduce.lib.partition. "},
 	{PJ__USE_PARTITIONER, PJ__FIELD_PARTITIONER, "KeyFieldBasedPartitioner",
 	 "mapred.lib. mapreduce.lib.partition. "},
-	{PJ__USE_COMPARATOR, PJ__FIELD_COMPARATOR, "KeyFieldBasedComparator",
-	 "mapred.lib. mapreduce.lib.partition. "},
+	{PJ__USE_COMPARATOR, PJ__FIELD_COMPARATOR, "KeyFieldBasedComparator", "mapred.lib. mapreduce.lib.partition. "},
 	{PJ__USE_COMPARATOR, PJ__TEXT_COMPARATOR, "Text$Comparator", "io. "},
 };
 enum { CLASSES = sizeof classes / sizeof *classes };

@@ -4,6 +4,8 @@
 #ifndef PJ_STREAMING_CLASSES_H
 #define PJ_STREAMING_CLASSES_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 /* What a class is used as. */

@@ -177,8 +177,7 @@ pj_status pj__files_list(pj__files *files, const pj__strings *inputs, const pj__
 
 static pj_status add_cut(pj__files *files, pj__cut cut, pj_error *error)
 {
-	const pj_status status =
-		pj__grow(&files->cuts, &files->cut_capacity, files->cut_count + 1, sizeof cut, error);
+	const pj_status status = pj__grow(&files->cuts, &files->cut_capacity, files->cut_count + 1, sizeof cut, error);
 	if (!status)
 		files->cuts[files->cut_count++] = cut;
 	return status;
@@ -226,8 +225,8 @@ static pj_status cut_by_lines(pj__files *files, size_t file, uint64_t lines, pj_
 		if (failed)
 			break;
 		const char *at = bytes;
-		for (const char *newline;
-		     !status && (newline = memchr(at, '\n', got - (size_t)(at - bytes))); at = newline + 1) {
+		for (const char *newline; !status && (newline = memchr(at, '\n', got - (size_t)(at - bytes)));
+		     at = newline + 1) {
 			if (++seen % lines)
 				continue;
 			const uint64_t end = offset + (size_t)(newline + 1 - bytes);

@@ -18,7 +18,7 @@ typedef struct pj__files {
 	pj__strings paths; /* absolute */
 	uint64_t *sizes;
 	size_t size_capacity;
-	pj__cut *cuts; /* in the order of the map tasks: the longest first */
+	pj__cut *cuts;    /* in the order of the map tasks: the longest first */
 	pj_piece *pieces; /* the same, as the engine counts */
 	size_t cut_count, cut_capacity, piece_capacity;
 } pj__files;

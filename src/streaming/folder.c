@@ -1,0 +1,406 @@
+/*
+ * folder.c: see folder.h.
+ */
+#include "streaming/folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "streaming/input.h"
+
+extern char **environ;
+
+/* A path put together after printf; NULL: no memory. */
+static char *path_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *path_of(const char *format, ...)
+{
+	va_list list;
+	char *path;
+	va_start(list, format);
+	if (vasprintf(&path, format, list) < 0)
+		path = NULL;
+	va_end(list);
+	return path;
+}
+
+static pj_status cannot(const char *what, const char *path, pj_error *error)
+{
+	return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_OUTPUT), errno, path, "cannot %s", what);
+}
+
+static pj_status make_folder(const char *path, bool may_exist, pj_error *error)
+{
+	if (mkdir(path, 0777) == 0 || (may_exist && errno == EEXIST))
+		return PJ_OK;
+	return cannot("make the folder", path, error);
+}
+
+static int remove_one(const char *path, const struct stat *is, int kind, struct FTW *walk)
+{
+	(void)is;
+	(void)kind;
+	(void)walk;
+	return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+/* Removes a folder with what is in it, as far as that can be done. */
+static void remove_all(const char *path)
+{
+	enum { DESCRIPTORS = 16 };
+	(void)nftw(path, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
+}
+
+/* -------------------------------------------------------------------------------------------- the folder as a whole */
+
+/* Makes the folders above the last component of an absolute path. */
+static pj_status make_above(const char *path, pj_error *error)
+{
+	pj_status status = PJ_OK;
+	for (const char *slash = path; !status && (slash = strchr(slash + 1, '/'));) {
+		char *const above = strndup(path, (size_t)(slash - path));
+		status = above ? make_folder(above, true, error) : pj__no_memory(error, strlen(path));
+		free(above);
+	}
+	return status;
+}
+
+pj_status pj__folder_create(pj__folder *folder, const char *output, pj_error *error)
+{
+	static const char *const inside[] = {"files", "archives", "work", "side", "done"};
+	*folder = (pj__folder){0};
+	pj_status status = make_above(output, error);
+	const char *const slash = strrchr(output, '/');
+	const int above = slash ? (int)(slash - output) : 0;
+	char *const path = path_of("%.*s/.papjuice-streaming-XXXXXX", above, output);
+	if (!status && !path)
+		status = pj__no_memory(error, strlen(output));
+	if (!status && !mkdtemp(path))
+		status = cannot("make a folder beside the output", output, error);
+	if (status) {
+		free(path);
+		return status;
+	}
+	folder->path = path;
+	for (size_t i = 0; !status && i < sizeof inside / sizeof *inside; i++) {
+		char *const name = path_of("%s/%s", path, inside[i]);
+		status = name ? make_folder(name, false, error) : pj__no_memory(error, strlen(path));
+		free(name);
+	}
+	if (status)
+		pj__folder_destroy(folder);
+	return status;
+}
+
+void pj__folder_destroy(pj__folder *folder)
+{
+	if (folder->path)
+		remove_all(folder->path);
+	free(folder->path);
+	pj__strings_fini(&folder->links);
+	pj__strings_fini(&folder->targets);
+	*folder = (pj__folder){0};
+}
+
+/* ---------------------------------------------------------------------------------------------------------- shipping */
+
+static const char *base_name(const char *path)
+{
+	const char *const slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* The link of `name` in the list; the count of them: there is none. */
+static size_t find_link(const pj__folder *folder, const char *name)
+{
+	size_t i = 0;
+	while (i < folder->links.count && strcmp(folder->links.at[i], name) != 0)
+		i++;
+	return i;
+}
+
+static pj_status add_link(pj__folder *folder, const char *name, const char *target, pj_error *error)
+{
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "%s cannot be the name of what is shipped", name);
+	const size_t there = find_link(folder, name);
+	if (there < folder->links.count && !strcmp(folder->targets.at[there], target))
+		return PJ_OK;
+	if (there < folder->links.count)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "two files are shipped as %s", name);
+	pj_status status = pj__strings_add(&folder->targets, target, strlen(target), error);
+	return status ? status : pj__strings_add(&folder->links, name, strlen(name), error);
+}
+
+/* The absolute path of "PATH#LINK", to be freed, and LINK, or the path's last name. */
+static pj_status read_spec(const char *spec, char **ret_path, const char **ret_name, pj_error *error)
+{
+	const char *plain;
+	const pj_status status = pj__plain_path(spec, &plain, error);
+	if (status)
+		return status;
+	const char *const hash = strchr(plain, '#');
+	char *const given = strndup(plain, hash ? (size_t)(hash - plain) : strlen(plain));
+	char *const path = given ? realpath(given, NULL) : NULL;
+	const int failed = errno;
+	if (!path)
+		pj__fail(error, given ? PJ_ERR_INPUT : PJ_ERR_MEMORY, failed, given, "cannot ship the file");
+	size_t len = strcspn(plain, "#");
+	while (len && plain[len - 1] != '/')
+		len--;
+	free(given);
+	*ret_path = path;
+	*ret_name = hash ? hash + 1 : plain + len;
+	return path ? PJ_OK : PJ_ERR_INPUT;
+}
+
+pj_status pj__folder_ship(pj__folder *folder, const char *file, pj_error *error)
+{
+	char *path = NULL;
+	const char *name;
+	pj_status status = read_spec(file, &path, &name, error);
+	if (!status)
+		status = add_link(folder, name, path, error);
+	free(path);
+	return status;
+}
+
+/* Runs a program and waits for its end. */
+static pj_status run(const char *const *argv, const char *path, pj_error *error)
+{
+	pid_t child;
+	int ended = 0;
+	const int failed = posix_spawnp(&child, argv[0], NULL, NULL, (char *const *)argv, environ);
+	if (failed) {
+		pj__fail(error, PJ_ERR_RESOURCE, failed, path, "cannot unpack the archive with %s", argv[0]);
+		pj__error_hint(error, "install %s, or ship the files themselves", argv[0]);
+		return PJ_ERR_RESOURCE;
+	}
+	while (waitpid(child, &ended, 0) < 0)
+		if (errno != EINTR)
+			return pj__fail(error, PJ_ERR_RESOURCE, errno, path, "cannot wait for %s", argv[0]);
+	if (WIFEXITED(ended) && !WEXITSTATUS(ended))
+		return PJ_OK;
+	return pj__fail(error, PJ_ERR_INPUT, 0, path, "cannot unpack the archive with %s", argv[0]);
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+	const size_t len = strlen(text), end_len = strlen(end);
+	return len > end_len && !strcmp(text + len - end_len, end);
+}
+
+static pj_status unpack(const char *archive, const char *into, pj_error *error)
+{
+	if (ends_in(archive, ".zip") || ends_in(archive, ".jar"))
+		return run((const char *const[]){"unzip", "-q", "-o", archive, "-d", into, NULL}, archive, error);
+	if (ends_in(archive, ".tar") || ends_in(archive, ".tar.gz") || ends_in(archive, ".tgz"))
+		return run((const char *const[]){"tar", "-x", "-f", archive, "-C", into, NULL}, archive, error);
+	pj__fail(error, PJ_ERR_USAGE, 0, archive, "cannot unpack the archive");
+	pj__error_hint(error, "it may be a .zip, .jar, .tar, .tar.gz or .tgz");
+	return PJ_ERR_USAGE;
+}
+
+pj_status pj__folder_ship_archive(pj__folder *folder, const char *archive, pj_error *error)
+{
+	char *path = NULL;
+	const char *name;
+	pj_status status = read_spec(archive, &path, &name, error);
+	if (status)
+		return status;
+	char *const into = path_of("%s/archives/%zu", folder->path, folder->links.count);
+	status = into ? make_folder(into, false, error) : pj__no_memory(error, strlen(path));
+	if (!status)
+		status = add_link(folder, name, into, error);
+	if (!status)
+		status = unpack(path, into, error);
+	free(into);
+	free(path);
+	return status;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- programs */
+
+/* Copies a program that may not be executed, and lets the link lead there. */
+static pj_status make_executable(pj__folder *folder, size_t link, pj_error *error)
+{
+	const char *const from = folder->targets.at[link];
+	char *const to = path_of("%s/files/%s", folder->path, folder->links.at[link]);
+	if (!to)
+		return pj__no_memory(error, strlen(from));
+	enum { STEP_BYTES = 64 << 10 };
+	char bytes[STEP_BYTES];
+	int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	int failed = in < 0 || out < 0 ? errno : 0;
+	off_t at = 0;
+	for (size_t got = STEP_BYTES; !failed && got == STEP_BYTES; at += (off_t)got) {
+		failed = pj__read_full(in, bytes, sizeof bytes, &got);
+		if (!failed)
+			failed = pj__pwrite_all(out, bytes, got, at);
+	}
+	pj__close(&in); /* read only: nothing can be lost */
+	const int closed = pj__close(&out);
+	failed = failed ? failed : closed;
+	if (failed) {
+		free(to);
+		return pj__fail(error, PJ_ERR_OUTPUT, failed, from, "cannot copy the program");
+	}
+	free(folder->targets.at[link]);
+	folder->targets.at[link] = to;
+	return PJ_OK;
+}
+
+pj_status pj__folder_program(pj__folder *folder, const char *word, char **ret_word, pj_error *error)
+{
+	char *const real = realpath(word, NULL);
+	char *settled = NULL;
+	pj_status status = PJ_OK;
+	const char *name = !strncmp(word, "./", 2) ? word + 2 : word;
+	const size_t len = strcspn(name, "/");
+	size_t link = find_link(folder, name);
+	/* the path of a shipped file stands for its name */
+	for (size_t i = 0; real && link == folder->links.count && i < folder->targets.count; i++)
+		if (!strcmp(folder->targets.at[i], real))
+			link = i;
+	if (link < folder->links.count) {
+		if (access(folder->targets.at[link], X_OK) < 0)
+			status = make_executable(folder, link, error);
+		settled = path_of("./%s", folder->links.at[link]);
+	} else if (word[0] == '/' || !strchr(word, '/')) {
+		/* absolute, or in $PATH; but a file of the current folder comes before that */
+		settled = strdup(word[0] != '/' && real && access(real, X_OK) == 0 ? real : word);
+	} else {
+		/* in an archive, or where we stand */
+		char *const first = strndup(name, len);
+		const bool shipped = first && find_link(folder, first) < folder->links.count;
+		settled = strdup(shipped || !real ? word : real);
+		free(first);
+	}
+	free(real);
+	if (!status && !settled)
+		status = pj__no_memory(error, strlen(word));
+	if (status)
+		free(settled);
+	else
+		*ret_word = settled;
+	return status;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- attempts */
+
+/* A new, empty folder, in the place of whatever is there. */
+static pj_status make_anew(const char *path, pj_error *error)
+{
+	remove_all(path);
+	return make_folder(path, false, error);
+}
+
+static pj_status fill(const pj__folder *folder, const char *work, pj_error *error)
+{
+	char *const temp = path_of("%s/tmp", work);
+	pj_status status = temp ? make_folder(temp, false, error) : pj__no_memory(error, strlen(work));
+	free(temp);
+	for (size_t i = 0; !status && i < folder->links.count; i++) {
+		char *const link = path_of("%s/%s", work, folder->links.at[i]);
+		if (!link)
+			status = pj__no_memory(error, strlen(work));
+		else if (symlink(folder->targets.at[i], link) < 0)
+			status = cannot("link to what is shipped", link, error);
+		free(link);
+	}
+	return status;
+}
+
+pj_status pj__folder_begin(const pj__folder *folder, const char *attempt, char **ret_work, char **ret_side,
+			   pj_error *error)
+{
+	char *const work = path_of("%s/work/%s", folder->path, attempt);
+	char *const side = path_of("%s/side/%s", folder->path, attempt);
+	pj_status status = work && side ? make_anew(work, error) : pj__no_memory(error, strlen(folder->path));
+	if (!status)
+		status = fill(folder, work, error);
+	if (!status)
+		status = make_anew(side, error);
+	if (status) {
+		free(work);
+		free(side);
+		return status;
+	}
+	*ret_work = work;
+	*ret_side = side;
+	return PJ_OK;
+}
+
+pj_status pj__folder_done(const pj__folder *folder, const char *attempt, const char *task, pj_error *error)
+{
+	char *const work = path_of("%s/work/%s", folder->path, attempt);
+	char *const side = path_of("%s/side/%s", folder->path, attempt);
+	char *const done = path_of("%s/done/%s", folder->path, task);
+	pj_status status = work && side && done ? PJ_OK : pj__no_memory(error, strlen(folder->path));
+	if (!status)
+		remove_all(work);
+	/* mostly nothing is left there, and then there is nothing to move */
+	if (!status && rmdir(side) < 0) {
+		remove_all(done);
+		if (rename(side, done) < 0)
+			status = cannot("keep what an attempt has left", side, error);
+	}
+	free(work);
+	free(side);
+	free(done);
+	return status;
+}
+
+/* Moves what is in `from` into `to`; folders that are there already are joined. */
+static pj_status move_all(const char *from, const char *to, int depth, pj_error *error)
+{
+	enum { DEEPEST = 100 };
+	struct dirent **entries = NULL;
+	const int count = depth < DEEPEST ? scandir(from, &entries, NULL, alphasort) : (errno = ELOOP, -1);
+	if (count < 0)
+		return cannot("read the folder", from, error);
+	pj_status status = PJ_OK;
+	for (int i = 0; i < count; i++) {
+		const char *const name = entries[i]->d_name;
+		char *const source = path_of("%s/%s", from, name), *const target = path_of("%s/%s", to, name);
+		const bool is_entry = strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+		if (!source || !target)
+			status = pj__no_memory(error, strlen(from));
+		else if (!status && is_entry && rename(source, target) < 0)
+			status = errno == ENOTEMPTY || errno == EEXIST
+					 ? move_all(source, target, depth + 1, error)
+					 : cannot("move a file to the output", target, error);
+		free(source);
+		free(target);
+		free(entries[i]);
+	}
+	free(entries);
+	return status;
+}
+
+pj_status pj__folder_promote(const pj__folder *folder, const char *output, pj_error *error)
+{
+	char *const done = path_of("%s/done", folder->path);
+	struct dirent **tasks = NULL;
+	const int count = done ? scandir(done, &tasks, NULL, alphasort) : -1;
+	pj_status status = count < 0 ? cannot("read the folder", folder->path, error) : PJ_OK;
+	for (int i = 0; i < count; i++) {
+		char *const task = tasks[i]->d_name[0] == '.' ? NULL : path_of("%s/%s", done, tasks[i]->d_name);
+		if (!status && task)
+			status = move_all(task, output, 0, error);
+		free(task);
+		free(tasks[i]);
+	}
+	free(tasks);
+	free(done);
+	return status;
+}
