@@ -4,6 +4,7 @@
 #include "streaming/console.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 

@@ -113,12 +113,6 @@ void pj__folder_destroy(pj__folder *folder)
 
 /* ---------------------------------------------------------------------------------------------------------- shipping */
 
-static const char *base_name(const char *path)
-{
-	const char *const slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
-
 /* The link of `name` in the list; the count of them: there is none. */
 static size_t find_link(const pj__folder *folder, const char *name)
 {

@@ -106,7 +106,7 @@ static pj_status settle_text(pj__conf *conf, const char *name, const char *other
 }
 
 /* What cannot be done, and must not be passed over. */
-static pj_status check_properties(const pj__streaming *streaming, pj_error *error)
+static pj_status check_properties(pj__streaming *streaming, pj_error *error)
 {
 	static const char *const refused[] = {"mapreduce.input.pathFilter.class",
 					      "stream.io.identifier.resolver.class",
