@@ -32,7 +32,7 @@ endef
 # what tests need beside the program
 programs := unit-tests fault-program
 
-.PHONY: all run test check chaos stress asan tsan valgrind fuzz lint lint-setup lint-format lint-tidy lint-cppcheck \
+.PHONY: all run test check chaos compat stress asan tsan valgrind fuzz lint lint-setup lint-format lint-tidy lint-cppcheck \
 	format bench aarch64 install clean help
 
 all:
@@ -46,6 +46,7 @@ help:
 	@echo 'make test       the test suite, in less than five minutes; last line: N passed, N failed'
 	@echo 'make check      all tests, the slow ones too'
 	@echo 'make chaos      kills 3,000 workers and 500 leaders of all jobs; CHAOS_KILLS, CHAOS_LEADERS, CHAOS_SECONDS'
+	@echo 'make compat     the same Hadoop Streaming jobs by a Hadoop (HADOOP_HOME or HADOOP_CLASSPATH) and by us'
 	@echo 'make stress     ten thousand runs of three streams with each sorter, some minutes'
 	@echo 'make asan       the test suite with AddressSanitizer and UBSan, in build-asan'
 	@echo 'make tsan       the unit tests with ThreadSanitizer, in build-tsan'
@@ -76,6 +77,10 @@ chaos:
 	@.ci/need build test
 	$(call compile,$(BUILD),,all $(programs))
 	@PAPJUICE=$(BUILD)/papjuice PAPJUICE_BUILD=$(BUILD) $(python) -B tests/fault/chaos.py $(CHAOSFLAGS)
+
+# Needs a Hadoop, which is told by HADOOP_HOME or HADOOP_CLASSPATH
+compat: all
+	@$(python) tests/compat/compare.py --papjuice $(BUILD)/papjuice
 
 stress: all
 	@$(BUILD)/examples/fifty_runs 10000 --quiet

@@ -120,9 +120,19 @@ static pj_status fail_with(pj_task *task, const pj_error *error)
 			    error->reason);
 }
 
+/* The text as a Java string has it; in `copy` where it is another one. */
+static pj_bytes as_string(pj_bytes text, pj_text *copy)
+{
+	if (pj__java_is_clean(text))
+		return text;
+	pj__text_reset(copy);
+	pj__java_clean(text, copy);
+	return copy->failed ? text : pj__text_all(copy);
+}
+
 /* Adds all values to an aggregate, which is to be given back in any case. */
-static pj_status gather(const pj__native *native, pj_task *task, pj_bytes key, pj_values *values,
-			pj__aggregate *aggregate, pj_bytes *ret_id)
+static pj_status gather(pj__native *native, pj_task *task, pj_bytes key, pj_values *values, pj__aggregate *aggregate,
+			pj_bytes *ret_id)
 {
 	pj__aggregation type;
 	pj_bytes value;
@@ -134,7 +144,7 @@ static pj_status gather(const pj__native *native, pj_task *task, pj_bytes key, p
 				    (int)(key.len < 60 ? key.len : 60), key.len ? key.ptr : "");
 	pj__aggregate_init(aggregate, type, native->most_unique);
 	while (pj_next_value(values, &value))
-		if (pj__aggregate_add(aggregate, value, &error))
+		if (pj__aggregate_add(aggregate, as_string(value, &native->string), &error))
 			return fail_with(task, &error);
 	return PJ_OK;
 }
@@ -152,7 +162,7 @@ static pj_status reduce_aggregate(pj_task *task, pj_bytes key, pj_values *values
 	if (!status && native->value.failed)
 		status = pj_task_fail(task, PJ_ERR_MEMORY, NULL, "a result of aggregate does not fit in memory");
 	if (!status)
-		pj__talk_emit(&native->reduce, task, id, pj__text_all(&native->value));
+		pj__talk_emit(&native->reduce, task, as_string(id, &native->string), pj__text_all(&native->value));
 	pj__aggregate_fini(&aggregate);
 	return status;
 }
@@ -197,4 +207,5 @@ void pj__native_fini(pj__native *native)
 	pj__talk_fini(&native->map);
 	pj__talk_fini(&native->reduce);
 	pj__text_fini(&native->value);
+	pj__text_fini(&native->string);
 }

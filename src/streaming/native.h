@@ -10,8 +10,8 @@
 typedef struct pj__native {
 	pj__talk map, reduce;
 	pj__class mapper, reducer;
-	int64_t most_unique; /* aggregate.max.num.unique.values */
-	pj_text value;       /* memory that is used again */
+	int64_t most_unique;   /* aggregate.max.num.unique.values */
+	pj_text value, string; /* memory that is used again */
 } pj__native;
 
 /* The functions for native->mapper and native->reducer. */
