@@ -8,6 +8,9 @@
 const struct pj__command pj__commands[] = {
 	{"JOB", "papjuice JOB [options] [INPUT...]", "a built-in job by its name"},
 	{"run", "papjuice run JOB [options] [INPUT...]", "a plug-in, a source, or programs"},
+	{"run", "papjuice run JOB [options] [INPUT...]", "a plug-in (.so) or source (.c)"},
+	{"run --map", "papjuice run --map CMD --reduce CMD [options] [INPUT...]", "programs in any language"},
+	{"streaming", "papjuice streaming [HADOOP'S OPTIONS]", "a Hadoop Streaming job as it is"},
 	{"jobs", "papjuice jobs [NAME]", "the built-in jobs, or one of them"},
 	{"help", "papjuice help [TOPIC]", "the manual"},
 	{NULL, NULL, NULL},
@@ -110,6 +113,28 @@ static const char *const programs[] = {
 	NULL,
 };
 
+static const char *const streaming[] = {
+	"A job of Hadoop Streaming runs here as it is: put \"papjuice streaming\" in the place of \"hadoop jar "
+	"hadoop-streaming.jar\", or of \"mapred streaming\":",
+	"\tpapjuice streaming -D mapreduce.job.reduces=4 -files map.py,reduce.py \\",
+	"\t    -input logs -output counts -mapper 'python3 map.py' -reducer 'python3 reduce.py'",
+	"Options, their order, old and new names of properties and exit codes are Hadoop's; each key is in the "
+	"part file in which a cluster puts it, and the part files are those of Hadoop, byte by byte, where it does "
+	"not leave the order of values open. Values of equal keys come in the order of the input here.",
+	"Paths are local ones, with or without file:. Input formats: TextInputFormat, KeyValueTextInputFormat, "
+	"NLineInputFormat. Output format: TextOutputFormat. Partitioners: HashPartitioner, "
+	"KeyFieldBasedPartitioner. Comparator: KeyFieldBasedComparator. Mappers and reducers that are Java "
+	"classes: IdentityMapper, InverseMapper, TokenCountMapper; IdentityReducer, LongSumReducer, and "
+	"\"aggregate\". Other classes are refused.",
+	"Each attempt runs in a folder of its own, in which there is what -file, -files and -archives name, and "
+	"nothing else. What it leaves in the folder $mapreduce_task_output_dir comes into the output if it goes "
+	"well.",
+	"Options of PapJuice: -D papjuice.workers=N and -D papjuice.memory=SIZE, as --workers and --memory of "
+	"other jobs. Exit codes: 0 done, 1 wrong usage or a job that failed, 5 an input is missing or the output "
+	"exists.",
+	NULL,
+};
+
 static const char *const stats[] = {
 	"--stats FILE writes one JSON object when the run ends, well or not:",
 	"\tpapjuice     the version",
@@ -137,6 +162,7 @@ const struct pj__topic pj__topics[] = {
 	{"exit-codes", "exit codes and messages", exit_codes},
 	{"own-jobs", "jobs of your own: sources and plug-ins", own_jobs},
 	{"programs", "mappers and reducers in any language", programs},
+	{"streaming", "Hadoop Streaming jobs", streaming},
 	{"statistics", "the statistics of a run", stats},
 	{NULL, NULL, NULL},
 };

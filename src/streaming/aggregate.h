@@ -42,8 +42,8 @@ PJ_MUST_USE pj_status pj__aggregate_add(pj__aggregate *aggregate, pj_bytes value
 PJ_MUST_USE pj_status pj__aggregate_report(const pj__aggregate *aggregate, pj_text *to, pj_error *error);
 
 /*
- * How many values stand for all that were added, and, appended, the index-th of them: what a combiner hands on. A sum of
- * doubles has none: it would depend on how they are brought together.
+ * How many values stand for all that were added, and, appended, the index-th of them: what a combiner hands on. A sum
+ * of doubles has none: it would depend on how they are brought together.
  */
 size_t pj__aggregate_combined(const pj__aggregate *aggregate);
 void pj__aggregate_combined_value(const pj__aggregate *aggregate, size_t index, pj_text *to);

@@ -30,8 +30,8 @@ PJ_MUST_USE pj_status pj__conf_read(pj__conf *conf, const char *path, pj_error *
 const char *pj__conf_get(const pj__conf *conf, const char *name);
 
 /*
- * The value with each ${NAME} replaced by that property's value, else by the variable of the environment that ${env.NAME}
- * names, to `to`. What is not known stays as it stands.
+ * The value with each ${NAME} replaced by that property's value, else by the variable of the environment that
+ * ${env.NAME} names, to `to`. What is not known stays as it stands.
  */
 void pj__conf_expand(const pj__conf *conf, const char *value, pj_text *to);
 

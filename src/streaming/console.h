@@ -1,5 +1,6 @@
 /*
- * console.h: what `papjuice streaming` prints, in Hadoop's form: records "DATE TIME LEVEL logger: text" on standard error.
+ * console.h: what `papjuice streaming` prints, in Hadoop's form: records "DATE TIME LEVEL logger: text" on standard
+ * error.
  */
 #ifndef PJ_STREAMING_CONSOLE_H
 #define PJ_STREAMING_CONSOLE_H

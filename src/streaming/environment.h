@@ -1,6 +1,6 @@
 /*
- * environment.h: what a program finds in its environment: all properties of the job, under their old and new names, with
- * everything that is no letter or digit turned to '_', and what its attempt is.
+ * environment.h: what a program finds in its environment: all properties of the job, under their old and new names,
+ * with everything that is no letter or digit turned to '_', and what its attempt is.
  */
 #ifndef PJ_STREAMING_ENVIRONMENT_H
 #define PJ_STREAMING_ENVIRONMENT_H

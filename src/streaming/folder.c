@@ -111,7 +111,7 @@ void pj__folder_destroy(pj__folder *folder)
 	*folder = (pj__folder){0};
 }
 
-/* ---------------------------------------------------------------------------------------------------------- shipping */
+/* --------------------------------------------------------------------------------------------------------- shipping */
 
 /* The link of `name` in the list; the count of them: there is none. */
 static size_t find_link(const pj__folder *folder, const char *name)
@@ -222,7 +222,7 @@ pj_status pj__folder_ship_archive(pj__folder *folder, const char *archive, pj_er
 	return status;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- programs */
+/* --------------------------------------------------------------------------------------------------------- programs */
 
 /* Copies a program that may not be executed, and lets the link lead there. */
 static pj_status make_executable(pj__folder *folder, size_t link, pj_error *error)
@@ -289,7 +289,7 @@ pj_status pj__folder_program(pj__folder *folder, const char *word, char **ret_wo
 	return status;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- attempts */
+/* --------------------------------------------------------------------------------------------------------- attempts */
 
 /* A new, empty folder, in the place of whatever is there. */
 static pj_status make_anew(const char *path, pj_error *error)

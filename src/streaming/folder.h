@@ -30,8 +30,8 @@ PJ_MUST_USE pj_status pj__folder_ship(pj__folder *folder, const char *file, pj_e
 PJ_MUST_USE pj_status pj__folder_ship_archive(pj__folder *folder, const char *archive, pj_error *error);
 
 /*
- * Settles where the program `word` of a command is, which runs in an attempt's folder: what is shipped comes first, then
- * the current folder, then $PATH. *ret_word is to be freed.
+ * Settles where the program `word` of a command is, which runs in an attempt's folder: what is shipped comes first,
+ * then the current folder, then $PATH. *ret_word is to be freed.
  */
 PJ_MUST_USE pj_status pj__folder_program(pj__folder *folder, const char *word, char **ret_word, pj_error *error);
 

@@ -1,8 +1,8 @@
 /*
  * java.h: what Java does with strings and numbers, where Hadoop's output shows it.
  *
- * A Java string is a sequence of 16-bit units. Here it stays UTF-8, and is read unit by unit; a byte that is no UTF-8 is
- * U+FFFD, as Java's decoder has it.
+ * A Java string is a sequence of 16-bit units. Here it stays UTF-8, and is read unit by unit; a byte that is no UTF-8
+ * is U+FFFD, as Java's decoder has it.
  */
 #ifndef PJ_STREAMING_JAVA_H
 #define PJ_STREAMING_JAVA_H

@@ -252,7 +252,7 @@ static pj_status settle_talk(pj__streaming *streaming, const char *phase, pj__ta
 	return PJ_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- programs */
+/* --------------------------------------------------------------------------------------------------------- programs */
 
 static pj_status settle_program(pj__streaming *streaming, pj__side *side, const char *command, pj_error *error)
 {

@@ -1,6 +1,6 @@
 /*
- * request.c: see request.h. The two halves are read as Hadoop's two parsers read them: the generic one ends at the first
- * word that it does not know; in the streaming one a value is whatever is no option.
+ * request.c: see request.h. The two halves are read as Hadoop's two parsers read them: the generic one ends at the
+ * first word that it does not know; in the streaming one a value is whatever is no option.
  */
 #include "streaming/request.h"
 

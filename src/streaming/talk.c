@@ -46,7 +46,7 @@ pj_status pj__records_each(const pj__records *records, const pj_task *task, pj_b
 	return status;
 }
 
-/* ---------------------------------------------------------------------------------------------- what a program reads */
+/* --------------------------------------------------------------------------------------------- what a program reads */
 
 /* What a key or value is in Java. */
 enum item { TEXT, BYTES, TYPED, NOTHING };
@@ -196,7 +196,7 @@ pj_status pj__talk_write_pair(void *arg, pj_task *task, pj_bytes key, pj_bytes v
 	return PJ_OK;
 }
 
-/* --------------------------------------------------------------------------------------------- what a program writes */
+/* -------------------------------------------------------------------------------------------- what a program writes */
 
 static void show(pj__form form, pj_bytes bytes, pj_text *to)
 {

@@ -2,8 +2,8 @@
  * typed.h: the binary forms of keys and values, by which programs and Hadoop talk with -io rawbytes and typedbytes.
  *
  *     rawbytes      4 bytes length, big-endian; the bytes
- *     typedbytes    1 byte type; what that type has: 0 bytes, 7 string and from 50 to 200 others: 4 bytes length and the
- *                   bytes; 1 byte, 2 boolean: 1 byte; 3 int, 5 float: 4; 4 long, 6 double: 8; 8 vector: 4 bytes
+ *     typedbytes    1 byte type; what that type has: 0 bytes, 7 string and from 50 to 200 others: 4 bytes length and
+ *                   the bytes; 1 byte, 2 boolean: 1 byte; 3 int, 5 float: 4; 4 long, 6 double: 8; 8 vector: 4 bytes
  *                   count and so many typed bytes; 9 list: typed bytes up to a marker, 255; 10 map: 4 bytes count and
  *                   twice so many
  */

@@ -274,7 +274,7 @@ static void lines_are_cut_at_the_nth_separator(void **state)
 	}
 }
 
-/* ---------------------------------------------------------------------------------------------------- numbers, forms */
+/* --------------------------------------------------------------------------------------------------- numbers, forms */
 
 static void doubles_are_written_as_java_does(void **state)
 {
