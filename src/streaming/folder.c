@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,26 +75,71 @@ static pj_status make_above(const char *path, pj_error *error)
 	return status;
 }
 
+static const char prefix[] = ".papjuice-streaming-";
+
+/* Removes the folders in `above` that nobody holds any more. */
+static void remove_left(const char *above)
+{
+	struct dirent **entries = NULL;
+	const int count = scandir(above, &entries, NULL, NULL);
+	for (int i = 0; i < count; i++) {
+		const bool ours = !strncmp(entries[i]->d_name, prefix, sizeof prefix - 1);
+		char *const path = ours ? path_of("%s/%s", above, entries[i]->d_name) : NULL;
+		int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			remove_all(path);
+		pj__close(&fd); /* read only: nothing can be lost */
+		free(path);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+/*
+ * Makes the folder in `above`, and locks it. Before the lock is held another job may take it for one that was left: then
+ * another one is made.
+ */
+static pj_status make_locked(pj__folder *folder, const char *above, pj_error *error)
+{
+	enum { TRIES = 16 };
+	for (int i = 0; i < TRIES; i++) {
+		char *const path = path_of("%s/%sXXXXXX", above, prefix);
+		if (!path)
+			return pj__no_memory(error, strlen(above));
+		if (!mkdtemp(path)) {
+			const pj_status status = cannot("make a folder beside the output", path, error);
+			free(path);
+			return status;
+		}
+		int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && access(path, F_OK) == 0) {
+			folder->path = path;
+			folder->fd = fd;
+			return PJ_OK;
+		}
+		pj__close(&fd); /* read only: nothing can be lost */
+		free(path);
+	}
+	return cannot("lock a folder beside the output", above, error);
+}
+
 pj_status pj__folder_create(pj__folder *folder, const char *output, pj_error *error)
 {
 	static const char *const inside[] = {"files", "archives", "work", "side", "done"};
-	*folder = (pj__folder){0};
+	*folder = (pj__folder){.fd = -1};
 	pj_status status = make_above(output, error);
 	const char *const slash = strrchr(output, '/');
-	const int above = slash ? (int)(slash - output) : 0;
-	char *const path = path_of("%.*s/.papjuice-streaming-XXXXXX", above, output);
-	if (!status && !path)
+	char *const above = strndup(output, slash > output ? (size_t)(slash - output) : 1);
+	if (!status && !above)
 		status = pj__no_memory(error, strlen(output));
-	if (!status && !mkdtemp(path))
-		status = cannot("make a folder beside the output", output, error);
-	if (status) {
-		free(path);
-		return status;
+	if (!status) {
+		remove_left(above);
+		status = make_locked(folder, above, error);
 	}
-	folder->path = path;
+	free(above);
 	for (size_t i = 0; !status && i < sizeof inside / sizeof *inside; i++) {
-		char *const name = path_of("%s/%s", path, inside[i]);
-		status = name ? make_folder(name, false, error) : pj__no_memory(error, strlen(path));
+		char *const name = path_of("%s/%s", folder->path, inside[i]);
+		status = name ? make_folder(name, false, error) : pj__no_memory(error, strlen(folder->path));
 		free(name);
 	}
 	if (status)
@@ -103,8 +149,10 @@ pj_status pj__folder_create(pj__folder *folder, const char *output, pj_error *er
 
 void pj__folder_destroy(pj__folder *folder)
 {
-	if (folder->path)
-		remove_all(folder->path);
+	if (!folder->path)
+		return;
+	remove_all(folder->path);
+	pj__close(&folder->fd); /* read only: nothing can be lost */
 	free(folder->path);
 	pj__strings_fini(&folder->links);
 	pj__strings_fini(&folder->targets);

@@ -1,5 +1,6 @@
 /*
- * folder.h: the folders of a job's attempts. They lie in one hidden folder beside the output, and go with the job:
+ * folder.h: the folders of a job's attempts. They lie in one hidden folder beside the output, and go with the job. Its
+ * owner holds a lock (flock) on it: what a killed one has left, the next job that writes beside it removes.
  *
  *     .papjuice-streaming-XXXXXX/files/PROGRAM      copies of shipped programs that may not be executed as they are
  *                                archives/LINK/     unpacked
@@ -14,6 +15,7 @@
 
 typedef struct pj__folder {
 	char *path;                 /* absolute; NULL: none was made */
+	int fd;                     /* of the folder, locked */
 	pj__strings links, targets; /* what each attempt's folder has, and where it leads */
 } pj__folder;
 

@@ -299,6 +299,13 @@ static pj_status settle_mapper(pj__streaming *streaming, pj_error *error)
 		return PJ_OK;
 	}
 	status = settle_program(streaming, &streaming->map, command, error);
+	/* what the engine can do itself it does faster */
+	if (!talk->is_final && talk->out == PJ__FORM_TEXT) {
+		streaming->map.command.read = NULL;
+		streaming->map.command.cr_ends = true;
+		streaming->map.command.separator = talk->out_separator;
+		streaming->map.command.key_fields = talk->key_fields;
+	}
 	streaming->job.mapper.command = &streaming->map.command;
 	return status;
 }

@@ -73,7 +73,10 @@ void pj__cut_line(pj_bytes line, pj_bytes separator, unsigned count, pj_bytes *r
 {
 	const char *at = line.ptr, *const end = line.ptr + line.len, *hit = NULL;
 	for (unsigned i = 0; i < count; i++) {
-		hit = at < end ? memmem(at, (size_t)(end - at), separator.ptr, separator.len) : NULL;
+		const size_t left = (size_t)(end - at);
+		hit = !left                ? NULL
+		      : separator.len == 1 ? memchr(at, *separator.ptr, left)
+					   : memmem(at, left, separator.ptr, separator.len);
 		if (!hit)
 			break;
 		at = hit + separator.len;

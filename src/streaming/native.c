@@ -11,10 +11,10 @@
 
 /* ---------------------------------------------------------------------------------------------------------- mappers */
 
-static pj_bytes offset_of(pj__native *native, const pj__record *record)
+static pj_bytes offset_of(pj__native *native, const pj_task *task, const pj__record *record)
 {
 	pj__text_reset(&native->value);
-	pj_text_i64(&native->value, (int64_t)record->offset);
+	pj_text_i64(&native->value, (int64_t)pj__record_offset(task, record));
 	return pj__text_all(&native->value);
 }
 
@@ -23,7 +23,7 @@ static void map_identity(pj__native *native, pj_task *task, const pj__record *re
 	if (!record->has_offset)
 		pj__talk_emit(&native->map, task, record->key, record->value);
 	else if (native->map.is_final)
-		pj__talk_emit(&native->map, task, offset_of(native, record), record->value);
+		pj__talk_emit(&native->map, task, offset_of(native, task, record), record->value);
 	else
 		pj__talk_emit_line(&native->map, task, record->value);
 }
@@ -50,7 +50,7 @@ static pj_status map_record(void *arg, pj_task *task, const pj__record *record)
 		map_tokens(native, task, record->value);
 	else if (native->mapper == PJ__INVERSE_MAPPER)
 		pj__talk_emit(&native->map, task, record->value,
-			      record->has_offset ? offset_of(native, record) : record->key);
+			      record->has_offset ? offset_of(native, task, record) : record->key);
 	else
 		map_identity(native, task, record);
 	return PJ_OK;

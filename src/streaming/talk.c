@@ -19,7 +19,6 @@ static pj_status hand_on(const pj__records *records, const pj_task *task, pj_byt
 		pj__cut_line(line, (pj_bytes){&records->separator, 1}, 1, &record.key, &record.value);
 	} else {
 		record.has_offset = true;
-		record.offset = line.ptr ? pj_task_place(task, line.ptr).offset : 0;
 	}
 	return each(arg, (pj_task *)task, &record);
 }
@@ -151,7 +150,7 @@ static pj_status write_record(void *arg, pj_task *task, const pj__record *record
 		put_pair(talk, TEXT, record->key, TEXT, record->value, to);
 		return PJ_OK;
 	}
-	put_offset(talk, record->offset, to);
+	put_offset(talk, pj__record_offset(task, record), to);
 	if (talk->in == PJ__FORM_RAW) {
 		put_raw(TEXT, record->value, to);
 	} else if (talk->in == PJ__FORM_TYPED) {

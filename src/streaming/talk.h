@@ -18,12 +18,16 @@ typedef struct pj__records {
 	uint64_t longest; /* longer lines are left out */
 } pj__records;
 
-/* A record: `offset` is the key where `has_offset` says so. */
+/* A record; the key of a line is its offset, if `has_offset`, which pj__record_offset tells. */
 typedef struct pj__record {
 	bool has_offset;
-	uint64_t offset;
 	pj_bytes key, value;
 } pj__record;
+
+static inline uint64_t pj__record_offset(const pj_task *task, const pj__record *record)
+{
+	return pj_task_place(task, record->value.ptr).offset;
+}
 
 /*
  * Hands on the records of a line of the input, which are several if it holds a CR, to `each`, until that fails. The

@@ -3,12 +3,15 @@
 import os
 import re
 import shutil
+import signal
+import subprocess
 import tarfile
+import time
 import zipfile
 
 import pytest
 
-from conftest import run
+from conftest import command, run
 
 LIB = "org.apache.hadoop.mapred.lib."
 ROSES = b"roses are red\nviolets are blue\nbunnies are pink\n"
@@ -399,3 +402,47 @@ def test_help():
         done = run("streaming", word)
         assert done.returncode == 0 and b"-numReduceTasks" in done.stdout
     assert b"KeyFieldBasedPartitioner" in run("help", "streaming").stdout
+
+
+# ------------------------------------------------------------------------------------------------------- sudden ends
+
+
+def start(*args):
+    """Starts a job whose mapper waits."""
+    return subprocess.Popen(command("streaming", "-input", "in.txt", "-output", "out", *args),
+                            stderr=subprocess.PIPE, start_new_session=True)
+
+
+def folders():
+    return [name for name in os.listdir(".") if name.startswith(".papjuice")]
+
+
+def wait_for(what):
+    end = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_interrupted(script, tmp_path):
+    job = start("-mapper", script("m.sh", "touch ../../../ready; sleep 1000"))
+    wait_for((tmp_path / "ready").exists)
+    job.send_signal(signal.SIGINT)
+    assert job.wait(30) == 130
+    assert not folders() and not os.path.exists("out")
+
+
+def test_what_a_killed_job_leaves_goes_with_the_next(script, tmp_path):
+    job = start("-mapper", script("m.sh", "touch ../../../ready; sleep 1000"))
+    wait_for((tmp_path / "ready").exists)
+    job.kill()
+    job.wait()
+    assert folders()
+    wait_for(lambda: stream_again() == [])
+
+
+def stream_again():
+    """Folders that are there after another job; those of the killed one are free when its workers are gone."""
+    shutil.rmtree("out", ignore_errors=True)
+    assert run("streaming", "-input", "in.txt", "-output", "out", "-mapper", "cat").returncode == 0
+    return folders()

@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "streaming/aggregate.h"
+#include "streaming/classes.h"
 #include "streaming/fields.h"
+#include "streaming/input.h"
 #include "streaming/java.h"
 #include "streaming/lines.h"
 #include "streaming/names.h"
@@ -634,6 +636,76 @@ static void wrong_command_lines_are_refused(void **state)
 	pj__request_fini(&request);
 }
 
+static void classes_are_found_by_name(void **state)
+{
+	(void)state;
+	pj__class class;
+	pj_error error;
+	static const struct {
+		pj__class_use use;
+		const char *name;
+		pj__class id;
+	} known[] = {
+		{PJ__USE_PARTITIONER, "org.apache.hadoop.mapred.lib.KeyFieldBasedPartitioner", PJ__FIELD_PARTITIONER},
+		{PJ__USE_PARTITIONER, "org.apache.hadoop.mapreduce.lib.partition.HashPartitioner",
+		 PJ__HASH_PARTITIONER},
+		{PJ__USE_INPUT_FORMAT, "KeyValueTextInputFormat", PJ__KEY_VALUE_INPUT},
+		{PJ__USE_INPUT_FORMAT, "org.apache.hadoop.mapred.lib.NLineInputFormat", PJ__NLINE_INPUT},
+		{PJ__USE_REDUCER, "org.apache.hadoop.mapreduce.lib.reduce.LongSumReducer", PJ__LONG_SUM_REDUCER},
+	};
+	for (size_t i = 0; i < COUNT(known); i++) {
+		assert_int_equal(pj__class_find(known[i].use, "-x", known[i].name, &class, &error), PJ_OK);
+		assert_int_equal(class, known[i].id);
+	}
+	assert_int_equal(pj__class_find(PJ__USE_PARTITIONER, "-partitioner", "org.apache.hadoop.io.HashPartitioner",
+					&class, &error),
+			 PJ_ERR_USAGE);
+	assert_string_equal(error.what, "-partitioner : class not found : org.apache.hadoop.io.HashPartitioner");
+	assert_non_null(strstr(error.hint, "KeyFieldBasedPartitioner"));
+	assert_true(pj__is_class_name("org.apache.hadoop.mapred.lib.IdentityMapper"));
+	static const char *const commands[] = {"cat", "python3 a.b.C", "./a.b.C", "mapper.py", "a.b.c",
+					       "A",   "a.B",           "1.2.C"};
+	for (size_t i = 0; i < COUNT(commands); i++)
+		assert_false(pj__is_class_name(commands[i]));
+}
+
+/* Cuts files of these sizes, and looks at the cuts. */
+static void assert_cuts(const uint64_t *sizes, size_t files, pj__cutting cutting, const pj__cut *wanted, size_t count)
+{
+	pj__files list = {.sizes = malloc(files * sizeof *sizes)};
+	memcpy(list.sizes, sizes, files * sizeof *sizes);
+	for (size_t i = 0; i < files; i++)
+		assert_int_equal(pj__strings_add(&list.paths, "/x", 2, NULL), PJ_OK);
+	assert_int_equal(pj__files_cut(&list, &cutting, NULL), PJ_OK);
+	assert_int_equal(list.cut_count, count);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(list.cuts[i].file, wanted[i].file);
+		assert_int_equal(list.cuts[i].start, wanted[i].start);
+		assert_int_equal(list.cuts[i].length, wanted[i].length);
+	}
+	/* the pieces of a file are all of it, once */
+	uint64_t bytes = 0, all = 0;
+	for (size_t i = 0; i < count; i++)
+		bytes += list.pieces[i].length;
+	for (size_t i = 0; i < files; i++)
+		all += sizes[i];
+	assert_int_equal(bytes, all);
+	pj__files_fini(&list);
+}
+
+static void files_are_cut_as_hadoop_does(void **state)
+{
+	(void)state;
+	/* the longest first, equal ones as they stood; an empty file is a task; a tenth more is no piece of its own */
+	assert_cuts((const uint64_t[]){10, 0, 105, 250}, 4, (pj__cutting){.maps = 1, .least = 1, .most = 100},
+		    (const pj__cut[]){{2, 0, 105}, {3, 0, 100}, {3, 100, 100}, {3, 200, 50}, {0, 0, 10}, {1, 0, 0}}, 6);
+	assert_cuts((const uint64_t[]){90}, 1, (pj__cutting){.maps = 3, .least = 1, .most = 1000},
+		    (const pj__cut[]){{0, 0, 30}, {0, 30, 30}, {0, 60, 30}}, 3);
+	assert_cuts((const uint64_t[]){90}, 1, (pj__cutting){.maps = 3, .least = 50, .most = 1000},
+		    (const pj__cut[]){{0, 0, 50}, {0, 50, 40}}, 2);
+	assert_cuts((const uint64_t[]){0}, 0, (pj__cutting){.maps = 1, .least = 1, .most = 1}, NULL, 0);
+}
+
 static void lists_keep_what_is_in_braces(void **state)
 {
 	(void)state;
@@ -668,6 +740,8 @@ int main(void)
 		cmocka_unit_test(properties_are_read_from_a_file),
 		cmocka_unit_test(command_lines_are_read),
 		cmocka_unit_test(wrong_command_lines_are_refused),
+		cmocka_unit_test(classes_are_found_by_name),
+		cmocka_unit_test(files_are_cut_as_hadoop_does),
 		cmocka_unit_test(lists_keep_what_is_in_braces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
