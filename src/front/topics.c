@@ -8,8 +8,6 @@
 const struct pj__command pj__commands[] = {
 	{"JOB", "papjuice JOB [options] [INPUT...]", "a built-in job by its name"},
 	{"run", "papjuice run JOB [options] [INPUT...]", "a plug-in, a source, or programs"},
-	{"run", "papjuice run JOB [options] [INPUT...]", "a plug-in (.so) or source (.c)"},
-	{"run --map", "papjuice run --map CMD --reduce CMD [options] [INPUT...]", "programs in any language"},
 	{"streaming", "papjuice streaming [HADOOP'S OPTIONS]", "a Hadoop Streaming job as it is"},
 	{"jobs", "papjuice jobs [NAME]", "the built-in jobs, or one of them"},
 	{"help", "papjuice help [TOPIC]", "the manual"},

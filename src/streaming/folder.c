@@ -96,8 +96,8 @@ static void remove_left(const char *above)
 }
 
 /*
- * Makes the folder in `above`, and locks it. Before the lock is held another job may take it for one that was left: then
- * another one is made.
+ * Makes the folder in `above`, and locks it. Before the lock is held another job may take it for one that was left:
+ * then another one is made.
  */
 static pj_status make_locked(pj__folder *folder, const char *above, pj_error *error)
 {

@@ -52,13 +52,20 @@ static pj_status done(void *arg, const pj_attempt *attempt)
 	return pj__folder_done(&streaming->folder, id, task, &error);
 }
 
-/* What programs say goes where our own messages go, line by line. */
+/* What programs say goes where our own messages go, line by line, as far as somebody may want to read it. */
 static void said(void *arg, const pj_attempt *attempt, pj_bytes line)
 {
+	enum { MOST_BYTES = 1 << 20 };
+	static const char enough[] = "papjuice: note: what this program writes from here on is not shown\n";
+	pj__side *const side = arg;
 	const struct iovec pieces[] = {{(char *)line.ptr, line.len}, {(char *)"\n", 1}};
-	(void)arg;
+	const struct iovec last = {(char *)enough, sizeof enough - 1};
+	if (attempt->is_sample || side->passed_on > MOST_BYTES)
+		return;
+	side->passed_on += line.len + 1;
+	const bool shown = side->passed_on <= MOST_BYTES;
 	/* if nobody reads it, it is lost */
-	if (!attempt->is_sample && writev(STDERR_FILENO, pieces, 2) < 0)
+	if (writev(STDERR_FILENO, shown ? pieces : &last, shown ? 2 : 1) < 0)
 		return;
 }
 

@@ -17,8 +17,9 @@ typedef struct pj__side {
 	pj__talk talk;
 	pj__streaming *streaming;
 	pj_command command;
-	char **words;  /* owned; NULL: no program */
-	char *program; /* the first of them, owned */
+	char **words;     /* owned; NULL: no program */
+	char *program;    /* the first of them, owned */
+	size_t passed_on; /* bytes of standard error, in this process */
 } pj__side;
 
 /* It must stay where it is: the job points into it. */

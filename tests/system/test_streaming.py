@@ -125,6 +125,11 @@ def test_counters_and_status(script):
     assert "\nplain words\n" in said and "reporter:status" not in said
 
 
+def test_much_is_said(script):
+    said = stream("-mapper", script("m.sh", "cat; yes 'much is said' | head -c 20000000 >&2"), "-reducer", "NONE")
+    assert 500000 < len(said) < 2000000 and "is not shown" in said
+
+
 def test_exit_status_is_failure(script):
     said = stream("-mapper", script("m.sh", "cat; exit 3"), "-reducer", "NONE", code=1)
     assert "exit code 3" in said and "Job not successful!" in said and said.endswith("Streaming Command Failed!\n")
