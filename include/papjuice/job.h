@@ -104,6 +104,13 @@ typedef enum pj_order {
 	PJ_BY_VALUE_DOWN /* the largest number first, ties in key order; values that are no numbers come last */
 } pj_order;
 
+/*
+ * How an output is compressed, with the usual level of gzip, bzip2 or zstd. The part files of a folder are called
+ * part-00000.gz and so on, and are compressed by the workers; a file, whose name is as given, and a stream are
+ * compressed by the calling process while it writes them.
+ */
+typedef enum pj_compression { PJ_PLAIN, PJ_GZ, PJ_BZ2, PJ_ZST } pj_compression;
+
 /* Where results go: `pair` if it is given, else `path`. */
 typedef struct pj_output {
 	/* "-" or NULL: standard output; ending in '/': a folder of part files; else: a file. */
@@ -112,10 +119,11 @@ typedef struct pj_output {
 	pj_status (*pair)(void *arg, pj_bytes key, pj_bytes value);
 	void *arg;
 	pj_columns columns;
-	pj_order order; /* PJ_BY_VALUE_DOWN: into a folder there is one part file */
-	uint64_t limit; /* only so many results, the first ones in order; 0: all */
-	bool overwrite; /* an output that exists is replaced, at the end, by one rename */
-	bool escape;    /* tab, newline and backslash in keys and values are written \t \n \\ */
+	pj_order order;             /* PJ_BY_VALUE_DOWN: into a folder there is one part file */
+	uint64_t limit;             /* only so many results, the first ones in order; 0: all */
+	bool overwrite;             /* an output that exists is replaced, at the end, by one rename */
+	bool escape;                /* tab, newline and backslash in keys and values are written \t \n \\ */
+	pj_compression compression; /* not used by `pair` */
 } pj_output;
 
 /* An option of the job's own, for the command line. */
@@ -147,6 +155,11 @@ struct pj_job {
 	bool begins_empty;    /* the first map task, and be it the only one, has no text: `begin` and `end` alone */
 	uint32_t input_count; /* so many inputs are needed, no more and no less; 0: any number */
 	bool may_replace_input; /* with `overwrite` the output may be a file that is read: replaced at the end */
+	/*
+	 * pj_task_place tells offsets in the text of compressed inputs, too: those that are cut into pieces are read
+	 * once more, before the map. Otherwise (and without counts_lines) theirs are counted from the piece's start.
+	 */
+	bool tells_places;
 	/* The job's own options, ended by one whose name is NULL; or NULL. */
 	const pj_job_option *options;
 	/*
@@ -248,7 +261,7 @@ struct pj_result {
  * Runs `job` as `options` say (NULL: defaults) and waits for its end. *ret_result (NULL: not wanted) is set in any
  * case, to what was done so far. PJ_OK: the whole output is there. Otherwise *error tells why, an output that stood
  * there before is untouched, and no process, file or shared memory of the run is left. (Standard output and a `pair`
- * function are streams: they may have got a beginning, of whole parts.)
+ * function are streams: they may have got a beginning, of whole parts; a compressed one any beginning.)
  */
 PJ_API PJ_MUST_USE pj_status pj_run(const pj_job *job, const pj_options *options, pj_result *ret_result,
 				    pj_error *error);

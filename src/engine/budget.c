@@ -41,7 +41,9 @@ pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned worker
 		pj__error_reason(error, "%llu MiB for %u workers", (unsigned long long)(memory / mib), workers);
 		pj__error_hint(error, "--memory %lluM is the least for so many%s%s",
 			       (unsigned long long)((least + mib - 1) / mib),
-			       lists.leader || lists.worker ? " and such long lists of partitions (-p) and splits" : "",
+			       lists.leader || lists.worker
+				       ? " and such long lists of partitions (-p) and splits, and what is compressed"
+				       : "",
 			       workers > 1 ? "; fewer workers (-w) need less" : "");
 		return PJ_ERR_MEMORY;
 	}

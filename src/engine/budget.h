@@ -37,6 +37,11 @@ typedef struct pj__lists {
 /* The lists of a job over so many tasks and buckets at most; `combines`: its pairs are combined before the reduce. */
 pj__lists pj__budget_lists(uint64_t tasks, uint64_t buckets, bool combines);
 
+/* What a process takes for decoding and encoding; it is added to the lists. */
+typedef struct pj__codec_share {
+	uint64_t leader, worker;
+} pj__codec_share;
+
 /* Divides `memory` among `workers`. PJ_ERR_MEMORY: it is less than can work; the hint tells how much can. */
 PJ_MUST_USE pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned workers, pj__lists lists,
 					pj_error *error);

@@ -62,10 +62,10 @@ static uint64_t bytes_mapped(const struct leader *leader)
 static void tell(struct leader *leader)
 {
 	const bool map = leader->phase == PJ__PHASE_MAP;
-	const bool known = leader->spool_ended && !leader->run->plan->sources.has_stream;
+	const pj__sources *sources = &leader->run->plan->sources;
+	const bool known = leader->spool_ended && !sources->has_stream && !sources->decoder_bytes;
 	pj__tell_progress(leader->run, phase_name(leader->phase), map ? bytes_mapped(leader) : leader->schedule.done,
-			  map ? (known ? leader->run->plan->sources.bytes : 0) : leader->schedule.count,
-			  leader->result->failures);
+			  map ? (known ? sources->bytes : 0) : leader->schedule.count, leader->result->failures);
 	leader->told_ns = pj__now_ns();
 }
 

@@ -93,7 +93,7 @@ struct leader {
  * goes to the folder `temp`, whose name must live as long. On failure it must be closed, too.
  */
 PJ_MUST_USE pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans,
-				      unsigned workers, const char *temp, pj_error *error);
+				      unsigned workers, pj__codec_share codecs, const char *temp, pj_error *error);
 void pj__leader_close(struct leader *leader);
 
 /* Begins a run of a job; `params` (NULL: those of the options) go to the workers. */

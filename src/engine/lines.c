@@ -4,6 +4,8 @@
  * A worker sees its split only, and cannot tell how many lines stand before it. So the newlines of files that are cut
  * into several splits are counted first, by a pool of processes, split by split; streams are counted while they are
  * spooled. The input is read twice, but the counting runs at the speed of memory, and what it has read is cached.
+ *
+ * Compressed inputs that are cut are decoded twice, also for jobs that want to know places in their text.
  */
 #include <papjuice/pool.h>
 #include <stdlib.h>
@@ -13,18 +15,25 @@
 
 enum { ROUND = 16 }; /* splits counted between two looks at whether the run is to stop */
 
+struct count {
+	uint64_t lines, bytes;
+};
+
 /* Is there a next split of the same file, which must know? */
-static bool goes_on(const pj__plan *plan, size_t index)
+static bool goes_on(const pj__run_state *run, size_t index)
 {
-	return index + 1 < plan->split_count && plan->splits[index + 1].start > 0;
+	const pj__plan *plan = run->plan;
+	return index + 1 < plan->split_count && plan->splits[index + 1].start > 0 &&
+	       (run->setup->job.counts_lines || pj__source_is_packed(&plan->sources.at[plan->splits[index].source]));
 }
 
-static pj_status count_split(const pj__plan *plan, size_t index, uint64_t *ret_lines, pj_error *error)
+static pj_status count_split(const pj__plan *plan, size_t index, struct count *ret_count, pj_error *error)
 {
 	pj__reader reader;
 	pj_status status = pj__reader_init(&reader, &plan->sources, 0, error);
 	if (!status)
-		status = pj__reader_count_lines(&reader, plan->splits[index], ret_lines, error);
+		status = pj__reader_count_lines(&reader, plan->splits[index], &ret_count->lines, &ret_count->bytes,
+						error);
 	pj__reader_fini(&reader);
 	return status;
 }
@@ -34,27 +43,30 @@ static pj_status count_item(pj_bytes item, pj_reply *reply, void *arg)
 {
 	const pj__plan *plan = arg;
 	size_t index;
-	uint64_t lines = 0;
+	struct count count = {0};
 	pj_error error;
 	memcpy(&index, item.ptr, sizeof index);
-	if (count_split(plan, index, &lines, &error))
+	if (count_split(plan, index, &count, &error))
 		return pj_reply_append(reply, (pj_bytes){(const char *)&error, sizeof error});
-	return pj_reply_append(reply, (pj_bytes){(const char *)&lines, sizeof lines});
+	return pj_reply_append(reply, (pj_bytes){(const char *)&count, sizeof count});
 }
 
 /* Numbers a split by the one before it. */
-static void number_next(pj__plan *plan, size_t index, uint64_t lines)
+static void number_next(pj__plan *plan, size_t index, const struct count *count)
 {
-	plan->splits[index + 1].lines = plan->splits[index].lines + lines;
+	const pj__split *split = &plan->splits[index];
+	plan->splits[index + 1].lines = split->lines + count->lines;
+	if (pj__source_is_packed(&plan->sources.at[split->source]))
+		plan->splits[index + 1].origin = split->origin + count->bytes;
 }
 
 static pj_status take_result(pj__plan *plan, size_t index, pj_bytes result, pj_error *error)
 {
-	uint64_t lines;
+	struct count count;
 	pj_error failed;
-	if (result.len == sizeof lines) {
-		memcpy(&lines, result.ptr, sizeof lines);
-		number_next(plan, index, lines);
+	if (result.len == sizeof count) {
+		memcpy(&count, result.ptr, sizeof count);
+		number_next(plan, index, &count);
 		return PJ_OK;
 	}
 	memcpy(&failed, result.ptr, sizeof failed);
@@ -85,7 +97,7 @@ static pj_status count_apart(const pj__run_state *run, pj_pool *pool, pj_error *
 	size_t indexes[ROUND], count = 0;
 	pj_status status = PJ_OK;
 	for (size_t i = 0; i < plan->split_count && !status; i++) {
-		if (goes_on(plan, i))
+		if (goes_on(run, i))
 			indexes[count++] = i;
 		if (count == ROUND || (count && i + 1 == plan->split_count)) {
 			status = pj__stopped(run, error);
@@ -101,13 +113,13 @@ static pj_status count_here(const pj__run_state *run, pj_error *error)
 {
 	pj_status status = PJ_OK;
 	for (size_t i = 0; i < run->plan->split_count && !status; i++) {
-		uint64_t lines = 0;
+		struct count count = {0};
 		status = pj__stopped(run, error);
-		if (status || !goes_on(run->plan, i))
+		if (status || !goes_on(run, i))
 			continue;
-		status = count_split(run->plan, i, &lines, error);
+		status = count_split(run->plan, i, &count, error);
 		if (!status)
-			number_next(run->plan, i, lines);
+			number_next(run->plan, i, &count);
 	}
 	return status;
 }
@@ -117,9 +129,12 @@ pj_status pj__count_lines(const pj__setup *setup, pj__plan *plan, pj_error *erro
 	const pj__run_state run = {.setup = setup, .plan = plan};
 	pj_pool *pool = NULL;
 	size_t count = 0;
-	for (size_t i = 0; i < plan->split_count; i++)
-		count += goes_on(plan, i);
+	const bool wanted = setup->job.counts_lines || setup->job.tells_places;
+	for (size_t i = 0; wanted && i < plan->split_count; i++)
+		count += goes_on(&run, i);
 	pj_status status = PJ_OK;
+	if (!count)
+		return PJ_OK;
 	if (setup->options.sorter == PJ_SORTER_SIMPLE || setup->options.workers == 1 || count < 2) {
 		status = count_here(&run, error);
 	} else {

@@ -13,6 +13,8 @@
 
 /* Parts that the leader merges at a time. */
 enum { ORDERED_MOST = 256 };
+/* This part of the memory for streams may be taken by what decodes them. */
+enum { DECODER_SHARE = 4 };
 
 /* ---------------------------------------------------------------------------------------------- making and ending */
 
@@ -36,6 +38,9 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 	return status;
 }
 
+/* A codec that wants more gets an error all the same, and no sum of them overflows. */
+#define CODEC_MOST ((uint64_t)1 << 48)
+
 /* How long lists may become: partitions that the user names may be more than any plan makes. */
 static pj__lists lists_of(const pj__setup *setup, const pj__plan *plan)
 {
@@ -45,7 +50,7 @@ static pj__lists lists_of(const pj__setup *setup, const pj__plan *plan)
 }
 
 pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans, unsigned workers,
-			  const char *temp, pj_error *error)
+			  pj__codec_share codecs, const char *temp, pj_error *error)
 {
 	pj__local *local = &leader->local;
 	*leader = (struct leader){.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1}};
@@ -65,9 +70,11 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 		local->files[i][PJ__IN_MEMORY] = local->files[i][PJ__ON_DISK] = -1;
 	/* The sorter shared keeps everything in memory, however little it is told to use. */
 	const bool bounded = setups[0].options.sorter != PJ_SORTER_SHARED;
-	const pj_status status =
-		pj__budget_divide(&local->budget, bounded ? setups[0].options.memory : pj__memory_available(), workers,
-				  lists_of(&setups[0], &plans[0]), error);
+	pj__lists lists = lists_of(&setups[0], &plans[0]);
+	lists.leader += codecs.leader < CODEC_MOST ? codecs.leader : CODEC_MOST;
+	lists.worker += codecs.worker < CODEC_MOST ? codecs.worker : CODEC_MOST;
+	const pj_status status = pj__budget_divide(
+		&local->budget, bounded ? setups[0].options.memory : pj__memory_available(), workers, lists, error);
 	if (status)
 		return status;
 	local->table.bytes = local->budget.table;
@@ -125,14 +132,23 @@ static pj_status begin_spool(struct leader *leader, pj_error *error)
 	pj__plan *plan = leader->run->plan;
 	pj__budget *budget = &leader->local.budget;
 	const uint64_t least = (leader->local.workers + (uint64_t)2) * plan->split_bytes;
-	const bool on_disk = plan->sources.has_stream && budget->spool < least;
-	leader->spool_most = on_disk ? 2 * least : budget->spool;
+	/* Whether a pipe is compressed shows when it is read: its decoder's memory is set aside. */
+	const uint64_t decoder = budget->spool / DECODER_SHARE, room = budget->spool - decoder;
+	const bool on_disk = plan->sources.has_stream && room < least;
+	leader->spool_most = on_disk ? 2 * least : room;
+	if (on_disk) {
+		budget->files -= decoder;
+		budget->spool -= decoder;
+	}
 	if (plan->sources.has_stream && !on_disk) {
 		budget->files -= budget->spool;
 		budget->spool = 0;
 	}
-	return pj__spool_init(&leader->spool, &plan->sources, plan->split_bytes, on_disk ? leader->local.temp : NULL,
-			      error);
+	const pj_status status = pj__spool_init(&leader->spool, &plan->sources, plan->split_bytes,
+						on_disk ? leader->local.temp : NULL, error);
+	leader->spool.decoder_most = decoder > plan->sources.decoder_bytes ? decoder : plan->sources.decoder_bytes;
+	leader->spool.longest = leader->local.budget.memory / PJ__LONGEST_SHARE;
+	return status;
 }
 
 pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t job, const pj_bytes *params,
@@ -163,7 +179,7 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 			     .parts = run->plan->parts,
 			     .kind = run->sink->kind,
 			     .ordered = pj__is_ordered(output),
-			     .parks = leader->local.stays,
+			     .parks = leader->local.stays || run->sink->encoder,
 			     .output = *output,
 			     .params = {UINT64_MAX, 0}};
 	const bool samples = run->plan->ranges > 1 && !run->setup->job.map_only;
@@ -390,12 +406,25 @@ static unsigned count_workers(const pj__run_state *run)
 	return work ? (unsigned)work : 1;
 }
 
+/* Who decodes and encodes: workers what is cut and part files, the leader streams and what is written in order. */
+static pj__codec_share share_codecs(const pj__run_state *run)
+{
+	const pj__sources *sources = &run->plan->sources;
+	const uint64_t encoder = pj__encoder_memory(run->sink->output.compression);
+	const bool by_workers = run->sink->kind == PJ__SINK_FOLDER && !pj__is_ordered(&run->sink->output);
+	pj__codec_share share = {.worker = sources->decoder_bytes};
+	if (by_workers && share.worker < encoder)
+		share.worker = encoder;
+	share.leader = (by_workers ? 0 : encoder) + (sources->has_stream ? sources->decoder_bytes : 0);
+	return share;
+}
+
 pj_status pj__engine_local(pj__run_state *run, pj_error *error)
 {
 	struct leader *leader = calloc(1, sizeof *leader);
 	if (!leader)
 		return pj__no_memory(error, sizeof *leader);
-	pj_status status = pj__leader_open(leader, run->setup, run->plan, count_workers(run),
+	pj_status status = pj__leader_open(leader, run->setup, run->plan, count_workers(run), share_codecs(run),
 					   pj__temp_folder(run->setup->options.temp, run->sink), error);
 	leader->local.sink = run->sink;
 	if (!status)

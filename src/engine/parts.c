@@ -149,10 +149,11 @@ void pj__parts_pump(struct leader *leader)
 }
 
 /*
- * Writes parked bytes to where the output wants them; `fd` is the part file of a folder. *ret_taken: how many; a
+ * Writes parked bytes to where the output wants them; `file` is that of a part of a folder. *ret_taken: how many; a
  * function gets whole pairs, so it takes those.
  */
-static pj_status pass_on(const struct leader *leader, int fd, pj_bytes bytes, size_t *ret_taken, pj_error *error)
+static pj_status pass_on(const struct leader *leader, pj__part_file *file, pj_bytes bytes, size_t *ret_taken,
+			 pj_error *error)
 {
 	const pj__sink *sink = leader->run->sink;
 	*ret_taken = bytes.len;
@@ -162,12 +163,12 @@ static pj_status pass_on(const struct leader *leader, int fd, pj_bytes bytes, si
 	}
 	if (sink->kind != PJ__SINK_FOLDER)
 		return pj__sink_stream(sink, bytes, error);
-	const int failed = pj__write_all(fd, bytes.ptr, bytes.len);
-	return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output") : PJ_OK;
+	return pj__part_file_write(file, bytes, error);
 }
 
 /* Passes on `bytes` of a worker's file from `offset` on, a piece at a time. */
-static pj_status pass_on_all(struct leader *leader, int from, uint64_t offset, uint64_t bytes, int to, pj_error *error)
+static pj_status pass_on_all(struct leader *leader, int from, uint64_t offset, uint64_t bytes, pj__part_file *to,
+			     pj_error *error)
 {
 	pj__space buffer = {0};
 	size_t held = 0, room = stream_bytes;
@@ -201,15 +202,13 @@ static pj_status take_parked(struct leader *leader, unsigned slot, const pj__mes
 {
 	const uint64_t offset = message->write.offset, bytes = message->write.bytes;
 	const int from = leader->local.files[slot][message->write.where];
-	int fd = -1;
+	pj__part_file file = {.fd = -1};
 	pj_status status = PJ_OK;
 	if (leader->run->sink->kind == PJ__SINK_FOLDER)
-		status = pj__sink_part_file(leader->run->sink, message->task, &fd, error);
+		status = pj__part_file_open(&file, leader->run->sink, message->task, error);
 	if (!status)
-		status = pass_on_all(leader, from, offset, bytes, fd, error);
-	const int failed = pj__close(&fd);
-	if (failed && !status)
-		status = pj__fail(error, PJ_ERR_OUTPUT, failed, leader->run->sink->path, "cannot write the output");
+		status = pass_on_all(leader, from, offset, bytes, &file, error);
+	status = pj__part_file_close(&file, status, error);
 	/* Only memory is at stake: where it cannot be given back it is kept. Standing workers use it again. */
 	if (bytes && !leader->local.stays)
 		(void)fallocate(from, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);

@@ -97,7 +97,7 @@ pj_status pj__run_commit(pj__run_state *run, pj_error *error)
 static pj_status run_engine(pj__run_state *run, pj_error *error)
 {
 	pj_status status = pj__run_refuse_own_input(run, error);
-	if (!status && run->setup->job.counts_lines)
+	if (!status)
 		status = pj__count_lines(run->setup, run->plan, error);
 	if (status)
 		return status;

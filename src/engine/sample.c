@@ -9,6 +9,7 @@
 
 enum {
 	PIECES = 64,
+	PACKED_PIECES = 8, /* of a compressed input: to begin one is dear, so there are fewer and longer ones */
 	PIECE = 16 << 10,
 	PIECE_OF_PROGRAM = 4 << 10,
 	KEYS_MOST = 1 << 16,
@@ -69,17 +70,35 @@ static void take_long(pj_task *face, pj_bytes key, uint64_t value)
 	take((pj__task *)face, key, (pj_bytes){NULL, 0});
 }
 
+/* The split of a compressed source that holds a byte of it, but for what is behind some of its text. */
+static pj__split packed_piece(const pj__plan *plan, uint32_t source, uint64_t at)
+{
+	pj__split piece = {0};
+	for (size_t i = 0; i < plan->split_count; i++) {
+		const pj__split *split = &plan->splits[i];
+		if (split->source == source && pj__codec_byte(plan->sources.at[source].codec, split->start) <= at)
+			piece = *split;
+	}
+	piece.most = (uint64_t)PIECE * (PIECES / PACKED_PIECES);
+	return piece;
+}
+
 /* The piece that lies `at` bytes into all files together, at most up to `end`. False: there is none. */
-static bool piece_at(const pj__sources *sources, uint64_t at, uint64_t end, uint64_t most, pj__split *ret_split)
+static bool piece_at(const pj__plan *plan, uint64_t at, uint64_t end, uint64_t most, pj__split *ret_split)
 {
 	const uint64_t bytes = end - at < most ? end - at : most;
-	for (size_t i = 0; i < sources->count; i++) {
-		const pj__source *source = &sources->at[i];
+	for (size_t i = 0; i < plan->sources.count; i++) {
+		const pj__source *source = &plan->sources.at[i];
 		if (source->kind == PJ__SOURCE_STREAM)
 			continue;
 		if (at < source->size) {
 			const uint64_t rest = source->size - at;
-			*ret_split = (pj__split){(uint32_t)i, at, at + (bytes < rest ? bytes : rest), source->size};
+			*ret_split = pj__source_is_packed(source)
+					     ? packed_piece(plan, (uint32_t)i, at)
+					     : (pj__split){.source = (uint32_t)i,
+							   .start = at,
+							   .end = at + (bytes < rest ? bytes : rest),
+							   .limit = source->size};
 			return bytes > 0;
 		}
 		at -= source->size;
@@ -111,32 +130,47 @@ static pj_status sample_split(pj__mapping *mapping, pj__split split, pj_error *e
 	return sample_splits(mapping, &split, 1, error);
 }
 
-/* A program, whose start is dear, gets all pieces at once. */
-static pj_status sample_by_program(pj__mapping *mapping, const pj__sources *sources, pj_error *error)
+/* Of compressed inputs there are fewer pieces, and no two of one split. */
+static bool is_again(const pj__split *split, unsigned piece, const pj__split *last)
 {
+	return split->most && (piece % (PIECES / PACKED_PIECES) ||
+			       (split->source == last->source && split->start == last->start && last->most));
+}
+
+/* A program, whose start is dear, gets all pieces at once. */
+static pj_status sample_by_program(pj__mapping *mapping, const pj__plan *plan, pj_error *error)
+{
+	const pj__sources *sources = &plan->sources;
+	pj__split last = {0};
 	pj__split splits[PIECES];
 	size_t count = 0;
 	for (unsigned i = 0; i < PIECES; i++) {
 		const uint64_t at = (uint64_t)((__uint128_t)sources->bytes * i / PIECES),
 			       end = (uint64_t)((__uint128_t)sources->bytes * (i + 1) / PIECES);
-		count += piece_at(sources, at, end, PIECE_OF_PROGRAM, &splits[count]);
+		if (!piece_at(plan, at, end, PIECE_OF_PROGRAM, &splits[count]) || is_again(&splits[count], i, &last))
+			continue;
+		last = splits[count++];
 	}
 	return count ? sample_splits(mapping, splits, count, error) : PJ_OK;
 }
 
 /* Each piece may bring its share of the keys, and what those before it left: the last ones must not go short. */
-static pj_status sample_pieces(pj__mapping *mapping, const pj__sources *sources, struct sampler *sampler,
-			       pj_error *error)
+static pj_status sample_pieces(pj__mapping *mapping, const pj__plan *plan, struct sampler *sampler, pj_error *error)
 {
+	const pj__sources *sources = &plan->sources;
 	pj_status status = PJ_OK;
-	pj__split split;
+	pj__split split, last = {0};
 	for (unsigned i = 0; i < PIECES && !status; i++) {
 		const uint64_t at = (uint64_t)((__uint128_t)sources->bytes * i / PIECES),
 			       end = (uint64_t)((__uint128_t)sources->bytes * (i + 1) / PIECES);
 		sampler->keys_most = (size_t)KEYS_MOST / PIECES * (i + 1);
 		sampler->bytes_most = (size_t)BYTES_MOST / PIECES * (i + 1);
-		if (piece_at(sources, at, end, PIECE, &split))
-			status = sample_split(mapping, split, error);
+		if (!piece_at(plan, at, end, PIECE, &split))
+			continue;
+		if (is_again(&split, i, &last))
+			continue;
+		status = sample_split(mapping, split, error);
+		last = split;
 	}
 	return status;
 }
@@ -169,9 +203,9 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 			split.end = split.start + STREAM_MOST;
 		status = sample_split(&mapping, split, error);
 	} else if (!status && setup->job.mapper.command) {
-		status = sample_by_program(&mapping, &plan->sources, error);
+		status = sample_by_program(&mapping, plan, error);
 	} else if (!status) {
-		status = sample_pieces(&mapping, &plan->sources, sampler, error);
+		status = sample_pieces(&mapping, plan, sampler, error);
 	}
 	if (!status && ret_sample->failed)
 		status = pj__no_memory(error, BYTES_MOST);

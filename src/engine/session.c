@@ -25,6 +25,7 @@ static pj_status prepare(pj_session *session, const pj_job *jobs, const pj_optio
 		pj__setup *setup = &session->setups[i];
 		pj_status status = pj__setup_init(setup, &jobs[i], options, error);
 		session->settled += !status;
+		setup->stands = true;
 		if (!status && setup->options.sorter != PJ_SORTER_PLEX && setup->options.sorter != PJ_SORTER_TOTAL)
 			status = refuse("use another sorter than plex or total", error);
 		if (!status)
@@ -33,7 +34,7 @@ static pj_status prepare(pj_session *session, const pj_job *jobs, const pj_optio
 			return status;
 		session->planned++;
 		session->plans[i].refers = false; /* an input may come to be another one between two runs */
-		if (setup->job.counts_lines)
+		if (!status)
 			status = pj__count_lines(setup, &session->plans[i], error);
 		if (status)
 			return status;
@@ -41,6 +42,19 @@ static pj_status prepare(pj_session *session, const pj_job *jobs, const pj_optio
 			return refuse("read a stream: it can be read only once", error);
 	}
 	return PJ_OK;
+}
+
+/* Workers decode; what a run compresses, the leader does. */
+static pj__codec_share share_codecs(const pj_session *session)
+{
+	pj__codec_share share = {0};
+	for (size_t i = 0; i < session->planned; i++) {
+		const uint64_t decoder = session->plans[i].sources.decoder_bytes,
+			       encoder = pj__encoder_memory(session->setups[i].options.output.compression);
+		share.worker = decoder > share.worker ? decoder : share.worker;
+		share.leader = encoder > share.leader ? encoder : share.leader;
+	}
+	return share;
 }
 
 pj_status pj_session_open(const pj_job *jobs, size_t count, const pj_options *options, pj_session **ret_session,
@@ -60,7 +74,7 @@ pj_status pj_session_open(const pj_job *jobs, size_t count, const pj_options *op
 							     : pj__no_memory(error, count * sizeof *session->plans);
 	if (!status)
 		status = pj__leader_open(&session->leader, session->setups, session->plans,
-					 session->setups[0].options.workers,
+					 session->setups[0].options.workers, share_codecs(session),
 					 pj__temp_folder(session->setups[0].options.temp, &any), error);
 	session->leader.local.stays = true;
 	if (status)

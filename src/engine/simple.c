@@ -263,11 +263,11 @@ static pj_status map_one(struct simple *simple, pj__mapping *mapping, size_t ind
 		status = pj__pour_begin(&simple->pour, index, error);
 		if (!status)
 			status = pj__pour_write(&simple->pour, &simple->part, error);
-		const pj_status ended = pj__pour_end(&simple->pour, status ? NULL : error);
-		status = status ? status : ended;
+		status = pj__pour_end(&simple->pour, status, error);
 	}
 	pj__error_at(status ? error : NULL, "map", (int64_t)index, -1);
-	pj__tell_progress(simple->run, "map", result->input_bytes, plan->sources.bytes, 0);
+	pj__tell_progress(simple->run, "map", result->input_bytes,
+			  plan->sources.decoder_bytes ? 0 : plan->sources.bytes, 0);
 	return status;
 }
 
@@ -411,8 +411,7 @@ static pj_status reduce_part(struct simple *simple, pj__reduce *reduce, struct g
 		status = pj__reduce_end(reduce, error);
 	if (!status && !simple->ordered)
 		status = pj__pour_write(&simple->pour, &simple->part, error);
-	const pj_status ended = pj__pour_end(&simple->pour, status ? NULL : error);
-	status = status ? status : ended;
+	status = pj__pour_end(&simple->pour, status, error);
 	pj__error_at(status ? error : NULL, "reduce", part, -1);
 	return status;
 }
@@ -454,9 +453,9 @@ static pj_status pour_ordered(struct simple *simple, pj_error *error)
 		status = pj__part_copy(&text, pj__text_all(&simple->part.bytes), error);
 	if (!status)
 		status = pj__pour_write(&simple->pour, &text, error);
-	const pj_status ended = pj__pour_end(&simple->pour, status ? NULL : error);
+	status = pj__pour_end(&simple->pour, status, error);
 	pj__text_fini(&text.bytes);
-	return status ? status : ended;
+	return status;
 }
 
 static void forget_groups(struct simple *simple)

@@ -238,24 +238,42 @@ static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *cou
 	return PJ_OK;
 }
 
-/* Writes a held part to a file of the output; *offset moves behind it. */
-static pj_status write_to(const struct worker *worker, const struct held_part *held, int fd, uint64_t offset,
-			  pj_error *error)
+/* Writes a piece of a part: to a part file, or, if there is none, to the output's place. */
+static pj_status write_piece(const struct worker *worker, pj__part_file *file, pj_bytes piece, uint64_t offset,
+			     pj_error *error)
+{
+	const pj__sink *sink = worker->local->sink;
+	++pj__page_of(worker->local, worker->slot)->here.progress;
+	return file ? pj__part_file_write(file, piece, error)
+		    : pj__pwrite_checked(sink->fd, sink->path, piece.ptr, piece.len, (off_t)offset, error);
+}
+
+/* Writes a held part to a part file, or, if there is none, to the output from `offset` on. */
+static pj_status write_to(const struct worker *worker, const struct held_part *held, pj__part_file *file,
+			  uint64_t offset, pj_error *error)
 {
 	enum { PIECE = 256 << 10 };
-	const char *path = worker->local->sink->path;
 	const pj_bytes bytes = pj__text_all(&held->bytes);
-	if (!held->spilled)
-		return pj__pwrite_checked(fd, path, bytes.ptr, bytes.len, (off_t)offset, error);
+	pj_status status = PJ_OK;
+	if (!held->spilled) {
+		/* To compress it takes a while. */
+		const size_t most = file && file->encoder ? PIECE : bytes.len;
+		for (size_t done = 0; done < bytes.len && !status; done += most) {
+			const size_t rest = bytes.len - done;
+			const pj_bytes piece = {bytes.ptr + done, rest < most ? rest : most};
+			status = write_piece(worker, file, piece, offset + done, error);
+		}
+		return status;
+	}
 	char *piece = malloc(PIECE);
-	pj_status status = piece ? PJ_OK : pj__no_memory(error, PIECE);
+	if (!piece)
+		return pj__no_memory(error, PIECE);
 	for (uint64_t done = 0; done < held->spilled && !status;) {
 		const size_t step = held->spilled - done < PIECE ? (size_t)(held->spilled - done) : PIECE;
 		status = pj__pread_exactly(worker->store.file[PJ__ON_DISK], PJ__PART_FILE, piece, step,
 					   (off_t)(held->offset + done), error);
 		if (!status)
-			status = pj__pwrite_checked(fd, path, piece, step, (off_t)(offset + done), error);
-		++pj__page_of(worker->local, worker->slot)->here.progress;
+			status = write_piece(worker, file, (pj_bytes){piece, step}, offset + done, error);
 		PJ_FAULT("output");
 		done += step;
 	}
@@ -271,18 +289,14 @@ static pj_status write_held(struct worker *worker, const struct held_part *held,
 	const pj__sink *sink = worker->local->sink;
 	const bool parks = worker->brief.parks || worker->brief.ordered;
 	if (!parks && sink->kind == PJ__SINK_FILE)
-		return write_to(worker, held, sink->fd, message->write.offset, error);
+		return write_to(worker, held, NULL, message->write.offset, error);
 	if (!parks && sink->kind == PJ__SINK_FOLDER) {
-		int fd;
-		pj_status status = pj__sink_part_file(sink, held->task, &fd, error);
+		pj__part_file file;
+		pj_status status = pj__part_file_open(&file, sink, held->task, error);
 		if (status)
 			return status;
-		status = write_to(worker, held, fd, 0, error);
-		const int closed = pj__close(&fd);
-		if (closed && !status)
-			status = pj__fail(error, pj__status_of_errno(closed, PJ_ERR_OUTPUT), closed, sink->path,
-					  "cannot write the output");
-		return status;
+		status = write_to(worker, held, &file, 0, error);
+		return pj__part_file_close(&file, status, error);
 	}
 	/* The leader takes it from here. */
 	if (held->spilled) {

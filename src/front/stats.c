@@ -161,6 +161,7 @@ static json_t *of_error(const pj_error *error)
 
 static json_t *of_options(const struct pj__outcome *outcome)
 {
+	static const char *const compressions[] = {"none", "gz", "bz2", "zst"};
 	const struct pj__settings *const settings = outcome->settings;
 	const pj_options *const run = &settings->run;
 	json_t *const made = json_object(), *const inputs = json_array(), *const own = json_object();
@@ -176,6 +177,7 @@ static json_t *of_options(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "output", text(run->output.path ? run->output.path : "-"));
 	failed |= json_object_set_new(made, "overwrite", json_boolean(run->output.overwrite));
 	failed |= json_object_set_new(made, "escape", json_boolean(run->output.escape));
+	failed |= json_object_set_new(made, "compress", json_string(compressions[run->output.compression]));
 	failed |= json_object_set_new(made, "workers", run->workers ? number(run->workers) : json_null());
 	failed |= json_object_set_new(made, "memory", run->memory ? number(run->memory) : json_null());
 	failed |= json_object_set_new(made, "partitions", run->partitions ? number(run->partitions) : json_null());

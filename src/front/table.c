@@ -27,6 +27,15 @@ static bool take_escape(struct pj__settings *settings, const char *value)
 	return settings->run.output.escape = true;
 }
 
+static bool take_compress(struct pj__settings *settings, const char *value)
+{
+	static const pj_compression kinds[] = {PJ_GZ, PJ_BZ2, PJ_ZST};
+	const int at = pj__word_index(value, "gz bz2 zst");
+	if (at >= 0)
+		settings->run.output.compression = kinds[at];
+	return at >= 0;
+}
+
 static bool take_workers(struct pj__settings *settings, const char *value)
 {
 	return pj__read_workers(value, &settings->run.workers);
@@ -224,6 +233,14 @@ const struct pj__option pj__options[] = {
 	 .take = take_escape,
 	 .help = "write tab, newline and backslash escaped",
 	 .more = "As \\t, \\n and \\\\. Without it a key or value that holds one of these is written as it is."},
+	{.name = "compress",
+	 .value = "KIND",
+	 .choices = "gz bz2 zst",
+	 .take = take_compress,
+	 .good = "gz, bz2 or zst",
+	 .help = "compress the output: gz, bz2 or zst",
+	 .more = "Part files are called part-00000.gz and so on, and the workers compress them; a file, whose name is "
+		 "as given, and standard output are compressed while they are written. Compressed input needs no option."},
 	{.name = "help",
 	 .letter = 'h',
 	 .take = take_short_help,

@@ -10,7 +10,7 @@
 #include "base/io.h"
 #include "input/scan.h"
 
-enum { PIECE_BYTES = 128 << 10, SHRINK_FROM = 4 };
+enum { PIECE_BYTES = 128 << 10, SHRINK_FROM = 4, PACKED_BYTES = 64 << 10 };
 static const uint64_t mib = 1 << 20;
 
 static pj_status make_room(pj__reader *reader, size_t capacity, size_t keep, pj_error *error)
@@ -57,6 +57,9 @@ static void close_source(pj__reader *reader)
 void pj__reader_fini(pj__reader *reader)
 {
 	close_source(reader);
+	pj__decoder_destroy(reader->decoder);
+	reader->decoder = NULL;
+	pj__space_fini(&reader->packed);
 	pj__space_fini(&reader->buffer);
 }
 
@@ -71,16 +74,12 @@ static pj_status open_source(pj__reader *reader, uint32_t index, pj_error *error
 		return PJ_OK;
 	close_source(reader);
 	const pj__source *source = &reader->sources->at[index];
-	if (source->kind == PJ__SOURCE_STREAM)
+	if (source->kind == PJ__SOURCE_STREAM) {
 		reader->fd = source->spool;
-	else if (source->kind == PJ__SOURCE_FILE && source->fd >= 0)
-		reader->fd = source->fd;
-	else if (source->kind == PJ__SOURCE_FILE) {
-		reader->fd = open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		if (reader->fd < 0)
-			return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_INPUT), errno, source->name,
-					"cannot read the input");
-		reader->owns_fd = true;
+	} else {
+		const pj_status status = pj__source_open(source, &reader->fd, &reader->owns_fd, error);
+		if (status)
+			return status;
 	}
 	reader->source = index;
 	return PJ_OK;
@@ -110,6 +109,31 @@ static pj_status fetch(pj__reader *reader, char *to, size_t size, uint64_t offse
 	return PJ_OK;
 }
 
+/* A decoder for the split; from here on its offsets are those of text. */
+static pj_status begin_decoding(pj__reader *reader, pj_error *error)
+{
+	const pj__source *source = source_of(reader);
+	const pj__extent extent = pj__source_extent(source, reader->fd);
+	const pj__split *split = &reader->split;
+	char head[PJ__HEAD_BYTES];
+	size_t got = 0;
+	pj_status status = pj__space_grow(&reader->packed, PACKED_BYTES, 0, error);
+	if (!status && split->start)
+		status = pj__extent_read(&extent, head, sizeof head, 0, &got, error);
+	if (!status)
+		status = pj__decoder_create(source->codec, source->name,
+					    pj__decoder_limits_of(reader->sources->decoder_bytes), split->start, head,
+					    got, &reader->decoder, error);
+	reader->place = split->end;
+	reader->landed = reader->ended = false;
+	reader->flow = (pj__flow){.in = reader->packed.at};
+	reader->in_next = pj__codec_byte(source->codec, split->start);
+	reader->next = 0;
+	reader->split.end = split->most ? split->most : UINT64_MAX;
+	reader->split.limit = UINT64_MAX;
+	return status;
+}
+
 pj_status pj__reader_begin(pj__reader *reader, pj__split split, pj_error *error)
 {
 	const pj_status status = open_source(reader, split.source, error);
@@ -120,7 +144,85 @@ pj_status pj__reader_begin(pj__reader *reader, pj__split split, pj_error *error)
 	reader->next = split.start - reader->skipping;
 	reader->taken = reader->held = 0;
 	reader->last = split.start >= split.end || split.start >= split.limit;
+	pj__decoder_destroy(reader->decoder);
+	reader->decoder = NULL;
+	return pj__source_is_packed(source_of(reader)) ? begin_decoding(reader, error) : PJ_OK;
+}
+
+/* A unit goes on where one was to begin: what looked like a border is none, and the next split is not what it seems. */
+static pj_status misled(const pj__reader *reader, pj_error *error)
+{
+	pj__fail(error, PJ_ERR_INPUT, 0, source_of(reader)->name, "cannot cut the input");
+	pj__error_reason(error, "compressed data in it looks like the beginning of more %s",
+			 pj__codec_name(source_of(reader)->codec));
+	pj__error_at(error, NULL, -1, (int64_t)pj__codec_byte(source_of(reader)->codec, reader->place));
+	pj__error_hint(error, "decompress it on the way: ... | papjuice ... -");
+	return PJ_ERR_INPUT;
+}
+
+/* The split's own text ends at `offset`, unless it has ended before; the line that begins there is the last one. */
+static void end_split(pj__reader *reader, uint64_t offset)
+{
+	reader->landed = true;
+	if (reader->split.end > offset + 1)
+		reader->split.end = offset + 1;
+}
+
+/* What the decoder has come to, behind `offset` bytes of text. */
+static pj_status heed(pj__reader *reader, pj__decoded decoded, uint64_t offset, pj_error *error)
+{
+	const uint64_t place = pj__decoder_place(reader->decoder);
+	if (decoded == PJ__DECODED_BORDER && !reader->landed && place >= reader->place) {
+		end_split(reader, offset);
+		return place == reader->place ? PJ_OK : misled(reader, error);
+	}
+	if (decoded != PJ__DECODED_ALL)
+		return PJ_OK;
+	const uint64_t end = pj__codec_byte(source_of(reader)->codec, reader->place);
+	if (!reader->landed && end != source_of(reader)->size)
+		return misled(reader, error);
+	/* Behind the end there is no byte with which a line could begin. */
+	end_split(reader, offset ? offset - 1 : 0);
+	reader->split.limit = offset;
+	reader->ended = true;
 	return PJ_OK;
+}
+
+/* Decodes up to `size` bytes; fewer at the end of the text, or, if it is to stop there, of the split. */
+static pj_status decode(pj__reader *reader, char *to, size_t size, bool stops, size_t *ret_got, pj_error *error)
+{
+	const pj__extent extent = pj__source_extent(source_of(reader), reader->fd);
+	pj__flow *flow = &reader->flow;
+	pj_status status = PJ_OK;
+	flow->out = to;
+	flow->out_len = size;
+	while (!status && flow->out_len && !reader->ended && !(stops && reader->landed)) {
+		pj__decoded decoded;
+		if (!flow->in_len && !flow->in_ends) {
+			flow->in = reader->packed.at;
+			status = pj__extent_read(&extent, reader->packed.at, PACKED_BYTES, reader->in_next,
+						 &flow->in_len, error);
+			reader->in_next += flow->in_len;
+			flow->in_ends = reader->in_next >= extent.size;
+		}
+		if (!status)
+			status = pj__decoder_step(reader->decoder, flow, &decoded, error);
+		if (!status)
+			status = heed(reader, decoded, reader->next + (size - flow->out_len), error);
+	}
+	*ret_got = size - flow->out_len;
+	return status;
+}
+
+/* Puts what follows to `to`, up to `size` bytes: fewer only at the end of a compressed source. */
+static pj_status read_on(pj__reader *reader, char *to, size_t size, size_t *ret_got, pj_error *error)
+{
+	const pj_status status = reader->decoder ? decode(reader, to, size, false, ret_got, error)
+						 : fetch(reader, to, size, reader->next, error);
+	if (!reader->decoder)
+		*ret_got = size;
+	reader->next += status ? 0 : *ret_got;
+	return status;
 }
 
 /* Offset in the source of the buffer's first byte. */
@@ -133,7 +235,7 @@ static pj_status too_long(const pj__reader *reader, uint64_t start, uint64_t len
 {
 	pj__fail(error, PJ_ERR_MEMORY, 0, source_of(reader)->name, "a line is too long for the memory budget");
 	pj__error_reason(error, "it has %llu bytes, more than a quarter of the budget", (unsigned long long)length);
-	pj__error_at(error, NULL, -1, (int64_t)start);
+	pj__error_at(error, NULL, -1, (int64_t)(reader->split.origin + start));
 	pj__error_hint(error, "--memory %lluM is enough", (unsigned long long)((length + mib / 4 - 1) / (mib / 4)));
 	return PJ_ERR_MEMORY;
 }
@@ -142,18 +244,20 @@ static pj_status too_long(const pj__reader *reader, uint64_t start, uint64_t len
 static pj_status beginning_too_long(pj__reader *reader, size_t rest, pj_error *error)
 {
 	const uint64_t start = reader->next - rest;
-	uint64_t at = reader->next;
 	const char *newline = NULL;
-	while (at < reader->split.limit && !newline) {
-		const uint64_t left = reader->split.limit - at;
+	uint64_t end = reader->next;
+	while (reader->next < reader->split.limit && !newline) {
+		const uint64_t left = reader->split.limit - reader->next;
 		const size_t size = left < reader->piece_bytes ? (size_t)left : reader->piece_bytes;
-		const pj_status status = fetch(reader, reader->buffer.at, size, at, error);
+		size_t got;
+		end = reader->next;
+		const pj_status status = read_on(reader, reader->buffer.at, size, &got, error);
 		if (status)
 			return status;
-		newline = memchr(reader->buffer.at, '\n', size);
-		at += newline ? (size_t)(newline - reader->buffer.at) : size;
+		newline = memchr(reader->buffer.at, '\n', got);
+		end += newline ? (size_t)(newline - reader->buffer.at) : got;
 	}
-	return too_long(reader, start, at - start, error);
+	return too_long(reader, start, end - start, error);
 }
 
 /* Checks a piece of more bytes than a line may have: its first line is what can be so long. */
@@ -187,21 +291,15 @@ static pj_status fill(pj__reader *reader, pj_error *error)
 	size_t want = reader->capacity - rest < step ? reader->capacity - rest : step;
 	if (want > reader->split.limit - reader->next)
 		want = (size_t)(reader->split.limit - reader->next);
-	const pj_status status = fetch(reader, reader->buffer.at + rest, want, reader->next, error);
+	size_t got = 0;
+	const pj_status status = read_on(reader, reader->buffer.at + rest, want, &got, error);
 	if (status)
 		return status;
 	/* It is read beyond the end, but what stands there does not matter. */
-	memset(reader->buffer.at + rest + want, 0, PJ_TEXT_PADDING);
-	if (reader->touched < rest + want)
-		reader->touched = rest + want;
-	if (reader->next == 0) {
-		const pj_status refused =
-			pj__refuse_compressed(source_of(reader)->name, reader->buffer.at, want, error);
-		if (refused)
-			return refused;
-	}
-	reader->next += want;
-	reader->held += want;
+	memset(reader->buffer.at + rest + got, 0, PJ_TEXT_PADDING);
+	if (reader->touched < rest + got)
+		reader->touched = rest + got;
+	reader->held += got;
 	return PJ_OK;
 }
 
@@ -288,8 +386,6 @@ static pj_status next_in_memory(pj__reader *reader, pj_bytes *ret_piece, uint64_
 	const pj_bytes piece = {source->memory.ptr + start, (size_t)(stop - start)};
 	reader->next = stop;
 	reader->last = !piece.len;
-	if (start == 0)
-		status = pj__refuse_compressed(source->name, piece.ptr, piece.len, error);
 	if (!status && reader->longest && piece.len > reader->longest)
 		status = check_first(reader, piece, start, error);
 	if (!status && reader->strained && (piece.len > reader->usual) != reader->is_strained)
@@ -301,7 +397,7 @@ static pj_status next_in_memory(pj__reader *reader, pj_bytes *ret_piece, uint64_
 
 pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret_offset, pj_error *error)
 {
-	while (!reader->last && source_of(reader)->kind == PJ__SOURCE_MEMORY) {
+	while (!reader->last && !reader->decoder && source_of(reader)->kind == PJ__SOURCE_MEMORY) {
 		const pj_status status = next_in_memory(reader, ret_piece, ret_offset, error);
 		if (status || !reader->last)
 			return status;
@@ -316,7 +412,7 @@ pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret
 		reader->taken = stop;
 		if (stop > start) {
 			*ret_piece = (pj_bytes){reader->buffer.at + start, stop - start};
-			*ret_offset = buffer_offset(reader) + start;
+			*ret_offset = reader->split.origin + buffer_offset(reader) + start;
 			return reader->longest && stop - start > reader->longest
 				       ? check_first(reader, *ret_piece, *ret_offset, error)
 				       : PJ_OK;
@@ -332,12 +428,30 @@ pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret
  * The first line of a split at `start` > 0 begins behind the first newline at or after start - 1, so it is preceded by
  * as many lines as there are newlines before start - 1, and one.
  */
-pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *ret_lines, pj_error *error)
+static pj_status count_decoded(pj__reader *reader, uint64_t *ret_lines, uint64_t *ret_bytes, pj_error *error)
 {
-	uint64_t lines = split.start == 0, at = split.start - (split.start > 0);
-	pj_status status = open_source(reader, split.source, error);
-	reader->split = split;
-	while (!status && at < split.end - 1) {
+	pj_status status = PJ_OK;
+	uint64_t lines = 0;
+	while (!status && !reader->landed && !reader->ended) {
+		size_t got = 0;
+		status = decode(reader, reader->buffer.at, reader->capacity, true, &got, error);
+		lines += status ? 0 : pj__count_newlines(reader->buffer.at, reader->buffer.at + got);
+		reader->next += got;
+	}
+	*ret_lines = lines;
+	*ret_bytes = reader->next;
+	return status;
+}
+
+pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *ret_lines, uint64_t *ret_bytes,
+				 pj_error *error)
+{
+	uint64_t lines = 0, at = split.start - (split.start > 0);
+	pj_status status = pj__reader_begin(reader, split, error);
+	*ret_bytes = split.end - split.start;
+	if (!status && reader->decoder)
+		status = count_decoded(reader, &lines, ret_bytes, error);
+	while (!status && !reader->decoder && at < split.end - 1) {
 		const uint64_t rest = split.end - 1 - at;
 		const size_t size = rest < reader->capacity ? (size_t)rest : reader->capacity;
 		status = fetch(reader, reader->buffer.at, size, at, error);
@@ -345,7 +459,6 @@ pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *
 			lines += pj__count_newlines(reader->buffer.at, reader->buffer.at + size);
 		at += size;
 	}
-	if (!status)
-		*ret_lines = lines;
+	*ret_lines = lines + (split.start == 0);
 	return status;
 }

@@ -13,6 +13,12 @@
  * buffer grow, no further than it is long, and the memory goes back when the line is done; a split that lies inside
  * such a line looks at its own bytes only.
  *
+ * The borders of a compressed source are places in its compressed bytes where units begin (codec.h), and which offset
+ * in the text they stand for only decoding tells. So offsets are counted from the split's beginning there, and shifted
+ * by a byte: a line belongs to the split if it begins behind its first byte, or with the first byte of the next split;
+ * then nobody needs the byte before his first unit. The first split begins with the text, as ever. A border must turn
+ * out to be one when the split before it is decoded, or the input is refused.
+ *
  * Bytes are read with pread into one buffer that is used again and again (mapping costs page faults: performance.md).
  * Those of an input in memory are handed out where they are.
  */
@@ -20,17 +26,22 @@
 #define PJ_INPUT_READER_H
 
 #include "base/space.h"
+#include "codec/decoder.h"
 #include "input/source.h"
 
 typedef struct pj__split {
 	uint32_t source;     /* index in the list of sources */
-	uint64_t start, end; /* bytes of the source */
+	uint64_t start, end; /* bytes of the source; places in it, if it is compressed */
 	/*
 	 * No byte of the source at or behind this is read: its size; of a stream, how far it is spooled, which is
 	 * behind the first newline at or after end - 1, or the stream's end.
 	 */
 	uint64_t limit;
-	uint64_t lines; /* lines of the source before the first one that belongs to the split, if they were counted */
+	uint64_t lines; /* of the source, before the first one that belongs to the split, if they were counted */
+	/* of a compressed source: offset in the text of the split's first byte, if it was counted, ... */
+	uint64_t origin;
+	uint64_t
+		most; /* ... and bytes of text behind which lines do not belong to it any more; 0: it has no such end */
 } pj__split;
 
 typedef struct pj__reader {
@@ -54,6 +65,14 @@ typedef struct pj__reader {
 	uint64_t next;      /* offset of the next byte to read */
 	size_t taken, held; /* in the buffer: bytes handed out, bytes read */
 	bool skipping, last;
+	/* of a compressed source */
+	pj__decoder *decoder;
+	uint64_t place;   /* where the split ends */
+	bool landed;      /* its end has turned out to be a border, and split.end is known */
+	bool ended;       /* there is no more text */
+	pj__flow flow;    /* from `packed` */
+	uint64_t in_next; /* offset of the next compressed byte to read */
+	pj__space packed; /* compressed bytes */
 } pj__reader;
 
 /* piece_bytes: text handed out at a time, about; 0: 128 KB, which stays in the cache. */
@@ -65,14 +84,16 @@ void pj__reader_fini(pj__reader *reader);
 PJ_MUST_USE pj_status pj__reader_begin(pj__reader *reader, pj__split split, pj_error *error);
 
 /*
- * How many lines more stand before the first line of the split that follows than before the first line of this one. Not
- * while a split is being read.
+ * How many lines more stand before the first line of the split that follows than before the first line of this one, and
+ * how many bytes of text. Not while a split is being read.
  */
-PJ_MUST_USE pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *ret_lines, pj_error *error);
+PJ_MUST_USE pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *ret_lines,
+					     uint64_t *ret_bytes, pj_error *error);
 
 /*
  * The next piece of whole lines, and where in its source it begins. An empty piece: the split is done. The bytes live
- * until the next call, with PJ_TEXT_PADDING readable bytes behind them.
+ * until the next call, with PJ_TEXT_PADDING readable bytes behind them. In a compressed source the offset is one in the
+ * text, if that of the split's beginning (`origin`) is known, else from there.
  */
 PJ_MUST_USE pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret_offset, pj_error *error);
 

@@ -15,6 +15,55 @@
 #include "base/io.h"
 #include "base/text.h"
 
+/* A compressed text is about four times as long as what it was compressed to. */
+enum { TEXT_RATIO = 4 };
+
+pj__extent pj__source_extent(const pj__source *source, int fd)
+{
+	const bool is_memory = source->kind == PJ__SOURCE_MEMORY;
+	return (pj__extent){source->name, fd, source->base, source->size, is_memory ? source->memory.ptr : NULL};
+}
+
+pj_status pj__source_open(const pj__source *source, int *ret_fd, bool *ret_owned, pj_error *error)
+{
+	*ret_owned = source->kind == PJ__SOURCE_FILE && source->fd < 0;
+	*ret_fd = *ret_owned ? open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY) : source->fd;
+	if (*ret_owned && *ret_fd < 0) {
+		*ret_owned = false;
+		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_INPUT), errno, source->name,
+				"cannot read the input");
+	}
+	return PJ_OK;
+}
+
+/* Looks whether a file or memory is compressed. */
+static pj_status look_at(pj__sources *sources, pj__source *source, pj_error *error)
+{
+	char head[PJ__HEAD_BYTES];
+	int fd;
+	bool owned;
+	size_t got = 0;
+	sources->bytes += source->size;
+	sources->text_bytes += source->size;
+	if (source->size < 4)
+		return PJ_OK;
+	pj_status status = pj__source_open(source, &fd, &owned, error);
+	if (status)
+		return status;
+	const pj__extent extent = pj__source_extent(source, fd);
+	status = pj__extent_read(&extent, head, sizeof head, 0, &got, error);
+	if (owned)
+		pj__close(&fd); /* read only: nothing can be lost */
+	source->codec = status ? PJ__CODEC_NONE : pj__codec_of(head, got);
+	if (source->codec == PJ__CODEC_NONE)
+		return status;
+	const uint64_t memory = pj__codec_memory(source->codec, head, got);
+	sources->text_bytes += (TEXT_RATIO - 1) * source->size;
+	if (sources->decoder_bytes < memory)
+		sources->decoder_bytes = memory;
+	return PJ_OK;
+}
+
 static pj_status add(pj__sources *sources, pj__source source, const char *name, pj_error *error)
 {
 	const pj_status status = pj__grow(&sources->at, &sources->capacity, sources->count + 1, sizeof source, error);
@@ -24,10 +73,9 @@ static pj_status add(pj__sources *sources, pj__source source, const char *name, 
 	if (!source.name)
 		return pj__no_memory(error, strlen(name) + 1);
 	sources->at[sources->count++] = source;
-	if (source.kind == PJ__SOURCE_STREAM)
-		sources->has_stream = true;
-	else
-		sources->bytes += source.size;
+	if (source.kind != PJ__SOURCE_STREAM)
+		return look_at(sources, &sources->at[sources->count - 1], error);
+	sources->has_stream = true;
 	return PJ_OK;
 }
 
@@ -269,40 +317,6 @@ pj_status pj__sources_check(const pj__sources *sources, uint64_t *ret_grown, pj_
 	}
 	*ret_grown = grown;
 	return PJ_OK;
-}
-
-pj_status pj__refuse_compressed(const char *name, const char *start, size_t size, pj_error *error)
-{
-	/*
-	 * Magic numbers: RFC 1952 (gzip), the bzip2 and xz format descriptions, RFC 8878 (zstd), the lz4 frame format.
-	 */
-	static const struct {
-		const char *format, *magic, *decoder;
-		size_t len;
-	} known[] = {
-		{"gzip", "\x1f\x8b\x08", "zcat", 3},
-		{"xz",
-		 "\xfd"
-		 "7zXZ\0",
-		 "xzcat", 6},
-		{"Zstandard", "\x28\xb5\x2f\xfd", "zstdcat", 4},
-		{"lz4", "\x04\x22\x4d\x18", "lz4cat", 4},
-	};
-	const char *format = NULL, *decoder = NULL;
-	for (size_t i = 0; i < sizeof known / sizeof *known && !format; i++)
-		if (size >= known[i].len && memcmp(start, known[i].magic, known[i].len) == 0)
-			format = known[i].format, decoder = known[i].decoder;
-	/* "BZh1" may begin a text; a bzip2 file goes on with the magic of a block or of its end. */
-	if (size >= 10 && memcmp(start, "BZh", 3) == 0 && start[3] >= '1' && start[3] <= '9' &&
-	    (memcmp(start + 4, "\x31\x41\x59\x26\x53\x59", 6) == 0 ||
-	     memcmp(start + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0))
-		format = "bzip2", decoder = "bzcat";
-	if (!format)
-		return PJ_OK;
-	pj__fail(error, PJ_ERR_INPUT, 0, name, "cannot read the input");
-	pj__error_reason(error, "it is compressed (%s), which is not built in", format);
-	pj__error_hint(error, "decompress it on the way: %s FILE | papjuice ...", decoder);
-	return PJ_ERR_INPUT;
 }
 
 static const char *name_of(const void *inputs, uint64_t number)

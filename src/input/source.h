@@ -4,6 +4,9 @@
  * A source is a file, bytes in memory, or a stream. Files and memory have a size and are read at any offset, by any
  * worker. A stream (a pipe, a device, a user's function) is read once, by the leader, into a spool (spool.h), from
  * which the workers take it.
+ *
+ * A file or memory that begins with the magic number of a compressed format is decoded by who reads it. Its size and
+ * the borders of its splits are those of the compressed bytes (codec.h: places), what is read of it is text.
  */
 #ifndef PJ_INPUT_SOURCE_H
 #define PJ_INPUT_SOURCE_H
@@ -13,6 +16,8 @@
 #include <time.h>
 
 #include "base/task.h"
+#include "codec/codec.h"
+#include "codec/extent.h"
 
 typedef enum pj__source_kind { PJ__SOURCE_FILE, PJ__SOURCE_MEMORY, PJ__SOURCE_STREAM } pj__source_kind;
 
@@ -24,7 +29,8 @@ typedef struct pj__source {
 	uint64_t size;     /* planned bytes; STREAM: what was read so far */
 	uint64_t position; /* FILE: its place in the view of all inputs (view.h), if there is one */
 	pj_bytes memory;
-	dev_t device; /* FILE: what was planned, to notice another or changed file */
+	pj__codec codec; /* FILE, MEMORY; streams are looked at when they are spooled */
+	dev_t device;    /* FILE: what was planned, to notice another or changed file */
 	ino_t inode;
 	struct timespec modified;
 	pj_status (*read)(void *arg, char *to, size_t size, size_t *got); /* STREAM by a function */
@@ -35,7 +41,9 @@ typedef struct pj__source {
 typedef struct pj__sources {
 	pj__source *at;
 	size_t count, capacity;
-	uint64_t bytes; /* of files and memory */
+	uint64_t bytes;         /* of files and memory */
+	uint64_t text_bytes;    /* the same, with a guess of what compressed ones decode to */
+	uint64_t decoder_bytes; /* memory that one decoder may take: as the largest needs; 0: none is compressed */
 	bool has_stream;
 } pj__sources;
 
@@ -55,10 +63,16 @@ void pj__sources_attach(const pj__sources *sources, pj__task *task);
  */
 PJ_MUST_USE pj_status pj__sources_check(const pj__sources *sources, uint64_t *ret_grown, pj_error *error);
 
-/*
- * Refuses compressed bytes by the magic number at the start of an input: nothing here decodes them, and they must never
- * be taken for text.
- */
-PJ_MUST_USE pj_status pj__refuse_compressed(const char *name, const char *start, size_t size, pj_error *error);
+/* Is a source compressed, and decoded by who reads it? */
+static inline bool pj__source_is_packed(const pj__source *source)
+{
+	return source->kind != PJ__SOURCE_STREAM && source->codec != PJ__CODEC_NONE;
+}
+
+/* The bytes of a file, open as `fd`, or memory, as its decoder reads them. */
+pj__extent pj__source_extent(const pj__source *source, int fd);
+
+/* Opens a file by its name, unless it has a descriptor. *ret_owned: it is to be closed. */
+PJ_MUST_USE pj_status pj__source_open(const pj__source *source, int *ret_fd, bool *ret_owned, pj_error *error);
 
 #endif

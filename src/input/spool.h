@@ -2,7 +2,8 @@
  * spool.h: streams, read once by the leader into memory files or to disk, and cut into splits as they come.
  *
  * A split of a stream can be handed out as soon as its last line is complete: when a newline at or behind its last byte
- * has been read, or the end. What no unfinished task needs any more is given back.
+ * has been read, or the end. A stream that begins with the magic number of a compressed format is decoded on the way:
+ * its offsets and splits are those of the text. What no unfinished task needs any more is given back.
  */
 #ifndef PJ_INPUT_SPOOL_H
 #define PJ_INPUT_SPOOL_H
@@ -16,12 +17,24 @@ typedef struct pj__spool {
 	int fd;    /* its descriptor, or -1 */
 	bool owns_fd;
 	bool on_disk;                /* where the files are */
-	uint64_t read;               /* bytes of it */
+	uint64_t read;               /* bytes of its text */
+	uint64_t raw;                /* bytes of it, as it comes */
 	uint64_t start;              /* where its next split begins */
 	uint64_t lines, line_offset; /* newlines that are counted, and how far */
 	uint64_t lines_before;       /* of these, before start - 1 */
 	uint64_t total;              /* bytes of all streams */
 	char *buffer;
+	/* What may be set after init: memory that a decoder may take, bytes that a decoded line may have (0: any). */
+	uint64_t decoder_most, longest;
+	uint64_t line; /* where the line begins that has not ended */
+	/* of the stream that is being read */
+	bool is_known;        /* whether it is compressed: */
+	size_t head;          /* until then, bytes in the buffer */
+	pj__decoder *decoder; /* or NULL */
+	pj__flow flow;        /* from `packed` */
+	char *packed;
+	bool goes_on; /* the decoder can tell more without being given anything */
+	bool decoded; /* all of it */
 } pj__spool;
 
 /* Takes a split that is ready. */

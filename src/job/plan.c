@@ -6,13 +6,16 @@
 #include <stdlib.h>
 
 #include "base/grow.h"
+#include "base/io.h"
+#include "codec/cut.h"
 #include "input/view.h"
 #include "output/order.h"
 
 static const uint64_t kib = 1024, mib = 1024 * 1024;
 enum {
-	PACK_MOST = 4096 /* small files in one task */,
+	PACK_MOST = 4096, /* small files in one task */
 	SPLITS_LEAST = 64,
+	STREAM_LEAST = 1 << 20, /* bytes of a compressed file that is worth it */
 	RANGES_MOST = 4096,
 	COMBINED_MOST = 1024,
 	PARTS_MOST = 256,
@@ -66,6 +69,57 @@ static pj_status cut(pj__plan *plan, uint32_t index, uint64_t size, pj_error *er
 	return status;
 }
 
+/* The place behind all of a source. */
+static uint64_t end_of(const pj__source *source)
+{
+	return source->size * (source->codec == PJ__CODEC_BZIP2 ? 8 : 1);
+}
+
+/* A compressed source on its way to being cut. */
+struct cutting {
+	pj__plan *plan;
+	uint32_t index;
+	uint64_t start; /* place where the next split begins */
+};
+
+static pj_status cut_at(void *arg, uint64_t place, pj_error *error)
+{
+	struct cutting *cutting = arg;
+	const pj__split split = {.source = cutting->index,
+				 .start = cutting->start,
+				 .end = place,
+				 .limit = end_of(&cutting->plan->sources.at[cutting->index])};
+	cutting->start = place;
+	return pj__plan_add(cutting->plan, split, error);
+}
+
+/* Hands the borders of a compressed source to `take`. */
+static pj_status find_borders(pj__sources *sources, size_t index, uint64_t step_bytes, pj__codec_take *take, void *arg,
+			      pj_error *error)
+{
+	const pj__source *source = &sources->at[index];
+	int fd;
+	bool owned;
+	pj_status status = pj__source_open(source, &fd, &owned, error);
+	if (status)
+		return status;
+	const pj__extent extent = pj__source_extent(source, fd);
+	status = pj__codec_cut(source->codec, &extent, step_bytes, take, arg, &sources->decoder_bytes, error);
+	if (owned)
+		pj__close(&fd); /* read only: nothing can be lost */
+	return status;
+}
+
+static pj_status cut_packed(pj__plan *plan, uint32_t index, pj_error *error)
+{
+	struct cutting cutting = {plan, index, 0};
+	const pj__source *source = &plan->sources.at[index];
+	pj_status status = end_task(plan, error);
+	if (!status)
+		status = find_borders(&plan->sources, index, plan->split_bytes, cut_at, &cutting, error);
+	return status ? status : cut_at(&cutting, end_of(source), error);
+}
+
 static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
 {
 	uint64_t packed = 0;
@@ -78,7 +132,8 @@ static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
 		if (source->kind == PJ__SOURCE_STREAM)
 			break;
 		if (size > plan->split_bytes) {
-			status = cut(plan, (uint32_t)i, size, error);
+			status = pj__source_is_packed(source) ? cut_packed(plan, (uint32_t)i, error)
+							      : cut(plan, (uint32_t)i, size, error);
 			packed = 0;
 			continue;
 		}
@@ -89,7 +144,10 @@ static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
 		}
 		packed += size;
 		if (size && !status)
-			status = add_split(plan, (pj__split){.source = (uint32_t)i, .end = size, .limit = size}, error);
+			status = add_split(
+				plan,
+				(pj__split){.source = (uint32_t)i, .end = end_of(source), .limit = end_of(source)},
+				error);
 	}
 	return status ? status : end_task(plan, error);
 }
@@ -115,6 +173,35 @@ static pj_status plan_pieces(pj__plan *plan, const pj_input *input, pj_error *er
 					      error);
 	}
 	return good ? status : pj__fail(error, PJ_ERR_USAGE, 0, NULL, "a piece is none of a file of the input");
+}
+
+/* One border is enough to know that there are some. */
+static pj_status take_first(void *arg, uint64_t place, pj_error *error)
+{
+	(void)place, (void)error;
+	*(bool *)arg = true;
+	return PJ_ERR_BUSY;
+}
+
+/*
+ * Makes a stream of a compressed file that is most of the input and cannot be cut: while one process decodes it, others
+ * can map. Where there are more such files, workers decode and map one each.
+ */
+static pj_status stream_largest(pj__sources *sources, uint64_t split_bytes, pj_error *error)
+{
+	for (size_t i = 0; i < sources->count; i++) {
+		pj__source *source = &sources->at[i];
+		bool can_be_cut = false;
+		if (source->kind != PJ__SOURCE_FILE || !pj__source_is_packed(source) || source->size < STREAM_LEAST ||
+		    source->size <= sources->bytes / 2)
+			continue;
+		const pj_status status = find_borders(sources, i, split_bytes, take_first, &can_be_cut, error);
+		if (can_be_cut || status)
+			return can_be_cut ? PJ_OK : status;
+		source->kind = PJ__SOURCE_STREAM;
+		sources->has_stream = true;
+	}
+	return PJ_OK;
 }
 
 /* Makes streams of the sources behind the first stream, so that the order of tasks is that of the input. */
@@ -145,7 +232,7 @@ bool pj__plan_is_streamed(const pj__plan *plan, size_t task)
 
 void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 {
-	const uint64_t bytes = plan->sources.bytes, wanted = setup->options.partitions;
+	const uint64_t bytes = plan->sources.text_bytes, wanted = setup->options.partitions;
 	const bool stream = plan->sources.has_stream;
 	/*
 	 * A range holds what one worker reduces at a time: in its cache, but pairs that are copied want longer streams.
@@ -199,21 +286,27 @@ static pj_status check_count(const pj__plan *plan, const pj_job *job, pj_error *
 	return PJ_ERR_USAGE;
 }
 
+static uint64_t split_bytes_for(const pj__plan *plan, const pj__setup *setup)
+{
+	const uint64_t given = setup->options.split_bytes;
+	/* So that the start of a program does not weigh. */
+	const uint64_t least = setup->job.mapper.command ? 2 * mib : 256 * kib;
+	return given                      ? given
+	       : plan->sources.has_stream ? 16 * mib
+					  : clamp(plan->sources.bytes / SPLITS_LEAST, least, 16 * mib);
+}
+
 pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, pj_error *error)
 {
 	*plan = (pj__plan){0};
 	pj_status status = pj__sources_expand(&plan->sources, &setup->options.input, error);
 	if (!status)
 		status = check_count(plan, &setup->job, error);
+	if (!status && !setup->stands)
+		status = stream_largest(&plan->sources, split_bytes_for(plan, setup), error);
 	if (!status) {
 		settle_streams(&plan->sources);
-		const uint64_t given = setup->options.split_bytes;
-		/* So that the start of a program does not weigh. */
-		const uint64_t least = setup->job.mapper.command ? 2 * mib : 256 * kib;
-		plan->split_bytes = given ? given
-				    : plan->sources.has_stream
-					    ? 16 * mib
-					    : clamp(plan->sources.bytes / SPLITS_LEAST, least, 16 * mib);
+		plan->split_bytes = split_bytes_for(plan, setup);
 		plan->refers = may_refer(setup, &plan->sources) && pj__view_place(&plan->sources);
 		pj__plan_part(plan, setup, to_folder);
 		status = setup->options.input.pieces ? plan_pieces(plan, &setup->options.input, error)

@@ -10,6 +10,10 @@
  *
  * The size of splits, unless it is given: a 64th of the input, between 256 KiB and 16 MiB, so that a small input
  * has work for many workers, too. The tasks of a stream are added while it is read (spool.h).
+ *
+ * A compressed file is cut at borders of its units, at least split_bytes of compressed bytes apart (codec/cut.h). One
+ * that cannot be cut is a single split, unless it is most of the input: then it is made a stream, which the leader
+ * decodes while workers map.
  */
 #ifndef PJ_JOB_PLAN_H
 #define PJ_JOB_PLAN_H

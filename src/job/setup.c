@@ -133,6 +133,8 @@ static void settle_output(pj__setup *setup)
 		output->order = job->order;
 	if (!output->limit)
 		output->limit = job->limit;
+	if (!output->compression)
+		output->compression = job->compression;
 	output->overwrite |= job->overwrite;
 	output->escape |= job->escape;
 }
@@ -156,6 +158,8 @@ static pj_status check_output(const pj_output *output, pj_error *error)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there are no columns %d", (int)output->columns);
 	if (output->order > PJ_BY_VALUE_DOWN)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no order %d", (int)output->order);
+	if (output->compression > PJ_ZST)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no compression %d", (int)output->compression);
 	return PJ_OK;
 }
 

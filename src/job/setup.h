@@ -13,6 +13,7 @@ typedef struct pj__setup {
 	pj_job job;             /* a copy, configured by the values of its own options */
 	pj_options options;     /* input, output and sorter settled; no field is left to a default */
 	pj__commands *commands; /* the programs among the job's functions; NULL: there are none */
+	bool stands;            /* the input is read again and again: no file of it is made a stream (plan.h) */
 } pj__setup;
 
 /* Checks the job, calls its `configure`, and settles the options (NULL: defaults). */

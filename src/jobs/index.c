@@ -104,6 +104,7 @@ const pj_job pj__job_index = {
 	.abi = PJ_ABI,
 	.name = "index",
 	.summary = "words with all their places, file:offset",
+	.tells_places = true,
 	.mapper = {.text = map_words},
 	.reducer = {.general = write_places},
 	.options = options,

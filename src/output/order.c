@@ -254,9 +254,9 @@ pj_status pj__pour_ordered(pj__sink *sink, const pj__parked *parts, size_t count
 		if (error)
 			*error = pouring.error;
 	}
-	const pj_status ended = pj__pour_end(&pouring.pour, status ? NULL : error);
+	status = pj__pour_end(&pouring.pour, status, error);
 	*ret_pairs = part.pairs;
 	*ret_bytes = pouring.pour.bytes;
 	pj__text_fini(&part.bytes);
-	return status ? status : ended;
+	return status;
 }

@@ -7,12 +7,12 @@
 
 void pj__pour_init(pj__pour *pour, pj__sink *sink)
 {
-	*pour = (pj__pour){.sink = sink, .fd = -1};
+	*pour = (pj__pour){.sink = sink, .file = {.fd = -1}};
 }
 
 pj_status pj__pour_begin(pj__pour *pour, uint64_t part, pj_error *error)
 {
-	return pour->sink->kind == PJ__SINK_FOLDER ? pj__sink_part_file(pour->sink, part, &pour->fd, error) : PJ_OK;
+	return pour->sink->kind == PJ__SINK_FOLDER ? pj__part_file_open(&pour->file, pour->sink, part, error) : PJ_OK;
 }
 
 static pj_status failed(const pj__pour *pour, int errnum, pj_error *error)
@@ -30,10 +30,14 @@ pj_status pj__pour_write(pj__pour *pour, pj__part *part, pj_error *error)
 		return pj__no_memory(error, part->bytes.capacity * 2);
 	switch (pour->sink->kind) {
 	case PJ__SINK_FILE:
+		if (pour->sink->encoder) {
+			status = pj__sink_stream(pour->sink, bytes, error);
+			break;
+		}
 		errnum = pj__pwrite_all(pour->sink->fd, bytes.ptr, bytes.len, (off_t)pour->bytes);
 		break;
 	case PJ__SINK_FOLDER:
-		errnum = pj__write_all(pour->fd, bytes.ptr, bytes.len);
+		status = pj__part_file_write(&pour->file, bytes, error);
 		break;
 	case PJ__SINK_STREAM:
 		status = pj__sink_stream(pour->sink, bytes, error);
@@ -49,8 +53,7 @@ pj_status pj__pour_write(pj__pour *pour, pj__part *part, pj_error *error)
 	return status;
 }
 
-pj_status pj__pour_end(pj__pour *pour, pj_error *error)
+pj_status pj__pour_end(pj__pour *pour, pj_status status, pj_error *error)
 {
-	const int errnum = pj__close(&pour->fd);
-	return errnum ? failed(pour, errnum, error) : PJ_OK;
+	return pj__part_file_close(&pour->file, status, error);
 }

@@ -9,8 +9,8 @@
 
 typedef struct pj__pour {
 	pj__sink *sink;
-	int fd;         /* FOLDER: the part file at hand; -1: none */
-	uint64_t bytes; /* written so far */
+	pj__part_file file; /* FOLDER: the part file at hand */
+	uint64_t bytes;     /* written so far, as they were before they were compressed */
 } pj__pour;
 
 void pj__pour_init(pj__pour *pour, pj__sink *sink);
@@ -21,7 +21,7 @@ PJ_MUST_USE pj_status pj__pour_begin(pj__pour *pour, uint64_t part, pj_error *er
 /* Writes what the part holds so far, and empties it. */
 PJ_MUST_USE pj_status pj__pour_write(pj__pour *pour, pj__part *part, pj_error *error);
 
-/* Ends a part; after a failure (`error` NULL) it only closes the file. */
-PJ_MUST_USE pj_status pj__pour_end(pj__pour *pour, pj_error *error);
+/* Ends a part; after a failure, `status`, which is returned then, it only closes the file. */
+PJ_MUST_USE pj_status pj__pour_end(pj__pour *pour, pj_status status, pj_error *error);
 
 #endif

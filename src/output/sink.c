@@ -57,8 +57,10 @@ static pj_status cannot_replace(const char *path, const char *why, pj_error *err
 static bool is_of_a_run(int folder, const char *name)
 {
 	struct stat is;
-	const bool named = strcmp(name, "_SUCCESS") == 0 ||
-			   (strncmp(name, "part-", 5) == 0 && name[5] && !name[5 + strspn(name + 5, "0123456789")]);
+	const size_t digits = strncmp(name, "part-", 5) == 0 ? strspn(name + 5, "0123456789") : 0;
+	bool named = strcmp(name, "_SUCCESS") == 0 || (digits && !name[5 + digits]);
+	for (pj_compression i = PJ_GZ; i <= PJ_ZST && digits && name[5 + digits] == '.'; i++)
+		named |= strcmp(name + 5 + digits + 1, pj__compression_name(i)) == 0;
 	return named && fstatat(folder, name, &is, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(is.st_mode);
 }
 
@@ -216,6 +218,47 @@ static pj_status open_stream(pj__sink *sink, pj_error *error)
 	return PJ_OK;
 }
 
+/*
+ * Writes to a pipe, a socket or a terminal. When poll() says that there is room, so much fits without waiting as a pipe
+ * takes in one piece; thus the wait is always in poll(), which a signal ends, and never in write().
+ */
+static pj_status write_waiting(const pj__sink *sink, pj_bytes bytes, pj_error *error)
+{
+	for (size_t done = 0; done < bytes.len;) {
+		const pj_status status = stopped(sink, error);
+		if (status)
+			return status;
+		struct pollfd room = {.fd = sink->fd, .events = POLLOUT};
+		if (poll(&room, 1, WAIT_MS) <= 0)
+			continue; /* a signal, or nothing yet */
+		const size_t rest = bytes.len - done;
+		const ssize_t wrote = write(sink->fd, bytes.ptr + done, rest < PIPE_BUF ? rest : PIPE_BUF);
+		if (wrote < 0 && errno != EINTR && errno != EAGAIN)
+			return pj__fail(error, PJ_ERR_OUTPUT, errno, pj__sink_name(sink), "cannot write the output");
+		done += wrote > 0 ? (size_t)wrote : 0;
+	}
+	return PJ_OK;
+}
+
+/* Writes what is to stand in the file or stream. */
+static pj_status put_to_sink(void *arg, pj_bytes bytes, pj_error *error)
+{
+	const pj__sink *sink = arg;
+	if (sink->waits)
+		return write_waiting(sink, bytes, error);
+	const int failed = pj__write_all(sink->fd, bytes.ptr, bytes.len);
+	if (!failed)
+		return PJ_OK;
+	return pj__fail(error, pj__status_of_errno(failed, PJ_ERR_OUTPUT), failed, pj__sink_name(sink),
+			"cannot write the output");
+}
+
+pj_status pj__sink_stream(const pj__sink *sink, pj_bytes bytes, pj_error *error)
+{
+	return sink->encoder ? pj__encoder_write(sink->encoder, bytes, error)
+			     : put_to_sink((void *)(uintptr_t)sink, bytes, error);
+}
+
 pj_status pj__sink_open(pj__sink *sink, const pj_output *output, pj_error *error)
 {
 	return pj__sink_open_until(sink, output, NULL, error);
@@ -251,53 +294,57 @@ pj_status pj__sink_open_until(pj__sink *sink, const pj_output *output, const vol
 		status = sink->kind == PJ__SINK_FILE     ? open_file(sink, error)
 			 : sink->kind == PJ__SINK_FOLDER ? open_folder(sink, error)
 							 : open_stream(sink, error);
+	if (!status && output->compression && sink->kind != PJ__SINK_FOLDER)
+		status = pj__encoder_create(output->compression, put_to_sink, sink, &sink->encoder, error);
 	if (status)
 		pj__sink_close(sink);
 	return status;
 }
 
-pj_status pj__sink_part_file(const pj__sink *sink, uint64_t part, int *ret_fd, pj_error *error)
+static pj_status put_to_file(void *arg, pj_bytes bytes, pj_error *error)
 {
-	char name[64];
-	snprintf(name, sizeof name, "%s/part-%05llu", inner_name, (unsigned long long)part);
-	const int fd = openat(sink->private_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
-	if (fd < 0)
-		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_OUTPUT), errno, sink->path,
-				"cannot make part file %llu of the output", (unsigned long long)part);
-	*ret_fd = fd;
-	return PJ_OK;
-}
-
-/*
- * Writes to a pipe, a socket or a terminal. When poll() says that there is room, so much fits without waiting as a pipe
- * takes in one piece; thus the wait is always in poll(), which a signal ends, and never in write().
- */
-static pj_status write_waiting(const pj__sink *sink, pj_bytes bytes, pj_error *error)
-{
-	for (size_t done = 0; done < bytes.len;) {
-		const pj_status status = stopped(sink, error);
-		if (status)
-			return status;
-		struct pollfd room = {.fd = sink->fd, .events = POLLOUT};
-		if (poll(&room, 1, WAIT_MS) <= 0)
-			continue; /* a signal, or nothing yet */
-		const size_t rest = bytes.len - done;
-		const ssize_t wrote = write(sink->fd, bytes.ptr + done, rest < PIPE_BUF ? rest : PIPE_BUF);
-		if (wrote < 0 && errno != EINTR && errno != EAGAIN)
-			return pj__fail(error, PJ_ERR_OUTPUT, errno, pj__sink_name(sink), "cannot write the output");
-		done += wrote > 0 ? (size_t)wrote : 0;
-	}
-	return PJ_OK;
-}
-
-pj_status pj__sink_stream(const pj__sink *sink, pj_bytes bytes, pj_error *error)
-{
-	if (sink->waits)
-		return write_waiting(sink, bytes, error);
-	const int failed = pj__write_all(sink->fd, bytes.ptr, bytes.len);
+	const pj__part_file *file = arg;
+	const int failed = pj__write_all(file->fd, bytes.ptr, bytes.len);
 	if (!failed)
 		return PJ_OK;
-	return pj__fail(error, PJ_ERR_OUTPUT, failed, pj__sink_name(sink), "cannot write the output");
+	return pj__fail(error, pj__status_of_errno(failed, PJ_ERR_OUTPUT), failed, file->sink->path,
+			"cannot write the output");
+}
+
+pj_status pj__part_file_open(pj__part_file *file, const pj__sink *sink, uint64_t part, pj_error *error)
+{
+	const pj_compression compression = sink->output.compression;
+	char name[64];
+	snprintf(name, sizeof name, "%s/part-%05llu%s%s", inner_name, (unsigned long long)part, compression ? "." : "",
+		 pj__compression_name(compression));
+	*file = (pj__part_file){.sink = sink};
+	file->fd = openat(sink->private_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
+	if (file->fd < 0)
+		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_OUTPUT), errno, sink->path,
+				"cannot make part file %llu of the output", (unsigned long long)part);
+	const pj_status status =
+		compression ? pj__encoder_create(compression, put_to_file, file, &file->encoder, error) : PJ_OK;
+	if (status)
+		pj__close(&file->fd); /* it is given up */
+	return status;
+}
+
+pj_status pj__part_file_write(pj__part_file *file, pj_bytes bytes, pj_error *error)
+{
+	return file->encoder ? pj__encoder_write(file->encoder, bytes, error) : put_to_file(file, bytes, error);
+}
+
+pj_status pj__part_file_close(pj__part_file *file, pj_status status, pj_error *error)
+{
+	if (!status && file->encoder)
+		status = pj__encoder_end(file->encoder, error);
+	pj__encoder_destroy(file->encoder);
+	file->encoder = NULL;
+	const int failed = pj__close(&file->fd);
+	if (failed && !status)
+		status = pj__fail(error, pj__status_of_errno(failed, PJ_ERR_OUTPUT), failed, file->sink->path,
+				  "cannot write the output");
+	return status;
 }
 
 static pj_status commit_failed(const pj__sink *sink, int failed, pj_error *error)
@@ -378,6 +425,9 @@ static pj_status commit_name(pj__sink *sink, pj_error *error)
 
 pj_status pj__sink_commit(pj__sink *sink, pj_error *error)
 {
+	const pj_status encoded = sink->encoder ? pj__encoder_end(sink->encoder, error) : PJ_OK;
+	if (encoded)
+		return encoded;
 	if (sink->kind == PJ__SINK_FILE || sink->kind == PJ__SINK_FOLDER)
 		return commit_name(sink, error);
 	const int failed = pj__close(&sink->fd); /* of the duplicate: standard output itself stays open */
@@ -388,6 +438,7 @@ pj_status pj__sink_commit(pj__sink *sink, pj_error *error)
 
 void pj__sink_close(pj__sink *sink)
 {
+	pj__encoder_destroy(sink->encoder);
 	pj__close(&sink->fd);
 	if (sink->private_fd >= 0) {
 		/* After a failed open it is empty, and there may be no descriptor left to look into it. */

@@ -9,6 +9,9 @@
  *     STREAM    standard output, a device or a pipe: the leader writes parts in order; it cannot be taken back.
  *     FUNCTION  the leader hands the pairs to it, in order.
  *
+ * A part file can be compressed by who writes it; a file or stream is compressed by the leader, which then writes a
+ * file in order, too, for where a part begins is not known before.
+ *
  * The private folder is called ".papjuice-" and a random number, and its owner holds a lock (flock) on it. What a
  * killed leader leaves behind is such a folder with a free lock; the next run that writes beside it removes it.
  *
@@ -21,6 +24,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "codec/encoder.h"
 
 typedef enum pj__sink_kind { PJ__SINK_FILE, PJ__SINK_FOLDER, PJ__SINK_STREAM, PJ__SINK_FUNCTION } pj__sink_kind;
 
@@ -34,6 +38,7 @@ typedef struct pj__sink {
 	int private_fd;   /* the private folder, locked; -1: none */
 	char *private_path;
 	bool unnamed;                      /* FILE: fd has no name yet */
+	pj__encoder *encoder;              /* FILE, STREAM: of a compressed output; else NULL */
 	bool waits;                        /* STREAM: writing may have to wait, for as long as the reader likes */
 	const volatile sig_atomic_t *stop; /* becomes a signal's number when nothing is to be waited for; NULL: never */
 	bool exists;                       /* something stands at `path`, and is to be replaced */
@@ -61,10 +66,21 @@ PJ_MUST_USE pj_status pj__sink_open(pj__sink *sink, const pj_output *output, pj_
 PJ_MUST_USE pj_status pj__sink_open_until(pj__sink *sink, const pj_output *output, const volatile sig_atomic_t *stop,
 					  pj_error *error);
 
-/* FOLDER: makes (or empties) the file of a part and opens it for writing. */
-PJ_MUST_USE pj_status pj__sink_part_file(const pj__sink *sink, uint64_t part, int *ret_fd, pj_error *error);
+/* A file of a folder, while one process writes it. */
+typedef struct pj__part_file {
+	const pj__sink *sink;
+	int fd;
+	pj__encoder *encoder; /* NULL: it is not compressed */
+} pj__part_file;
 
-/* STREAM: writes bytes. PJ_ERR_INTERRUPTED: *stop came first. */
+/* FOLDER: makes (or empties) the file of a part and opens it for writing. On failure it need not be closed. */
+PJ_MUST_USE pj_status pj__part_file_open(pj__part_file *file, const pj__sink *sink, uint64_t part, pj_error *error);
+PJ_MUST_USE pj_status pj__part_file_write(pj__part_file *file, pj_bytes bytes, pj_error *error);
+
+/* Ends the file, unless `status`, which is returned then, says that it is given up. It need not be open. */
+PJ_MUST_USE pj_status pj__part_file_close(pj__part_file *file, pj_status status, pj_error *error);
+
+/* STREAM, and FILE if it is written in order: writes bytes. PJ_ERR_INTERRUPTED: *stop came first. */
 PJ_MUST_USE pj_status pj__sink_stream(const pj__sink *sink, pj_bytes bytes, pj_error *error);
 
 /* Makes the output appear. Afterwards only close is left to do. */

@@ -52,11 +52,11 @@ struct fixed {
 	int32_t builtin; /* index in `builtins`, or -1 */
 	int32_t takes, sorter, columns, order;
 	uint32_t input_count;
-	uint8_t exact, map_only, overwrite, escape, may_replace_input, counts_lines, begins_empty;
-	uint8_t sort_values;
+	uint8_t exact, map_only, overwrite, escape, may_replace_input, counts_lines, begins_empty, tells_places;
+	uint8_t sort_values, compression, unused[6];
 };
 
-_Static_assert(sizeof(struct fixed) == 88, "no hidden padding: the bytes are compared by the tests");
+_Static_assert(sizeof(struct fixed) == 96, "no hidden padding: the bytes are compared by the tests");
 
 static const pj_aggregate *const builtins[] = {&pj_sum_i64, &pj_min_i64, &pj_max_i64, &pj_sum_f64,
 					       &pj_min_f64, &pj_max_f64, &pj_count};
@@ -112,9 +112,11 @@ static struct fixed fixed_of(const pj_job *job)
 			      .map_only = job->map_only,
 			      .overwrite = job->output.overwrite,
 			      .escape = job->output.escape,
+			      .compression = (uint8_t)job->output.compression,
 			      .input_count = job->input_count,
 			      .may_replace_input = job->may_replace_input,
 			      .counts_lines = job->counts_lines,
+			      .tells_places = job->tells_places,
 			      .begins_empty = job->begins_empty,
 			      .sort_values = job->keys.sort_values,
 			      .path_count = job->input.path_count,
@@ -384,6 +386,7 @@ static void fill(pj__described *described, const struct fixed *fixed, struct cur
 	job->input_count = fixed->input_count;
 	job->may_replace_input = fixed->may_replace_input;
 	job->counts_lines = fixed->counts_lines;
+	job->tells_places = fixed->tells_places;
 	job->begins_empty = fixed->begins_empty;
 	job->keys.sort_values = fixed->sort_values;
 	job->output.columns = (pj_columns)fixed->columns;
@@ -391,6 +394,7 @@ static void fill(pj__described *described, const struct fixed *fixed, struct cur
 	job->output.limit = fixed->limit;
 	job->output.overwrite = fixed->overwrite;
 	job->output.escape = fixed->escape;
+	job->output.compression = fixed->compression;
 	job->options = fixed->option_count ? described->options : NULL;
 	job->input.paths = described->paths;
 	job->input.path_count = (size_t)fixed->path_count;

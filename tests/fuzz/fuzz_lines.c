@@ -136,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const size_t split_bytes = (size_t)(data[0] | data[1] << 8) + 1,
 		     piece_bytes = (size_t)(data[2] | data[3] << 8) + 1;
 	const pj_bytes text = {(const char *)data + 5, size - 5};
-	if (text.len / split_bytes > 2000 || pj__refuse_compressed("", text.ptr, text.len, NULL))
+	if (text.len / split_bytes > 2000 || pj__codec_of(text.ptr, text.len) != PJ__CODEC_NONE)
 		return 0;
 	struct stream stream = {text, (size_t)data[4] + 1};
 	const pj_input memory = {.memory = &text, .memory_count = 1}, function = {.read = read_stream, .arg = &stream};

@@ -17,16 +17,17 @@ import xml.etree.ElementTree as ElementTree
 # What each room may use besides itself and the public headers: the table of docs/architecture.md.
 ROOMS = {
     "base": [],
+    "codec": ["base"],
     "mp": ["base"],
-    "input": ["base"],
+    "input": ["base", "codec"],
     "run": ["base"],
     "reduce": ["base"],
-    "output": ["base"],
+    "output": ["base", "codec"],
     "shuffle": ["base", "mp", "run"],
     "program": ["base", "mp"],
     "command": ["base", "mp"],
-    "job": ["base", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command"],
-    "engine": ["base", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command", "job"],
+    "job": ["base", "codec", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command"],
+    "engine": ["base", "codec", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command", "job"],
     "front": [],
     "jobs": [],
     "streaming": ["base", "front"],
@@ -69,7 +70,7 @@ INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\uf
 # Data that the compilers bring along, and what the signal handlers of src/front/signals.c write to and read.
 RUNTIME_DATA = ("completed.0", "__dso_handle", "__TMC_END__", "_edata", "__bss_start", "_end", "__cpu_model",
                 "__cpu_features2")
-KEPT_DATA = ("stop_signal", "first_time", "forward_to")
+KEPT_DATA = ("stop_signal", "first_time", "forward_to", "watched")
 
 Problem = collections.namedtuple("Problem", "place text")
 
@@ -308,7 +309,7 @@ def exports_are_the_public_headers(tree):
 
 
 def library_keeps_no_mutable_global(tree):
-    """Nothing of the library's own can be written but what a signal handler of the front needs."""
+    """Nothing of the library's own can be written but what a signal handler needs."""
     every = list(symbols(tree.library))
     if any(of_sanitizer(name) for name, _, _ in every):
         return "the library is built with a sanitizer, which adds data of its own"

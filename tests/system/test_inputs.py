@@ -344,23 +344,18 @@ def test_a_descriptor_that_does_not_block(options):
 # ------------------------------------------------------------------------------------------------------ what is refused
 
 
-def zstandard():
-    return b"\x28\xb5\x2f\xfd\x04\x58\x29\x00\x00hello" + b"\0" * 20
-
-
 @pytest.mark.parametrize(
     "name, data",
     [
-        ("gzip", gzip.compress(b"some words " * 100)),
-        ("bzip2", bz2.compress(b"some words " * 100)),
-        ("bzip2", bz2.compress(b"")),
-        ("xz", lzma.compress(b"some words")),
-        ("Zstandard", zstandard()),
+        ("gzip", gzip.compress(b"some words " * 100)[:-1]),
+        ("bzip2", bz2.compress(b"some words " * 100)[:-1]),
+        ("xz", lzma.compress(b"some words")[:-1]),
+        ("Zstandard", b"\x28\xb5\x2f\xfd\x04\x58\x29\x00\x00hello" + b"\0" * 20),
         ("lz4", b"\x04\x22\x4d\x18\x64\x40\xa7" + b"\0" * 20),
     ],
 )
-def test_compressed_input_is_refused(name, data, tmp_path):
-    """By its first bytes, wherever it comes from, and never counted as text."""
+def test_damaged_compressed_input_is_refused(name, data, tmp_path):
+    """Wherever it comes from; and never counted as text."""
     (tmp_path / "in").write_bytes(data)
     (tmp_path / "text").write_bytes(b"text")
     for options in (["--sorter", "simple"], ["-w", "2"], SMALL, ["--sorter", "shared"]):
@@ -372,7 +367,7 @@ def test_compressed_input_is_refused(name, data, tmp_path):
         ):
             done = run("wordcount", *options, *args, **more)
             line = message(done, 3)
-            assert done.stdout == b"" and "compressed" in line and name in line
+            assert done.stdout == b"" and name in line
             assert "standard input" in line if more else "in: " in line
 
 

@@ -166,13 +166,13 @@ static void make_output(const pj_output *output, bool commits)
 	if (sink.kind == PJ__SINK_FILE) {
 		assert_int_equal(pj__pwrite_all(sink.fd, "new", 3, 0), 0);
 	} else {
-		int fd;
-		assert_good(pj__sink_part_file(&sink, 7, &fd, &error), error);
-		assert_int_equal(pj__write_all(fd, "of an attempt that died", 23), 0);
-		close(fd);
-		assert_good(pj__sink_part_file(&sink, 7, &fd, &error), error);
-		assert_int_equal(pj__write_all(fd, "new", 3), 0);
-		close(fd);
+		pj__part_file file;
+		assert_good(pj__part_file_open(&file, &sink, 7, &error), error);
+		assert_good(pj__part_file_write(&file, pj_bytes_of("of an attempt that died"), &error), error);
+		assert_good(pj__part_file_close(&file, PJ_OK, &error), error);
+		assert_good(pj__part_file_open(&file, &sink, 7, &error), error);
+		assert_good(pj__part_file_write(&file, pj_bytes_of("new"), &error), error);
+		assert_good(pj__part_file_close(&file, PJ_OK, &error), error);
 	}
 	if (commits)
 		assert_good(pj__sink_commit(&sink, &error), error);
@@ -401,7 +401,7 @@ static void the_disk_is_full(void **state)
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 		assert_int_equal(status, PJ_ERR_OUTPUT);
 		assert_int_equal(error.errnum, EFBIG);
-		assert_int_equal(pj__pour_end(&pour, NULL), PJ_OK);
+		assert_int_equal(pj__pour_end(&pour, status, NULL), status);
 		pj__sink_close(&sink);
 		pj__text_fini(&part.bytes);
 		assert_int_equal(count_entries("."), 0);

@@ -199,52 +199,6 @@ static void hostile_sizes(void **state)
 	pj__reader_fini(&reader);
 }
 
-/* Compressed bytes are refused by whoever reads the beginning, and by nobody else. */
-static void compressed_bytes_are_refused(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *bytes;
-		size_t len;
-		bool refused;
-	} starts[] = {
-		{"\x1f\x8b\x08 gzip", 8, true},
-		{"\xfd"
-		 "7zXZ\0 xz",
-		 9, true},
-		{"\x28\xb5\x2f\xfd zstd", 9, true},
-		{"\x04\x22\x4d\x18 lz4", 8, true},
-		{"BZh91AY&SY bzip2", 16, true},
-		{"BZh9\x17\x72\x45\x38\x50\x90", 10, true},
-		{"BZh91AY&SX", 10, false},
-		{"BZh1 is a text", 14, false},
-		{"\x1f\x8b", 2, false},
-		{"x\n\x1f\x8b\x08 later", 11, false},
-		{"BZh", 3, false},
-	};
-	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
-		const pj_bytes text = {starts[i].bytes, starts[i].len};
-		const pj_input input = {.memory = &text, .memory_count = 1};
-		pj__sources sources;
-		pj__reader reader;
-		pj_error error;
-		pj_bytes piece;
-		uint64_t offset;
-		assert_good(pj__sources_expand(&sources, &input, &error), error);
-		assert_good(pj__reader_init(&reader, &sources, 0, &error), error);
-		assert_good(pj__reader_begin(&reader, (pj__split){0, 0, text.len, text.len}, &error), error);
-		if (starts[i].refused) {
-			assert_fails(pj__reader_next(&reader, &piece, &offset, &error), PJ_ERR_INPUT, error);
-			assert_true(error.hint[0]);
-		} else {
-			assert_good(pj__reader_next(&reader, &piece, &offset, &error), error);
-			assert_int_equal(piece.len, text.len);
-		}
-		pj__reader_fini(&reader);
-		pj__sources_fini(&sources);
-	}
-}
-
 /* -------------------------------------------------------------------------------------------------------- the spool */
 
 struct taking {
@@ -458,7 +412,6 @@ int main(void)
 		cmocka_unit_test(long_lines_of_files),
 		cmocka_unit_test(files_that_are_not_what_they_were),
 		cmocka_unit_test(hostile_sizes),
-		cmocka_unit_test(compressed_bytes_are_refused),
 		cmocka_unit_test(streams_are_cut_as_files_are),
 		cmocka_unit_test(streams_may_fail),
 		cmocka_unit_test(waiting_costs_no_time),

@@ -1,0 +1,192 @@
+"""Compressed input and output: the bytes are those of the plain text, in whatever format, piece and stream it comes, and
+whoever reads it.
+"""
+
+import bz2
+import gzip
+import lzma
+import pathlib
+import random
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+
+import pytest
+
+from conftest import counts, good, make_text, message, run
+
+pytestmark = pytest.mark.usefixtures("trace")
+
+SPLIT = ["--split-size", "8K"]
+
+
+def bgzf(data, step=20000):
+    """Members whose headers tell how long they are, and the empty one at the end."""
+    made = b""
+    for at in [*range(0, len(data), step), len(data)]:
+        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+        text = data[at : at + step]
+        body = packer.compress(text) + packer.flush()
+        made += b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff\x06\0BC\x02\0" + struct.pack("<H", len(body) + 25)
+        made += body + struct.pack("<II", zlib.crc32(text), len(text))
+    return made
+
+
+def in_members(pack):
+    """Several files behind one another, an empty one among them."""
+
+    def packed(data):
+        step = len(data) // 7 + 1
+        pieces = [data[at : at + step] for at in range(0, len(data), step)]
+        return b"".join(pack(piece) for piece in [*pieces[:3], b"", *pieces[3:]])
+
+    return packed
+
+
+def by(*command):
+    def packed(data):
+        if not shutil.which(command[0]):
+            pytest.skip(f"there is no {command[0]}")
+        return subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+    return packed
+
+
+FORMATS = {
+    "gz": gzip.compress,
+    "gz-members": in_members(gzip.compress),
+    "bgzf": bgzf,
+    "bz2": lambda data: bz2.compress(data, 1),
+    "bz2-streams": in_members(bz2.compress),
+    "xz": lzma.compress,
+    "xz-streams": in_members(lzma.compress),
+    "xz-blocks": by("xz", "-2c", "-T1", "--block-size=20KiB"),
+    "zst": by("zstd", "-qc"),
+    "zst-frames": in_members(by("zstd", "-qc")),
+    "lz4": by("lz4", "-qc"),
+    "lz4-frames": in_members(by("lz4", "-qc")),
+}
+JOBS = (["wordcount"], ["sort"], ["grep", "-n", "e.*a"], ["index"])
+
+
+@pytest.fixture(scope="module")
+def text():
+    return make_text(300_000, seed=6)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_same_bytes_as_the_plain_text(kind, text, tmp_path):
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "in").write_bytes(text)
+    (tmp_path / "in").write_bytes(FORMATS[kind](text))
+    for job in JOBS:
+        wanted = good(*job, "in", cwd=tmp_path / "plain")
+        for workers in ("1", "2", "3"):
+            assert good(*job, "in", "-w", workers, *SPLIT) == wanted, (job, workers)
+        assert good(*job, "in", "--sorter", "simple", *SPLIT) == wanted, job
+        assert good(*job, "in") == wanted, job
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_streams(kind, text):
+    data = FORMATS[kind](text)
+    wanted = counts(text)
+    assert good("wordcount", "-", "-w", "2", "--split-size", "64K", text=data) == wanted
+    assert good("wordcount", "-", "--sorter", "simple", text=data) == wanted
+    numbered = good("grep", "-n", "e.*a", "-", text=text)
+    assert good("grep", "-n", "e.*a", "-", text=data) == numbered
+
+
+def test_a_folder_of_all_formats(text, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    plain = 0
+    for kind, pack in FORMATS.items():
+        if "-" not in kind and kind not in ("zst", "lz4"):
+            (folder / kind).write_bytes(pack(text))
+            plain += 1
+    (folder / "plain").write_bytes(text)
+    wanted = counts((text + b"\n") * (plain + 1))
+    for options in (["-w", "2"], ["-w", "3", *SPLIT], ["--sorter", "simple"]):
+        assert good("wordcount", "in", *options) == wanted, options
+
+
+@pytest.mark.parametrize("kind", ["gz-members", "bgzf", "bz2", "xz-blocks", "zst-frames", "lz4-frames"])
+def test_it_is_cut(kind, text, tmp_path):
+    (tmp_path / "in").write_bytes(FORMATS[kind](text))
+    done = run("wordcount", "in", "-w", "2", *SPLIT, "--stats", "-")
+    tasks = int(done.stderr.decode().split('"map_tasks": ')[1].split(",")[0])
+    assert tasks >= (2 if kind == "bz2" else 3)
+
+
+def test_a_border_that_is_none(text, tmp_path):
+    """A compressed file that holds compressed files as they are: no text, and never counted twice."""
+    inner = b"".join(gzip.compress(random.Random(at).randbytes(9000)) for at in range(9))
+    packer = zlib.compressobj(0, zlib.DEFLATED, 31)
+    (tmp_path / "in").write_bytes(packer.compress(inner) + packer.flush())
+    line = message(run("wordcount", "in", "-w", "2", *SPLIT), 3)
+    assert re.search(r" in:\d+: .*looks like", line), line
+    assert good("wordcount", "in", "--split-size", "1M") == counts(inner)
+
+
+@pytest.mark.parametrize("kind", ["gz", "bgzf", "bz2", "xz-blocks", "zst-frames", "lz4-frames"])
+def test_damage(kind, text, tmp_path):
+    """Cut off, or with a byte changed: file and offset, and no output."""
+    data = FORMATS[kind](text)
+    middle = len(data) * 2 // 3
+    for wrong in (data[:-3], data[:middle], data[:middle] + bytes([data[middle] ^ 0x55]) + data[middle + 1 :]):
+        (tmp_path / "in").write_bytes(wrong)
+        for options in (["-w", "2", *SPLIT], ["--sorter", "simple"]):
+            line = message(run("wordcount", "in", *options, "-o", "out"), 3)
+            assert re.search(r" in:\d+: .*compressed bytes", line), line
+            assert not pathlib.Path("out").exists()
+        line = message(run("wordcount", "-", text=wrong), 3)
+        assert re.search(r"standard input:\d+: ", line), line
+
+
+def test_a_bomb_without_lines(tmp_path):
+    """A gigabyte that is one line: no more memory than there may be."""
+    if not shutil.which("zstd"):
+        pytest.skip("there is no zstd")
+    with open(tmp_path / "in", "wb") as file:
+        zeros = subprocess.Popen(["head", "-c", "1G", "/dev/zero"], stdout=subprocess.PIPE)
+        subprocess.run(["zstd", "-qc"], stdin=zeros.stdout, stdout=file, check=True)
+        zeros.wait()
+    for words, more in ((["in"], {}), (["-"], {"stdin": open(tmp_path / "in", "rb")})):
+        line = message(run("wordcount", *words, "-w", "1", "-m", "64M", **more), 4)
+        assert "line is too long" in line
+
+
+DECODERS = {"gz": gzip.decompress, "bz2": bz2.decompress, "zst": by("zstd", "-qdc")}
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_compressed_output(kind, text, tmp_path):
+    (tmp_path / "in").write_bytes(text)
+    wanted = counts(text)
+    one = good("wordcount", "in", "--compress", kind)
+    assert DECODERS[kind](one) == wanted
+    for options in (["--sorter", "simple"], ["-w", "1"], ["-w", "3", "-m", "32M"]):
+        good("wordcount", "in", "-o", "out", "--overwrite", "--compress", kind, *options)
+        assert (tmp_path / "out").read_bytes() == one, options
+    top = good("wordcount", "in", "--top", "5")
+    assert DECODERS[kind](good("wordcount", "in", "--top", "5", "--compress", kind)) == top
+    parts = {}
+    for options in (["--sorter", "simple"], ["-w", "1"], ["-w", "3"]):
+        good("wordcount", "in", "-p", "3", "-o", "parts/", "--overwrite", "--compress", kind, *options)
+        names = sorted(path.name for path in (tmp_path / "parts").iterdir())
+        assert names == ["_SUCCESS", *(f"part-0000{i}.{kind}" for i in range(3))]
+        made = [(tmp_path / "parts" / name).read_bytes() for name in names[1:]]
+        assert parts.setdefault("made", made) == made, options
+    lines = b"".join(DECODERS[kind](part) for part in parts["made"]).splitlines(True)
+    assert b"".join(sorted(lines, key=lambda line: line.split(b"\t")[0])) == wanted
+    assert good("sort", "parts", "-k", "1,1") == good("sort", "-k", "1,1", text=wanted)
+
+
+def test_compressed_output_of_nothing(tmp_path):
+    (tmp_path / "in").write_bytes(b"")
+    for kind, decode in DECODERS.items():
+        assert decode(good("wordcount", "in", "--compress", kind)) == b""
+    assert "gz, bz2 or zst" in run("wordcount", "in", "--compress", "rar").stderr.decode()
