@@ -91,8 +91,7 @@ static void print_examples(FILE *out, const pj_job *job, const char *program)
 		fprintf(out, "\n\n");
 	} else {
 		fprintf(out, "  %s%s book.txt\n", program, operand);
-		fprintf(out, "  %s%s -o result.tsv --overwrite folder/ '*.log'\n", program, operand);
-		fprintf(out, "  zcat *.gz | %s%s -w 4 --stats run.json -o parts/\n\n", program, operand);
+		fprintf(out, "  %s%s -o result.tsv --overwrite folder/ '*.gz'\n\n", program, operand);
 	}
 	print_usage(out, job, program);
 }

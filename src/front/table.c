@@ -239,8 +239,9 @@ const struct pj__option pj__options[] = {
 	 .take = take_compress,
 	 .good = "gz, bz2 or zst",
 	 .help = "compress the output: gz, bz2 or zst",
-	 .more = "Part files are called part-00000.gz and so on, and the workers compress them; a file, whose name is "
-		 "as given, and standard output are compressed while they are written. Compressed input needs no option."},
+	 .more = "Part files are called part-00000.gz and so on, and the workers compress them; a file, whose name "
+		 "is as given, and standard output are compressed while they are written. Compressed input needs "
+		 "no option."},
 	{.name = "help",
 	 .letter = 'h',
 	 .take = take_short_help,

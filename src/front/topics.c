@@ -23,13 +23,13 @@ static const char *const inputs[] = {
 	"Without an INPUT standard input is read, unless it is a terminal.",
 	"Bytes are taken as they are: any encoding, NUL bytes, lines of any length; a last line without newline "
 	"counts.",
-	"Compressed inputs are known by their first bytes, whatever their names: gzip, bzip2, xz, Zstandard and lz4. They "
-	"are decoded on the way, on all processors where they can be cut: between the members of a gzip file (bgzip "
-	"writes such), the blocks of bzip2 and xz (xz -T), the frames of Zstandard (pzstd) and lz4; files of a single "
-	"piece are read side by side. --split-size is then one of compressed bytes. Zeros behind gzip, bzip2 and xz are "
-	"passed over; any other bytes there, damage, a file that is cut off and a bomb (behind a gigabyte, text of more "
-	"than 10000 times its compressed bytes) end the run with exit code 3, and the offset told is that of compressed "
-	"bytes. What a decoder needs is part of --memory.",
+	"Compressed inputs are known by their first bytes, whatever their names: gzip, bzip2, xz, Zstandard and lz4. "
+	"They are decoded on the way, on all processors where they can be cut: between the members of a gzip file "
+	"(bgzip writes such), the blocks of bzip2 and xz (xz -T), the frames of Zstandard (pzstd) and lz4; files of a "
+	"single piece are read side by side. --split-size is then one of compressed bytes.",
+	"Zeros behind gzip, bzip2 and xz are passed over; any other bytes there, damage, a file that is cut off and a "
+	"bomb (behind a gigabyte, text of more than 10000 times its compressed bytes) end the run with exit code 3, "
+	"and the offset told is that of compressed bytes. What a decoder needs is part of --memory.",
 	"An input that grew since the run was planned is read as far as it was planned, and this is said; one that "
 	"became shorter or was rewritten ends the run with exit code 3.",
 	NULL,

@@ -33,8 +33,8 @@ static uint64_t whole_pages(uint64_t bytes)
 bool pj__view_place(pj__sources *sources)
 {
 	uint64_t end = 0;
-	if (sources->has_stream || sources->decoder_bytes || sources->bytes / mean_least < sources->count || sources->count > FILES_MOST ||
-	    sources->bytes > PJ__VIEW_MOST)
+	if (sources->has_stream || sources->decoder_bytes || sources->bytes / mean_least < sources->count ||
+	    sources->count > FILES_MOST || sources->bytes > PJ__VIEW_MOST)
 		return false;
 	for (size_t i = 0; i < sources->count; i++) {
 		pj__source *source = &sources->at[i];
