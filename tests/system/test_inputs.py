@@ -368,7 +368,7 @@ def test_damaged_compressed_input_is_refused(name, data, tmp_path):
             done = run("wordcount", *options, *args, **more)
             line = message(done, 3)
             assert done.stdout == b"" and name in line
-            assert "standard input" in line if more else "in: " in line
+            assert ("standard input:" if more else "the input: in:") in line
 
 
 def test_text_that_begins_like_a_compressed_file(tmp_path):
