@@ -195,6 +195,8 @@ static void round_trip(const uint8_t *data, size_t size, int fd, bool damage, bo
 		pj__sample_add(&sample, pairs->count ? pairs->at[i * pairs->count / 4].key : (pj_bytes){NULL, 0});
 	must(!pj__partition_init(&partition, 1, 4, pj__text_all(&sample), false, NULL));
 	pj__text_fini(&sample);
+	if (packed) /* passes take sorted segments only */
+		qsort(pairs->at, pairs->count, sizeof *pairs->at, compare);
 	uint64_t end = write_runs(pairs, &partition, fd, (size_t)data[0] * 16, &blobs);
 	if (packed)
 		end = pack_runs(fd, end, blobs, partition.buckets);
