@@ -8,15 +8,15 @@
  *                          .reducer = { .command = &reducer }, .output = { .columns = PJ_KEY_ONLY } };
  *
  * One process maps a whole map task, one reduces a whole part: all its groups in key order, a line for each value. A
- * combiner gets some megabytes of a map task's pairs, sorted by key; one process for each such lot. A part without a
+ * combiner gets a megabyte or so of a map task's pairs, sorted by key; one process for each such lot. A part without a
  * pair has no process and no result.
  *
  * Standard input and output are served in both directions at once, so it does not matter whether a program reads all
- * before it writes, or writes before it reads. It may stop reading, if it then ends with exit code 0. Another exit
- * code fails the attempt (PJ_ERR_USER), and so does a signal (PJ_ERR_CRASH); the error has its last lines of standard
- * error (pj_error.said). A program runs in a
- * process group of its own, which is killed when its attempt ends, however that ends: what it leaves in the background
- * does not outlive it. For `pj_options.timeout_ms` it counts as progress when bytes move, in any direction.
+ * before it writes, or writes before it reads. It may stop reading, if it then ends with exit code 0. Another exit code
+ * fails the attempt (PJ_ERR_USER), and so does a signal (PJ_ERR_CRASH); the error has its last lines of standard error
+ * (pj_error.said). A program runs in a process group of its own, which is killed when its attempt ends, however that
+ * ends: what it leaves in the background does not outlive it. For `pj_options.timeout_ms` it counts as progress when
+ * bytes move, in any direction.
  *
  * Lines of standard error that begin with "reporter:" are Hadoop's protocol: "reporter:counter:GROUP,NAME,AMOUNT" adds
  * to a counter of the result (pj_result.counter), "reporter:status:TEXT" is progress.

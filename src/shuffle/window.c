@@ -13,8 +13,8 @@
 
 enum {
 	PASSED_MOST = 15,
-	RECORDS_OF_EDGED = 2 << 20, /* of a combiner whose beginning is dear */
-	PAIRS_OF_EDGED = 64 << 10
+	RECORDS_OF_EDGED = 1 << 20, /* of a combiner whose beginning is dear */
+	PAIRS_OF_EDGED = 32 << 10
 };
 
 /* The pairs that are sorted at a time, and the group among them that the combiner has at hand. */
