@@ -510,7 +510,8 @@ static pj_status bury(struct leader *leader, const pj__event *event, pj_error *e
 {
 	struct slot *slot = &leader->slots[event->slot];
 	pj_error why = describe_death(leader, event);
-	const bool refused = slot->failed && why.status != PJ_ERR_TIMEOUT;
+	/* A program of the user's that was killed is a crash, as if it had been the worker. */
+	const bool refused = slot->failed && why.status != PJ_ERR_TIMEOUT && why.status != PJ_ERR_CRASH;
 	const int64_t task = pj__schedule_lose(&leader->schedule, event->slot, refused);
 	add_place(leader, event->slot, task, &why);
 	if (refused)

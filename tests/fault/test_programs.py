@@ -46,7 +46,7 @@ def test_an_exit_code(text, side, sorter):
 
 def test_a_signal(text):
     said, error = failed(run("run", "--map", "sh -c 'echo dying >&2; kill -SEGV $$'", *QUICK, text))
-    assert said == ["dying"] and "SIGSEGV" in error
+    assert said == ["dying"] and "SIGSEGV" in error and "attempt 4" in error
 
 
 def test_a_program_that_is_not_there(text):
@@ -144,9 +144,6 @@ def test_workers_and_programs_are_killed(text, round_):
         if targets:
             kills += send(dice.choice(targets), signal.SIGKILL)
     _, errors = leader.communicate(timeout=limit_of(60))
-    if leader.returncode == 5:  # one task's program was killed twice: that is the code's fault, as far as we know
-        assert b"SIGKILL" in errors, (SEED, errors)
-        return
     assert leader.returncode == 0, (SEED, errors)
     with open("out", "rb") as file:
         assert file.read() == expected, SEED
