@@ -94,7 +94,6 @@ void pj__console_counters(const pj_result *result)
 		{"Reduce input groups", result->distinct_keys},
 		{"Reduce input records", result->run_pairs},
 		{"Reduce output records", result->reduce_tasks ? result->output_pairs : 0},
-		{"Spilled Records", 0},
 	};
 	enum { OWN = sizeof own / sizeof *own };
 	pj__console_log("INFO", "mapreduce.Job", "Counters: %zu", result->counter_count + OWN + 2);
