@@ -129,8 +129,8 @@ typedef struct pj_reducer {
 	pj_status (*begin)(pj_task *task, void *arg);
 	pj_status (*end)(pj_task *task, void *arg);
 	/*
-	 * The same around each lot of pairs that is combined. With one of them a lot is a megabyte or so, and every pair
-	 * goes through the combiner once.
+	 * The same around each lot of pairs that is combined. With one of them a lot is a megabyte or so, and every
+	 * pair goes through the combiner once.
 	 */
 	pj_status (*combine_begin)(pj_task *task, void *arg);
 	pj_status (*combine_end)(pj_task *task, void *arg);
