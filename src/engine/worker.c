@@ -15,318 +15,18 @@
 #include <unistd.h>
 
 #include "base/fault.h"
-#include "base/grow.h"
 #include "base/io.h"
 #include "base/machine.h"
 #include "engine/sample.h"
 #include "engine/shared.h"
 #include "mp/dispatcher.h"
-#include "output/order.h"
 
-enum {
-	MMAP_THRESHOLD = 1 << 30,
-	LARGE_BLOCK = 1 << 20,
-	CHUNK_BUFFER = 16 << 10,
-	RELEASE_LEAST = 16 << 10,
-	TIGHT_PART = 32 << 20,
-	MIB = 1 << 20,
-	SEGMENTS_SHARE = 16,
-	LISTS_SHARE = 2
-};
+enum { RELEASE_LEAST = 16 << 10, TIGHT_PART = 32 << 20, MIB = 1 << 20, SEGMENTS_SHARE = 16, LISTS_SHARE = 2 };
 static const uint64_t publish_ns = 1000000000; /* what a death can cost at most */
 
 static int tell(const struct worker *worker, const pj__message *message)
 {
 	return pj__channel_send(worker->channel, message, pj__message_bytes(message));
-}
-
-/* ------------------------------------------------------------------------------------------------ long records */
-
-/* Records of up to so many bytes have room in a worker's share, however they are copied. */
-static size_t usual_record(const struct worker *worker)
-{
-	const size_t share = worker->local->budget.part / 2, least = 1 << 20;
-	return share > least ? share : least;
-}
-
-/*
- * Longer ones are dealt with by one worker at a time, for a few of them together would take more than there is. The
- * lock is the kernel's, on the first byte of the board: it goes with the process that holds it.
- */
-static pj_status strain(struct worker *worker, bool is, pj_error *error)
-{
-	struct flock lock = {.l_type = is ? F_WRLCK : F_UNLCK, .l_whence = SEEK_SET, .l_len = 1};
-	if (is == worker->is_strained)
-		return PJ_OK;
-	/* Meanwhile large blocks go back at once when they are freed; before and after that, what is free anyway. */
-	(void)mallopt(M_MMAP_THRESHOLD, is ? LARGE_BLOCK : MMAP_THRESHOLD);
-	(void)malloc_trim(0);
-	while (fcntl(worker->local->board, F_SETLKW, &lock))
-		if (errno != EINTR)
-			return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot wait for memory");
-	worker->is_strained = is;
-	return PJ_OK;
-}
-
-/* The reader has come to a long line, or is done with it. */
-static void reader_strained(void *arg, bool is)
-{
-	struct worker *worker = arg;
-	pj_error error;
-	if (is && worker->writer)
-		worker->writer->relieve(worker->writer);
-	const pj_status status = strain(worker, is, &error);
-	if (status)
-		pj__task_failed(&worker->task, status, &error);
-}
-
-static bool has_long_record(const struct worker *worker, const pj__segment *segments)
-{
-	const size_t usual = usual_record(worker);
-	for (size_t i = 0; i < worker->run_count; i++)
-		if (segments[i].longest > usual)
-			return true;
-	return false;
-}
-
-/* ------------------------------------------------------------------------------------------------- parts held */
-
-static void part_failed(struct worker *worker, pj_status status, const pj_error *error)
-{
-	if (status)
-		pj__task_failed(worker->setup.job.map_only ? &worker->task : &worker->reduce_task, status, error);
-}
-
-/* A part has become larger than it may in memory: what there is of it goes to disk. */
-static void spill_part(pj__part *part, void *arg)
-{
-	struct worker *worker = arg;
-	pj_error error;
-	uint64_t offset = 0;
-	pj_status status = PJ_OK;
-	if (part->bytes.failed)
-		status = pj__no_memory(&error, part->bytes.capacity * 2);
-	if (!status)
-		status = pj__store_on_disk(&worker->store, pj__text_all(&part->bytes), &offset, &error);
-	part_failed(worker, status, &error);
-	if (!worker->part_spilled)
-		worker->part_offset = offset;
-	worker->part_spilled += part->bytes.len;
-	pj__text_reset(&part->bytes);
-}
-
-/* Puts what there is of an ordered part in order, and, unless the limit has made it small, to disk. */
-static pj_status put_chunk(struct worker *worker, size_t least, pj_error *error)
-{
-	pj__part *part = &worker->part;
-	uint64_t offset;
-	pj_status status = pj__part_order(part, &worker->brief.output, error);
-	const size_t bytes = part->bytes.len;
-	if (status || bytes < least)
-		return status;
-	status = pj__grow(&worker->chunks, &worker->chunk_capacity, worker->chunk_count + 1, sizeof *worker->chunks,
-			  error);
-	if (!status)
-		status = pj__store_on_disk(&worker->store, pj__text_all(&part->bytes), &offset, error);
-	if (!status)
-		worker->chunks[worker->chunk_count++] = (pj__parked){worker->store.file[PJ__ON_DISK], offset, bytes};
-	pj__text_reset(&part->bytes);
-	return status;
-}
-
-static void spill_ordered(pj__part *part, void *arg)
-{
-	struct worker *worker = arg;
-	pj_error error;
-	part_failed(worker, put_chunk(worker, part->most / 2, &error), &error);
-}
-
-/* Merges some chunks of a part into one. */
-static pj_status merge_some(struct worker *worker, const pj__parked *chunks, size_t count, pj__parked *ret_chunk,
-			    uint64_t *ret_pairs, pj_error *error)
-{
-	const pj_status *failed = worker->setup.job.map_only ? &worker->task.status : &worker->reduce_task.status;
-	pj__part merged = {.as_records = true,
-			   .cuts = true,
-			   .overflow = spill_part,
-			   .arg = worker,
-			   .most = worker->local->budget.part / 4};
-	worker->part_spilled = worker->part_offset = 0;
-	pj_status status = pj__part_merge(&merged, chunks, count, &worker->brief.output, worker->local->budget.part,
-					  failed, error);
-	if (!status)
-		spill_part(&merged, worker);
-	pj__text_fini(&merged.bytes);
-	if (!status && *failed) {
-		status = *failed;
-		if (error)
-			*error = worker->setup.job.map_only ? worker->task.error : worker->reduce_task.error;
-	}
-	*ret_chunk = (pj__parked){worker->store.file[PJ__ON_DISK], worker->part_offset, worker->part_spilled};
-	*ret_pairs = merged.pairs;
-	return status;
-}
-
-/* Merges the chunks of an ordered part, as many at a time as memory allows, until there is one: the part. */
-static pj_status merge_chunks(struct worker *worker, pj_error *error)
-{
-	const size_t room = worker->local->budget.part / CHUNK_BUFFER, width = room < 4 ? 4 : room;
-	pj_status status = put_chunk(worker, 1, error);
-	while (worker->chunk_count > 1 && !status) {
-		size_t kept = 0;
-		for (size_t i = 0; i < worker->chunk_count && !status; i += width) {
-			const size_t rest = worker->chunk_count - i;
-			pj__parked merged;
-			status = merge_some(worker, worker->chunks + i, rest < width ? rest : width, &merged,
-					    &worker->part.pairs, error);
-			worker->chunks[kept++] = merged;
-		}
-		worker->chunk_count = kept;
-	}
-	worker->part_offset = worker->chunks[0].offset;
-	worker->part_spilled = worker->chunks[0].bytes;
-	worker->chunk_count = 0;
-	return status;
-}
-
-static void begin_part(struct worker *worker)
-{
-	worker->chunk_count = 0;
-	pj__text_reset(&worker->part.bytes);
-	worker->part.pairs = 0;
-	worker->part_spilled = 0;
-	worker->part_count = 0;
-}
-
-/* Keeps the part that was made, until it is told to be written; counts it. */
-static pj_status hold_part(struct worker *worker, uint64_t task, pj__counts *counts, pj_error *error)
-{
-	pj__part *part = &worker->part;
-	if (worker->brief.ordered) {
-		const pj_status status = worker->chunk_count ? merge_chunks(worker, error)
-							     : pj__part_order(part, &worker->brief.output, error);
-		if (status)
-			return status;
-	}
-	if (worker->part_spilled && part->bytes.len) {
-		uint64_t unused;
-		const pj_status status = pj__store_on_disk(&worker->store, pj__text_all(&part->bytes), &unused, error);
-		if (status)
-			return status;
-		worker->part_spilled += part->bytes.len;
-		pj__text_reset(&part->bytes);
-	}
-	const size_t before = worker->held_capacity;
-	const pj_status grown =
-		pj__grow(&worker->held, &worker->held_capacity, worker->held_count + 1, sizeof *worker->held, error);
-	if (grown)
-		return grown;
-	memset(worker->held + before, 0, (worker->held_capacity - before) * sizeof *worker->held);
-	counts->part_pairs = part->pairs;
-	counts->part_bytes = worker->part_spilled + part->bytes.len;
-	counts->part_memory = part->bytes.len;
-	counts->spilled = worker->store.spilled - worker->spilled_told;
-	counts->passes = worker->store.passes;
-	worker->spilled_told = worker->store.spilled;
-	/* The part's memory goes to the list, and that of a part that was written comes back. */
-	struct held_part *held = &worker->held[worker->held_count++];
-	const pj_text spare = held->bytes;
-	*held = (struct held_part){
-		task, worker->part_first, worker->part_count, worker->part_spilled, worker->part_offset, part->bytes};
-	part->bytes = spare;
-	begin_part(worker);
-	return PJ_OK;
-}
-
-/* Writes a piece of a part: to a part file, or, if there is none, to the output's place. */
-static pj_status write_piece(const struct worker *worker, pj__part_file *file, pj_bytes piece, uint64_t offset,
-			     pj_error *error)
-{
-	const pj__sink *sink = worker->local->sink;
-	++pj__page_of(worker->local, worker->slot)->here.progress;
-	return file ? pj__part_file_write(file, piece, error)
-		    : pj__pwrite_checked(sink->fd, sink->path, piece.ptr, piece.len, (off_t)offset, error);
-}
-
-/* Writes a held part to a part file, or, if there is none, to the output from `offset` on. */
-static pj_status write_to(const struct worker *worker, const struct held_part *held, pj__part_file *file,
-			  uint64_t offset, pj_error *error)
-{
-	enum { PIECE = 256 << 10 };
-	const pj_bytes bytes = pj__text_all(&held->bytes);
-	pj_status status = PJ_OK;
-	if (!held->spilled) {
-		/* To compress it takes a while. */
-		const size_t most = file && file->encoder ? PIECE : bytes.len;
-		for (size_t done = 0; done < bytes.len && !status; done += most) {
-			const size_t rest = bytes.len - done;
-			const pj_bytes piece = {bytes.ptr + done, rest < most ? rest : most};
-			status = write_piece(worker, file, piece, offset + done, error);
-		}
-		return status;
-	}
-	char *piece = malloc(PIECE);
-	if (!piece)
-		return pj__no_memory(error, PIECE);
-	for (uint64_t done = 0; done < held->spilled && !status;) {
-		const size_t step = held->spilled - done < PIECE ? (size_t)(held->spilled - done) : PIECE;
-		status = pj__pread_exactly(worker->store.file[PJ__ON_DISK], PJ__PART_FILE, piece, step,
-					   (off_t)(held->offset + done), error);
-		if (!status)
-			status = write_piece(worker, file, (pj_bytes){piece, step}, offset + done, error);
-		PJ_FAULT("output");
-		done += step;
-	}
-	free(piece);
-	/* Only space is at stake: where it cannot be given back it is kept. */
-	(void)fallocate(worker->store.file[PJ__ON_DISK], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			(off_t)held->offset, (off_t)held->spilled);
-	return status;
-}
-
-static pj_status write_held(struct worker *worker, const struct held_part *held, pj__message *message, pj_error *error)
-{
-	const pj__sink *sink = worker->local->sink;
-	const bool parks = worker->brief.parks || worker->brief.ordered;
-	if (!parks && sink->kind == PJ__SINK_FILE)
-		return write_to(worker, held, NULL, message->write.offset, error);
-	if (!parks && sink->kind == PJ__SINK_FOLDER) {
-		pj__part_file file;
-		pj_status status = pj__part_file_open(&file, sink, held->task, error);
-		if (status)
-			return status;
-		status = write_to(worker, held, &file, 0, error);
-		return pj__part_file_close(&file, status, error);
-	}
-	/* The leader takes it from here. */
-	if (held->spilled) {
-		message->write.where = PJ__ON_DISK;
-		message->write.offset = held->offset;
-		return PJ_OK;
-	}
-	return pj__store_park(&worker->store, pj__text_all(&held->bytes), worker->brief.ordered, &message->write.where,
-			      &message->write.offset, error);
-}
-
-static pj_status write_part(struct worker *worker, pj__message *message, pj_error *error)
-{
-	size_t at = 0;
-	while (at < worker->held_count && worker->held[at].task != message->task)
-		at++;
-	if (at == worker->held_count)
-		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a part to be written is not held");
-	const pj_status status = write_held(worker, &worker->held[at], message, error);
-	if (status)
-		return status;
-	PJ_FAULT("output");
-	message->kind = PJ__WRITTEN;
-	message->write.bytes = worker->held[at].spilled + worker->held[at].bytes.len;
-	const struct held_part written = worker->held[at];
-	worker->done_first = written.first;
-	worker->done_count = written.count;
-	worker->held[at] = worker->held[--worker->held_count];
-	worker->held[worker->held_count] = written; /* its memory is used again */
-	return PJ_OK;
 }
 
 /* -------------------------------------------------------------------------------------------------------- the map */
@@ -356,6 +56,18 @@ static void assign(const struct worker *worker, pj__task *task, uint64_t attempt
 	task->part_of.parts = worker->setup.job.map_only ? 0 : pj__plan_files(worker->plan);
 }
 
+/* The reader has come to a long line, or is done with it. */
+static void reader_strained(void *arg, bool is)
+{
+	struct worker *worker = arg;
+	pj_error error;
+	if (is && worker->writer)
+		worker->writer->relieve(worker->writer);
+	const pj_status status = pj__strain(worker, is, &error);
+	if (status)
+		pj__task_failed(&worker->task, status, &error);
+}
+
 /* Makes what maps, if it does not stand from the last run. */
 static pj_status begin_mapping(struct worker *worker, pj_error *error)
 {
@@ -383,7 +95,7 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 	worker->mapping.reader.longest = worker->setup.options.memory / PJ__LONGEST_SHARE;
 	worker->mapping.reader.strained = reader_strained;
 	worker->mapping.reader.arg = worker;
-	worker->mapping.reader.usual = usual_record(worker);
+	worker->mapping.reader.usual = pj__strain_usual(worker);
 	worker->can_map = !status;
 	return status;
 }
@@ -447,7 +159,7 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 		return status;
 	const bool crowded = worker->local->workers > worker->local->processors;
 	const uint64_t begun = pj__now_ns(), wanted = crowded ? pj__wanted_ns() : 0;
-	begin_part(worker);
+	pj__held_begin(worker);
 	assign(worker, &worker->task, message->attempt);
 	if (flags & PJ__SPLIT_GIVEN)
 		status = pj__map_task(&worker->mapping, task, &given, 1, error);
@@ -464,7 +176,7 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 		if (worker->part.bytes.failed)
 			return pj__no_memory(error, worker->part.bytes.capacity * 2);
 		message->did.counts.pairs = worker->part.pairs;
-		return hold_part(worker, task, &message->did.counts, error);
+		return pj__held_keep(worker, task, &message->did.counts, error);
 	}
 	message->did.counts.pairs = worker->writer->pairs - worker->pairs_told;
 	worker->pairs_told = worker->writer->pairs;
@@ -572,6 +284,15 @@ static pj_status count_lists(struct worker *worker, pj_error *error)
 	pj__error_hint(error, "--memory %lluM is enough; larger splits (--split-size) make fewer runs",
 		       (unsigned long long)(needed / MIB));
 	return PJ_ERR_MEMORY;
+}
+
+static bool has_long_record(const struct worker *worker, const pj__segment *segments)
+{
+	const size_t usual = pj__strain_usual(worker);
+	for (size_t i = 0; i < worker->run_count; i++)
+		if (segments[i].longest > usual)
+			return true;
+	return false;
 }
 
 static bool has_reducer(const pj_reducer *reducer)
@@ -687,7 +408,7 @@ static pj_status reduce_some(struct worker *worker, uint32_t first, uint32_t cou
 	pj_status status = load_segments(worker, first, count, error);
 	for (uint32_t b = 0; b < count && !status && worker->run_count; b++) {
 		const pj__segment *segments = worker->segments + b * worker->run_count;
-		status = strain(worker, has_long_record(worker, segments), error);
+		status = pj__strain(worker, has_long_record(worker, segments), error);
 		if (!status)
 			status = pj__setup_combines(&worker->setup)        ? reduce_combined(worker, segments, error)
 				 : has_reducer(&worker->setup.job.reducer) ? reduce_groups(worker, segments, error)
@@ -715,7 +436,7 @@ static pj_status reduce_buckets(struct worker *worker, uint32_t first, uint32_t 
 		some = count - done < most ? count - done : most;
 		status = reduce_some(worker, first + done, some, error);
 	}
-	const pj_status relaxed = strain(worker, false, status ? NULL : error);
+	const pj_status relaxed = pj__strain(worker, false, status ? NULL : error);
 	return status ? status : relaxed;
 }
 
@@ -735,7 +456,7 @@ static pj_status reduce_task(struct worker *worker, pj__message *message, pj_err
 		status = begin_reducing(worker, error);
 	if (status)
 		return status;
-	begin_part(worker);
+	pj__held_begin(worker);
 	worker->reduce.groups = 0;
 	worker->reduce_task.index = task;
 	assign(worker, &worker->reduce_task, message->attempt);
@@ -748,7 +469,7 @@ static pj_status reduce_task(struct worker *worker, pj__message *message, pj_err
 	worker->part_count = message->reduce.count;
 	*message = (pj__message){.kind = PJ__REDUCED, .task = task};
 	message->did.counts = (pj__counts){.groups = worker->reduce.groups};
-	return hold_part(worker, task, &message->did.counts, error);
+	return pj__held_keep(worker, task, &message->did.counts, error);
 }
 
 /*
@@ -797,7 +518,7 @@ static pj_status obey(struct worker *worker, pj__message *message, pj_error *err
 	case PJ__REDUCE:
 		return reduce_task(worker, message, error);
 	case PJ__WRITE:
-		return write_part(worker, message, error);
+		return pj__held_write(worker, message, error);
 	default:
 		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "unknown message %u", message->kind);
 	}
@@ -866,16 +587,7 @@ static pj_status begin(struct worker *worker, const pj__brief *brief, pj_error *
 		forget_job(worker);
 	worker->brief = *brief;
 	worker->plan = &worker->local->plans[brief->job];
-	worker->part.columns = brief->output.columns;
-	worker->part.escape = brief->output.escape;
-	worker->part.as_records = brief->ordered || brief->kind == PJ__SINK_FUNCTION;
-	worker->part.overflow = brief->ordered ? spill_ordered : spill_part;
-	worker->part.arg = worker;
-	/* An ordered part is listed and copied when it is put in order. */
-	worker->part.most = worker->local->budget.part / (brief->ordered ? 4 : 1);
-	worker->part.cuts = !brief->ordered;
-	begin_part(worker);
-	worker->held_count = 0;
+	pj__held_begin_run(worker);
 	free(worker->runs);
 	worker->runs = NULL;
 	worker->run_count = 0;
@@ -902,7 +614,7 @@ static void name_folder(const struct worker *worker, pj_error *error)
 int pj__worker_run(void *arg, unsigned slot, int channel)
 {
 	/* Memory that was used stays: touching fresh memory is dearer than anything the allocator could save. */
-	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+	(void)mallopt(M_MMAP_THRESHOLD, PJ__MMAP_THRESHOLD);
 	(void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	/* What user code prints must not end up among the results. */
 	const pj__local *local = arg;

@@ -1,5 +1,5 @@
 /*
- * worker.h: what a worker has in hand (worker.c, shared.c).
+ * worker.h: what a worker has in hand (worker.c: its life; held.c: parts; strain.c: long records; shared.c).
  */
 #ifndef PJ_ENGINE_WORKER_H
 #define PJ_ENGINE_WORKER_H
@@ -30,7 +30,7 @@ struct worker {
 	pj__setup setup; /* of brief.job, loaded */
 	bool has_setup;
 	pj_text params;
-	bool is_strained; /* it may take the memory of a long record (worker.c: strain) */
+	bool is_strained; /* it may take the memory of a long record (strain.c) */
 	pj__store store;
 	pj__task task;        /* of the map */
 	pj__task reduce_task; /* of the merge and the reduce */
@@ -63,5 +63,30 @@ struct worker {
 	size_t held_count, held_capacity;
 	_Alignas(16) char buffer[PJ__MESSAGE_MAX]; /* of the message at hand */
 };
+
+/* Larger blocks than this malloc gets from the kernel, and gives back: touching fresh memory is dear. */
+enum { PJ__MMAP_THRESHOLD = 1 << 30 };
+
+/* ---- held.c ---- */
+
+/* A run begins: parts are made as the brief says, and none is held. */
+void pj__held_begin_run(struct worker *worker);
+
+/* Begins an empty part. */
+void pj__held_begin(struct worker *worker);
+
+/* Keeps the part that was made, until it is told to be written; counts it. */
+PJ_MUST_USE pj_status pj__held_keep(struct worker *worker, uint64_t task, pj__counts *counts, pj_error *error);
+
+/* Writes the held part of the message's task to where the message says; the message becomes the answer. */
+PJ_MUST_USE pj_status pj__held_write(struct worker *worker, pj__message *message, pj_error *error);
+
+/* ---- strain.c ---- */
+
+/* Records of up to so many bytes have room in a worker's share, however they are copied. */
+size_t pj__strain_usual(const struct worker *worker);
+
+/* The worker wants to take the memory of a longer record, for which it may have to wait; or is done with it. */
+PJ_MUST_USE pj_status pj__strain(struct worker *worker, bool is, pj_error *error);
 
 #endif
