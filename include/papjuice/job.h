@@ -193,6 +193,13 @@ typedef struct pj_progress {
 	uint64_t retries;
 } pj_progress;
 
+/* A record that was left out. The names live for the call that tells of it. */
+typedef struct pj_bad_record {
+	const char *file;
+	uint64_t offset, record, bytes; /* record: its number in the file, from 1; 0: it cannot be counted */
+	const char *reason;             /* of its last failure */
+} pj_bad_record;
+
 /* How a job is run. */
 typedef struct pj_options {
 	pj_input input;
@@ -201,7 +208,7 @@ typedef struct pj_options {
 	unsigned workers;     /* 0: as many as there are processors */
 	uint64_t partitions;  /* 0: chosen by the size of the input */
 	uint64_t split_bytes; /* input per map task; 0: a 64th of it, at most 16 MiB */
-	unsigned attempts;    /* tries per task before the run fails; 0: 4 */
+	unsigned attempts;    /* tries per task before the run fails, two where user code refuses it; 0: 4 */
 	unsigned timeout_ms;  /* an attempt without progress for so long is killed and tried again; 0: never */
 	/*
 	 * Bytes that PapJuice itself may use for pairs, in all processes together; more goes to files in `temp`. At
@@ -211,6 +218,16 @@ typedef struct pj_options {
 	uint64_t memory;
 	/* Folder for temporary files; NULL: $TMPDIR, else beside the output, for streams and functions /var/tmp. */
 	const char *temp;
+	/*
+	 * Up to so many records that kill or fail their task twice are left out, those and no others; a job that meets
+	 * more of them fails. The bytes of those left out go to the file `bad_records` (NULL: nowhere), which appears
+	 * at the end, as an output does. A record of more than `max_record` bytes is bad, too; 0: 1 GiB.
+	 */
+	uint64_t skip_bad, max_record;
+	const char *bad_records;
+	/* Called in the calling process at the end, also of a run that failed, for each of them in order. */
+	void (*bad_record)(void *arg, const pj_bad_record *record);
+	void *bad_record_arg;
 	pj_bytes params;           /* handed to every task */
 	const char *const *values; /* of the job's own options; NULL: their initial values */
 	/* Called in the calling process some ten times a second. */
@@ -223,9 +240,12 @@ typedef struct pj_options {
 /* One failed attempt. */
 typedef struct pj_failure {
 	char phase[16];
+	char kind[16]; /* "signal", "timeout", "memory", "exit", "error" */
 	int64_t task;
 	int attempt;
-	char reason[256];
+	bool knows_record; /* the record in work is the one at `offset`; else it is near there */
+	int64_t offset;    /* in the input; -1: not known */
+	char reason[256];  /* with the input's name */
 } pj_failure;
 
 enum { PJ_FAILURES_MAX = 64, PJ_WORKERS_MAX = 1024 };
@@ -239,6 +259,7 @@ struct pj_result {
 	uint64_t distinct_keys;        /* groups reduced */
 	uint64_t output_pairs, output_bytes;
 	uint64_t attempts, failures;
+	uint64_t skipped;      /* bad records that were left out */
 	unsigned workers;      /* worker processes at a time */
 	unsigned workers_used; /* of these, how many had a task published */
 	double plan_seconds, map_seconds, merge_seconds, reduce_seconds, commit_seconds, total_seconds;

@@ -57,6 +57,7 @@ typedef struct pj_error {
 	int attempt;      /* number of the attempt, from 1; 0: none */
 	int64_t task;     /* map or reduce task, or index of a pool's item; -1: none */
 	int64_t offset;   /* byte offset in `file`; -1: none */
+	uint64_t record;  /* number of the record (line) in `file` at `offset`, from 1; 0: not known */
 	char phase[16];   /* "plan", "map", "merge", "reduce", "commit", ... or "" */
 	char what[256];   /* what failed: "cannot open the input" */
 	char file[1024];  /* path, or "" */
@@ -73,8 +74,8 @@ PJ_API const char *pj_status_text(pj_status status);
 PJ_API int pj_error_exit_code(const pj_error *error);
 
 /*
- * Writes `error` as one line without a newline, "WHAT FAILED: PATH:OFFSET: reason (map task 3, attempt 2)", control
- * bytes escaped, to `line` of `size` bytes (always terminated). Returns `line`. Any thread or process.
+ * Writes `error` as one line without a newline, "WHAT FAILED: PATH:OFFSET: line N: reason (map task 3, attempt 2)",
+ * control bytes escaped, to `line` of `size` bytes (always terminated). Returns `line`. Any thread or process.
  */
 PJ_API char *pj_error_format(const pj_error *error, char *line, size_t size);
 

@@ -21,6 +21,7 @@ struct files {
 	const char *controller; /* in the list of a group's line and of a mount's options; "": version 2 has no lists */
 	const char *limit, *used;
 	const char *cache[2]; /* file pages, which go when memory is wanted */
+	const char *kills;    /* has a line "oom_kill" */
 };
 
 static const struct files versions[] = {
@@ -28,8 +29,9 @@ static const struct files versions[] = {
 	 "memory",
 	 "memory.limit_in_bytes",
 	 "memory.usage_in_bytes",
-	 {"total_inactive_file", "total_active_file"}},
-	{"cgroup2", "", "memory.max", "memory.current", {"inactive_file", "active_file"}},
+	 {"total_inactive_file", "total_active_file"},
+	 "memory.oom_control"},
+	{"cgroup2", "", "memory.max", "memory.current", {"inactive_file", "active_file"}, "memory.events"},
 };
 
 /* Is `word` in a list that is separated by commas? */
@@ -127,19 +129,25 @@ static uint64_t read_number(const char *root, const char *folder, const char *na
 	return read ? number : UINT64_MAX;
 }
 
-/* A line of memory.stat; 0: there is none. */
-static uint64_t read_stat(const char *root, const char *folder, const char *name)
+/* The number in a line "name number" of a file; `otherwise`: there is none. */
+static uint64_t read_named(const char *root, const char *folder, const char *from, const char *name, uint64_t otherwise)
 {
 	char path[PATH_MAX], line[256], word[128];
-	unsigned long long number, bytes = 0;
-	const int len = snprintf(path, sizeof path, "%s/memory.stat", folder);
+	unsigned long long number;
+	uint64_t found = otherwise;
+	const int len = snprintf(path, sizeof path, "%s/%s", folder, from);
 	FILE *file = len > 0 && (size_t)len < sizeof path ? open_below(root, path) : NULL;
 	while (file && fgets(line, sizeof line, file))
 		if (sscanf(line, "%127s %llu", word, &number) == 2 && !strcmp(word, name))
-			bytes = number;
+			found = number;
 	if (file)
 		fclose(file);
-	return bytes;
+	return found;
+}
+
+static uint64_t read_stat(const char *root, const char *folder, const char *name)
+{
+	return read_named(root, folder, "memory.stat", name, 0);
 }
 
 static uint64_t left_in(const char *root, const struct files *files, const char *folder)
@@ -152,15 +160,26 @@ static uint64_t left_in(const char *root, const struct files *files, const char 
 	return kept < limit ? limit - kept : 0;
 }
 
+/* Finds the folder of the own group; *ret_top: how much of its name is the mount. */
+static bool find_folder(const char *root, const struct files *files, char folder[2 * PATH_MAX], size_t *ret_top)
+{
+	char group[PATH_MAX], top[PATH_MAX], point[PATH_MAX];
+	if (!find_group(root, files, group) || !find_mount(root, files, top, point))
+		return false;
+	/* the part of the group's name below the root of the mount; a name from outside of it says nothing */
+	const size_t above = strcmp(top, "/") ? strlen(top) : 0;
+	const bool inside = !strncmp(group, top, above) && (group[above] == '/' || !group[above]);
+	snprintf(folder, 2 * PATH_MAX, "%s%s", point, inside && strcmp(group, "/") ? group + above : "");
+	*ret_top = strlen(point);
+	return true;
+}
+
 static uint64_t left_by(const char *root, const struct files *files)
 {
-	char group[PATH_MAX], top[PATH_MAX], point[PATH_MAX], folder[2 * PATH_MAX];
-	if (!find_group(root, files, group) || !find_mount(root, files, top, point))
+	char folder[2 * PATH_MAX];
+	size_t length;
+	if (!find_folder(root, files, folder, &length))
 		return UINT64_MAX;
-	/* the part of the group's name below the root of the mount; a name from outside of it says nothing */
-	const size_t above = strcmp(top, "/") ? strlen(top) : 0, length = strlen(point);
-	const bool inside = !strncmp(group, top, above) && (group[above] == '/' || !group[above]);
-	snprintf(folder, sizeof folder, "%s%s", point, inside && strcmp(group, "/") ? group + above : "");
 	uint64_t least = UINT64_MAX;
 	for (char *end = folder + strlen(folder);;) {
 		const uint64_t left = left_in(root, files, folder);
@@ -181,4 +200,18 @@ uint64_t pj__cgroup_memory_left(const char *root)
 		least = left < least ? left : least;
 	}
 	return least;
+}
+
+uint64_t pj__oom_kills(const char *root)
+{
+	char folder[2 * PATH_MAX];
+	size_t length;
+	for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+		if (!find_folder(root, &versions[i], folder, &length))
+			continue;
+		const uint64_t kills = read_named(root, folder, versions[i].kills, "oom_kill", UINT64_MAX);
+		if (kills != UINT64_MAX)
+			return kills;
+	}
+	return read_named(root, "/proc", "vmstat", "oom_kill", 0);
 }

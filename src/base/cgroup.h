@@ -13,4 +13,10 @@
  */
 uint64_t pj__cgroup_memory_left(const char *root);
 
+/*
+ * How many processes of this process's control group (where that does not count them: of the machine) the kernel has
+ * killed for lack of memory so far; 0 if nobody counts.
+ */
+uint64_t pj__oom_kills(const char *root);
+
 #endif

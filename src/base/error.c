@@ -64,6 +64,15 @@ pj_status pj__fail(pj_error *error, pj_status status, int errnum, const char *fi
 	return status;
 }
 
+pj_error pj__error_bounded(const pj_error *told)
+{
+	pj_error error = *told;
+	error.phase[sizeof error.phase - 1] = error.what[sizeof error.what - 1] = 0;
+	error.file[sizeof error.file - 1] = error.reason[sizeof error.reason - 1] = 0;
+	error.hint[sizeof error.hint - 1] = 0;
+	return error;
+}
+
 pj_status pj__status_of_errno(int errnum, pj_status otherwise)
 {
 	switch (errnum) {
@@ -177,6 +186,8 @@ char *pj_error_format(const pj_error *error, char *line, size_t size)
 		add_escaped(&out, error->file);
 		if (error->offset >= 0)
 			add(&out, ":%lld", (long long)error->offset);
+		if (error->record)
+			add(&out, ": line %llu", (unsigned long long)error->record);
 	}
 	add_reason(&out, error);
 	if (error->phase[0] && error->task >= 0) {

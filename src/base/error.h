@@ -17,6 +17,9 @@
 pj_status pj__fail(pj_error *error, pj_status status, int errnum, const char *file, const char *what, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* An error that another process has told, its texts ended within their fields whatever they hold. */
+pj_error pj__error_bounded(const pj_error *told);
+
 /* The status that fits a failed system call on memory, descriptors or disk, or `otherwise`. */
 pj_status pj__status_of_errno(int errnum, pj_status otherwise);
 

@@ -13,6 +13,9 @@ unsigned pj__processors(void);
 /* Bytes of private (anonymous) memory that a process has in use, 0 if that cannot be known. */
 uint64_t pj__memory_of(pid_t pid);
 
+/* Bytes of addresses that count as data of this process (RLIMIT_DATA), 0 if that cannot be known. */
+uint64_t pj__data_of_self(void);
+
 /*
  * Bytes of memory that can be had now: what the kernel calls available, and free swap, cut to what is left of the limit
  * of the control group and of those above it. UINT64_MAX if that cannot be known.

@@ -44,7 +44,7 @@ void pj__task_init(pj__task *task, pj_number number)
 	task->face.more_words = no_more;
 	task->face.more_lines = no_more;
 	task->face.more_pairs = no_more_pairs;
-	task->progress = &task->no_progress_page;
+	task->progress = task->reached = &task->nobody_watches;
 	task->file = task->part_of.file = "";
 }
 

@@ -68,7 +68,8 @@ struct pj__task {
 	const void *inputs; /* those of the run, and how one is called */
 	const char *(*input_name)(const void *inputs, uint64_t number);
 	volatile uint64_t *progress; /* counted up whenever something was done; never NULL */
-	uint64_t no_progress_page;   /* what `progress` points to when nobody watches */
+	volatile uint64_t *reached;  /* how far in the file the scanner has read; never NULL */
+	uint64_t nobody_watches;     /* what these point to when nobody does */
 
 	char *long_scratch; /* a transformed key that is too long for the face */
 	size_t long_scratch_bytes;

@@ -4,6 +4,7 @@
 #ifndef PJ_ENGINE_ENGINE_H
 #define PJ_ENGINE_ENGINE_H
 
+#include "job/bad.h"
 #include "job/plan.h"
 #include "output/sink.h"
 
@@ -13,6 +14,7 @@ typedef struct pj__run_state {
 	pj__plan *plan;
 	pj__sink *sink;
 	pj_result *result;
+	pj__bad *bad; /* records that are to be left out */
 	uint64_t started_ns;
 	pj__tally tally; /* of what was published */
 } pj__run_state;

@@ -32,6 +32,7 @@ static void spill_part(pj__part *part, void *arg)
 	if (!status)
 		status = pj__store_on_disk(&worker->store, pj__text_all(&part->bytes), &offset, &error);
 	part_failed(worker, status, &error);
+	++pj__page_of(worker->local, worker->slot)->here.progress;
 	if (!worker->part_spilled)
 		worker->part_offset = offset;
 	worker->part_spilled += part->bytes.len;

@@ -18,10 +18,10 @@
 #include "base/io.h"
 #include "base/machine.h"
 
-enum { TICK_MS = 100, MEASURE_MS = 20, REFUSALS_MOST = 2, SENDS_MOST = 100 };
+enum { TICK_MS = 100, MEASURE_MS = 20, SENDS_MOST = 100 };
 static const uint64_t tick_ns = (uint64_t)TICK_MS * 1000000, measure_ns = (uint64_t)MEASURE_MS * 1000000;
 
-static const char *phase_name(pj__phase phase)
+const char *pj__phase_name(pj__phase phase)
 {
 	static const char *const names[] = {"map", "merge", "reduce"};
 	return names[phase];
@@ -35,8 +35,10 @@ void pj__leader_measure(struct leader *leader)
 	for (unsigned i = 0; i < leader->local.workers; i++) {
 		const pid_t pid = leader->dispatcher ? pj__dispatcher_pid(leader->dispatcher, i) : 0;
 		struct stat is;
-		if (pid)
-			bytes += pj__memory_of(pid);
+		const uint64_t its = pid ? pj__memory_of(pid) : 0;
+		bytes += its;
+		if (leader->slots[i].memory_most < its)
+			leader->slots[i].memory_most = its;
 		if (fstat(leader->local.files[i][PJ__IN_MEMORY], &is) == 0)
 			bytes += (uint64_t)is.st_blocks * 512;
 	}
@@ -64,7 +66,7 @@ static void tell(struct leader *leader)
 	const bool map = leader->phase == PJ__PHASE_MAP;
 	const pj__sources *sources = &leader->run->plan->sources;
 	const bool known = leader->spool_ended && !sources->has_stream && !sources->decoder_bytes;
-	pj__tell_progress(leader->run, phase_name(leader->phase), map ? bytes_mapped(leader) : leader->schedule.done,
+	pj__tell_progress(leader->run, pj__phase_name(leader->phase), map ? bytes_mapped(leader) : leader->schedule.done,
 			  map ? (known ? sources->bytes : 0) : leader->schedule.count, leader->result->failures);
 	leader->told_ns = pj__now_ns();
 }
@@ -162,6 +164,12 @@ static void release_spool(struct leader *leader)
 		pj__spool_release(&leader->spool, last->source, last->end - 1);
 }
 
+/* Has a task been given up, so that only those before it go on? */
+static bool is_doomed(const struct leader *leader)
+{
+	return leader->schedule.end != SIZE_MAX;
+}
+
 /* Is as much spooled and not yet published as may be? */
 static bool spool_is_full(const struct leader *leader)
 {
@@ -207,7 +215,7 @@ static pj_status send(struct leader *leader, unsigned slot, pj__message *message
 	return PJ_OK; /* if the worker is gone, its death will be told */
 }
 
-static pj__message make_message(const struct leader *leader, int64_t task, bool alone)
+static pj__message make_message(const struct leader *leader, int64_t task)
 {
 	const pj__plan *plan = leader->run->plan;
 	pj__message message = {.task = (uint64_t)task};
@@ -215,7 +223,7 @@ static pj__message make_message(const struct leader *leader, int64_t task, bool 
 	switch (leader->phase) {
 	case PJ__PHASE_MAP:
 		message.kind = PJ__MAP;
-		message.flags = alone ? PJ__ALONE : 0;
+		message.flags = leader->schedule.tasks[task].alone ? PJ__ALONE : 0;
 		message.map.splitters = leader->splitters;
 		if (pj__plan_is_streamed(plan, (size_t)task)) {
 			message.flags |= PJ__SPLIT_GIVEN;
@@ -245,10 +253,32 @@ static pj_status settle_slot(struct leader *leader, unsigned slot, pj_error *err
 {
 	const bool holds_runs =
 		leader->phase == PJ__PHASE_MAP && !leader->makes_parts && leader->schedule.slots[slot].count > 0;
-	if (!holds_runs || (!leader->spool_ended && !spool_is_full(leader)))
+	if (!holds_runs || (!leader->spool_ended && !spool_is_full(leader) && !is_doomed(leader)))
 		return PJ_OK;
 	pj__message message = {.kind = PJ__PUBLISH};
 	return send(leader, slot, &message, error);
+}
+
+/* Sends work; careful: record by record, but for those that are to be left out. */
+static pj_status send_carefully(struct leader *leader, unsigned slot, pj__message *message, bool careful,
+				pj_error *error)
+{
+	const pj__plan *plan = leader->run->plan;
+	const bool of_task = message->kind == PJ__MAP;
+	const size_t first = of_task ? plan->first[message->task] : 0;
+	size_t count = 0;
+	if (!careful)
+		return send(leader, slot, message, error);
+	pj__record_at *list = pj__bad_list(leader->run->bad, of_task ? plan->splits + first : NULL,
+					   of_task ? plan->first[message->task + 1] - first : 0, &count);
+	pj_status status = PJ_OK;
+	message->flags |= PJ__CAREFUL;
+	if (count && !list)
+		status = pj__no_memory(error, count * sizeof *list);
+	else if (count)
+		status = pj__leader_post(leader, list, count, sizeof *list, &message->map.left_out, error);
+	free(list);
+	return status ? status : send(leader, slot, message, error);
 }
 
 /* Gives the first waiting task to a slot that is idle, starting its worker if it is dead. */
@@ -268,13 +298,13 @@ static pj_status give_task(struct leader *leader, unsigned i, pj_error *error)
 			message.map.split = *split;
 		leader->sampling = PJ__SAMPLE_RUNNING;
 		leader->sampler = i;
-		return send(leader, i, &message, error);
+		return send_carefully(leader, i, &message, leader->samples_lost > 0, error);
 	}
-	bool alone;
-	const int64_t task = pj__schedule_take(&leader->schedule, i, &alone);
-	pj__message message = make_message(leader, task, alone);
+	const int64_t task = pj__schedule_take(&leader->schedule, i);
+	pj__message message = make_message(leader, task);
 	message.attempt = leader->schedule.tasks[task].crashes + leader->schedule.tasks[task].refusals;
-	return send(leader, i, &message, error);
+	const bool careful = leader->phase == PJ__PHASE_MAP && leader->schedule.tasks[task].suspect;
+	return send_carefully(leader, i, &message, careful, error);
 }
 
 /*
@@ -413,7 +443,7 @@ static pj_status hear(struct leader *leader, const pj__event *event, pj_error *e
 		return hear_tally(leader, event, error);
 	if (message.kind == PJ__FAILED) {
 		slot->failed = true;
-		slot->why = message.error;
+		slot->why = pj__error_bounded(&message.error);
 		return PJ_OK; /* its death follows */
 	}
 	if (message.kind != PJ__WRITTEN)
@@ -429,119 +459,7 @@ static pj_status hear(struct leader *leader, const pj__event *event, pj_error *e
 	return PJ_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------- deaths */
-
-static void note_failure(struct leader *leader, int64_t task, int attempt, const pj_error *why)
-{
-	pj_result *result = leader->result;
-	if (result->failures < PJ_FAILURES_MAX) {
-		pj_failure *failure = &result->failure[result->failures];
-		char line[512];
-		snprintf(failure->phase, sizeof failure->phase, "%s", phase_name(leader->phase));
-		failure->task = task;
-		failure->attempt = attempt;
-		pj_error_format(why, line, sizeof line);
-		snprintf(failure->reason, sizeof failure->reason, "%.255s", line);
-	}
-	result->failures++;
-}
-
-/* Why a worker is gone, in words. */
-static pj_error describe_death(const struct leader *leader, const pj__event *event)
-{
-	const struct slot *slot = &leader->slots[event->slot];
-	pj_error why;
-	if (slot->failed)
-		return slot->why;
-	pj__fail(&why, PJ_ERR_CRASH, 0, NULL, "a worker died");
-	if (event->signal) {
-		why.signal = event->signal;
-		if (event->signal == SIGKILL)
-			pj__error_hint(&why, "SIGKILL: was it killed by hand, or for lack of memory?");
-	} else {
-		pj__error_reason(&why, "the user's code ended it with exit code %d", event->exit_code);
-	}
-	return why;
-}
-
-/* Adds where in the input the worker was. */
-static void add_place(const struct leader *leader, unsigned slot, int64_t task, pj_error *why)
-{
-	pj__error_at(why, phase_name(leader->phase), task, -1);
-	if (leader->phase != PJ__PHASE_MAP || why->file[0] || task < 0)
-		return;
-	const pj__whereabouts *here = &pj__page_of(&leader->local, slot)->here;
-	if (here->source < leader->run->plan->sources.count) {
-		snprintf(why->file, sizeof why->file, "%s", leader->run->plan->sources.at[here->source].name);
-		why->offset = (int64_t)here->offset;
-	}
-}
-
-/* Is a failure one that doing it again cannot mend? */
-static bool is_final(pj_status status)
-{
-	switch (status) {
-	case PJ_ERR_INPUT:
-	case PJ_ERR_CHANGED:
-	case PJ_ERR_OUTPUT:
-	case PJ_ERR_EXISTS:
-	case PJ_ERR_USAGE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/*
- * The worker that took the sample is gone. Where the output does not depend on the sample there is none, and the map
- * will tell what is wrong; else it is taken again.
- */
-static pj_status lose_sample(struct leader *leader, const pj_error *why, pj_error *error)
-{
-	leader->sampling = leader->firsts ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
-	if (!leader->firsts || ++leader->samples_lost < leader->run->setup->options.attempts)
-		return PJ_OK;
-	if (error)
-		*error = *why;
-	return why->status;
-}
-
-static pj_status bury(struct leader *leader, const pj__event *event, pj_error *error)
-{
-	struct slot *slot = &leader->slots[event->slot];
-	pj_error why = describe_death(leader, event);
-	/* A program of the user's that was killed is a crash, as if it had been the worker. */
-	const bool refused = slot->failed && why.status != PJ_ERR_TIMEOUT && why.status != PJ_ERR_CRASH;
-	const int64_t task = pj__schedule_lose(&leader->schedule, event->slot, refused);
-	add_place(leader, event->slot, task, &why);
-	if (refused)
-		pj__leader_need(leader, &why);
-	pj__parts_lost(leader, event->slot);
-	pj__commands_sweep(leader->run->setup->commands);
-	free(slot->tally);
-	const bool sampled = leader->sampling == PJ__SAMPLE_RUNNING && leader->sampler == event->slot;
-	*slot = (struct slot){.dead = true, .useful = slot->useful, .lease = slot->lease};
-	const pj__task_entry *entry = task >= 0 ? &leader->schedule.tasks[task] : NULL;
-	const int attempt = entry ? entry->crashes + entry->refusals : 0;
-	why.attempt = attempt;
-	note_failure(leader, task, attempt, &why);
-	if (sampled)
-		return lose_sample(leader, &why, error);
-	if (leader->phase == PJ__PHASE_MERGE) {
-		leader->merge_broken = true;
-		leader->merge_why = why;
-		return PJ_OK;
-	}
-	const unsigned attempts = leader->run->setup->options.attempts;
-	const unsigned refusals = attempts < REFUSALS_MOST ? attempts : REFUSALS_MOST;
-	const bool too_often = entry && (entry->crashes >= attempts || entry->refusals >= refusals);
-	const bool hopeless = !entry && (refused || ++leader->idle_deaths > 2 * leader->local.workers + attempts);
-	if (!too_often && !hopeless && !(refused && is_final(why.status)))
-		return PJ_OK;
-	if (error)
-		*error = why;
-	return why.status;
-}
+/* ----------------------------------------------------------------------------------------------------- watching */
 
 static void give_up(const struct leader *leader, struct slot *slot)
 {
@@ -589,7 +507,7 @@ static pj_status add_task(void *arg, pj__split split, pj_error *error)
 static bool may_spool(const struct leader *leader)
 {
 	/* With nothing left to do, what is spooled is one line that has not ended: only more of it can help. */
-	return leader->phase == PJ__PHASE_MAP && !leader->spool_ended &&
+	return leader->phase == PJ__PHASE_MAP && !leader->spool_ended && !is_doomed(leader) &&
 	       (!spool_is_full(leader) || pj__schedule_finished(&leader->schedule));
 }
 
@@ -606,7 +524,7 @@ static pj_status act(struct leader *leader, const pj__event *event, pj_error *er
 	case PJ__EVENT_MESSAGE:
 		return hear(leader, event, error);
 	case PJ__EVENT_DEATH:
-		return bury(leader, event, error);
+		return pj__leader_bury(leader, event, error);
 	case PJ__EVENT_READABLE:
 		return spool_some(leader, error);
 	default:
@@ -631,8 +549,8 @@ static pj_status look_after(struct leader *leader, pj_error *error)
 
 static bool finished(const struct leader *leader)
 {
-	return leader->merge_broken ||
-	       (pj__schedule_finished(&leader->schedule) && (leader->phase != PJ__PHASE_MAP || leader->spool_ended));
+	const bool all_known = leader->phase != PJ__PHASE_MAP || leader->spool_ended || is_doomed(leader);
+	return leader->merge_broken || (pj__schedule_finished(&leader->schedule) && all_known);
 }
 
 pj_status pj__leader_run(struct leader *leader, pj__phase phase, pj_error *error)
@@ -658,7 +576,11 @@ pj_status pj__leader_run(struct leader *leader, pj__phase phase, pj_error *error
 	}
 	pj__dispatcher_watch(leader->dispatcher, -1);
 	leader->result->attempts += leader->schedule.attempts;
-	return status;
+	if (status || !is_doomed(leader))
+		return status;
+	if (error)
+		*error = leader->doom;
+	return leader->doom.status;
 }
 
 pj_status pj__leader_post(struct leader *leader, const void *items, size_t count, size_t item_bytes,

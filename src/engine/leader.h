@@ -1,6 +1,6 @@
 /*
- * leader.h: what the leader of the local engine has in hand (local.c: its phases; leader.c: its loop; parts.c: the
- * order of the output).
+ * leader.h: what the leader of the local engine has in hand (local.c: its phases; leader.c: its loop; death.c:
+ * what a worker's death means; parts.c: the order of the output).
  */
 #ifndef PJ_ENGINE_LEADER_H
 #define PJ_ENGINE_LEADER_H
@@ -29,6 +29,7 @@ struct slot {
 	uint64_t progress;    /* when the leader last looked ... */
 	uint64_t progress_ns; /* ... it had moved at this time */
 	uint64_t lease;       /* how long its memory file may be */
+	uint64_t memory_most; /* that was seen of its process */
 	bool failed;          /* it told why it ends: */
 	pj_error why;
 };
@@ -61,6 +62,8 @@ struct leader {
 	pj__sampling sampling;
 	unsigned sampler;      /* slot that takes the sample */
 	unsigned samples_lost; /* workers that died while they took it */
+	uint64_t oom_kills;    /* processes of the control group that the kernel had killed for lack of memory */
+	pj_error doom;         /* why the schedule's first hopeless task is one */
 	uint32_t *firsts;      /* of the sorter total: the first bucket of each part file, and the end; else NULL */
 	bool merge_broken;     /* a worker died while it merged: the dict is worthless */
 	pj_error merge_why;
@@ -109,6 +112,8 @@ void pj__leader_stop(struct leader *leader);
 /* Runs the schedule's tasks in the phase until all are done. */
 PJ_MUST_USE pj_status pj__leader_run(struct leader *leader, pj__phase phase, pj_error *error);
 
+const char *pj__phase_name(pj__phase phase);
+
 /* Leases memory to a slot: returns how long its memory file may be. */
 uint64_t pj__leader_lease(struct leader *leader, unsigned slot);
 
@@ -123,6 +128,10 @@ void pj__leader_measure(struct leader *leader);
 
 /* A worker could not write to the temporary folder: says in `why` how much space is needed there, if that is it. */
 void pj__leader_need(const struct leader *leader, pj_error *why);
+/* ---- death.c ---- */
+
+/* A worker is gone: charges its task, and decides if the run can go on. */
+PJ_MUST_USE pj_status pj__leader_bury(struct leader *leader, const pj__event *event, pj_error *error);
 
 /* ---- parts.c ---- */
 

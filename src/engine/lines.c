@@ -129,7 +129,8 @@ pj_status pj__count_lines(const pj__setup *setup, pj__plan *plan, pj_error *erro
 	const pj__run_state run = {.setup = setup, .plan = plan};
 	pj_pool *pool = NULL;
 	size_t count = 0;
-	const bool wanted = setup->job.counts_lines || setup->job.tells_places;
+	/* A record that is left out must be known by its place, in whichever piece it is met again. */
+	const bool wanted = setup->job.counts_lines || setup->job.tells_places || setup->options.skip_bad;
 	for (size_t i = 0; wanted && i < plan->split_count; i++)
 		count += goes_on(&run, i);
 	pj_status status = PJ_OK;

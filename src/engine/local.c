@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include "base/cgroup.h"
 #include "base/io.h"
 #include "base/machine.h"
 #include "engine/leader.h"
@@ -49,6 +51,20 @@ static pj__lists lists_of(const pj__setup *setup, const pj__plan *plan)
 	return pj__budget_lists(plan->task_count, buckets, pj__setup_combines(setup));
 }
 
+/*
+ * How much memory a worker may take: what all may have by the budget, or half of what there is, if that is more. So
+ * user code has room, and code that allocates without end leaves the other half.
+ */
+static uint64_t most_data(uint64_t budget)
+{
+	struct rlimit limit;
+	const uint64_t half = pj__memory_available() / 2;
+	uint64_t most = budget > half ? budget : half;
+	if (!getrlimit(RLIMIT_DATA, &limit) && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < most)
+		most = limit.rlim_cur;
+	return most;
+}
+
 pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const pj__plan *plans, unsigned workers,
 			  pj__codec_share codecs, const char *temp, pj_error *error)
 {
@@ -78,6 +94,7 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 	if (status)
 		return status;
 	local->table.bytes = local->budget.table;
+	local->data_most = most_data(local->budget.memory);
 	if (getrandom(&local->table.seed, sizeof local->table.seed, 0) != sizeof local->table.seed)
 		return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot get a random number");
 	return make_files(leader, error);
@@ -163,6 +180,7 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	leader->makes_parts = run->setup->job.map_only;
 	leader->merge_broken = false;
 	leader->idle_deaths = 0;
+	leader->oom_kills = pj__oom_kills("");
 	pj__parts_forget(leader);
 	leader->released = leader->part_sized = leader->part_next = 0;
 	leader->part_offset = leader->board_end = leader->released_bytes = leader->run_count = 0;
@@ -244,11 +262,24 @@ static pj_status rouse_workers(struct leader *leader, pj_error *error)
 
 /* --------------------------------------------------------------------------------------------------------- phases */
 
+/* A map task whose records can be left out has to fail twice with each, after the time when none was named. */
+static pj__tries tries_of(const struct leader *leader, bool maps)
+{
+	enum { CODE = 2, TO_LEAVE_OUT = 3 };
+	const unsigned attempts = leader->run->setup->options.attempts;
+	pj__tries tries = {.system = attempts, .code = attempts < CODE ? attempts : CODE};
+	if (maps && pj__bad_may_skip(leader->run->bad)) {
+		tries.system = attempts < TO_LEAVE_OUT ? TO_LEAVE_OUT : attempts;
+		tries.code = TO_LEAVE_OUT;
+	}
+	return tries;
+}
+
 static pj_status map(struct leader *leader, pj_error *error)
 {
 	pj__schedule_fini(&leader->schedule);
-	pj_status status =
-		pj__schedule_init(&leader->schedule, leader->local.workers, leader->run->plan->task_count, error);
+	pj_status status = pj__schedule_init(&leader->schedule, leader->local.workers, leader->run->plan->task_count,
+					     tries_of(leader, true), error);
 	leader->spool_ended = pj__spool_ended(&leader->spool);
 	if (!status && leader->makes_parts)
 		status = pj__parts_grow(leader, leader->run->plan->task_count, error);
@@ -282,7 +313,7 @@ static pj_status post_runs(struct leader *leader, pj_error *error)
 static pj_status begin_phase(struct leader *leader, size_t tasks, pj_error *error)
 {
 	pj__schedule_fini(&leader->schedule);
-	return pj__schedule_init(&leader->schedule, leader->local.workers, tasks, error);
+	return pj__schedule_init(&leader->schedule, leader->local.workers, tasks, tries_of(leader, false), error);
 }
 
 /* Tries to merge all runs into a dict of `bytes`. *ret_broken: it has failed, and can be tried again. */

@@ -98,6 +98,7 @@ typedef struct pj__message {
 		struct {                        /* SAMPLE, MAP */
 			pj__split split;        /* with PJ__SPLIT_GIVEN: of a stream; else the plan has the splits */
 			pj__on_board splitters; /* of MAP */
+			pj__on_board left_out;  /* with PJ__CAREFUL: records (job/map.h) */
 		} map;
 		struct {                       /* MERGE, REDUCE */
 			uint32_t first, count; /* buckets; of MERGE: published runs on the board */
@@ -137,6 +138,7 @@ static inline size_t pj__message_bytes(const pj__message *message)
 enum {
 	PJ__SPLIT_GIVEN = 1, /* MAP: the message holds the split */
 	PJ__ALONE = 2,       /* MAP: publish with this task */
+	PJ__CAREFUL = 8,     /* SAMPLE, MAP: record by record, so that a guilty one is found */
 	PJ__IS_PUBLISHED = 4 /* MAPPED: all that was held is in runs up to `end` */
 };
 
@@ -146,6 +148,9 @@ typedef struct pj__status_page {
 } pj__status_page;
 
 enum { PJ__PAGE_BYTES = 4096 };
+
+/* Exit code of a worker that finds its descriptors closed: it cannot tell. */
+enum { PJ__EXIT_CUT_OFF = 119 };
 
 /* What a worker inherits by being forked. The leader changes it only between forks. */
 typedef struct pj__local {
@@ -160,6 +165,7 @@ typedef struct pj__local {
 	const char *temp;             /* folder for what does not fit into memory ... */
 	uint64_t temp_free;           /* ... and the bytes that were free there at the beginning */
 	pj__budget budget;
+	uint64_t data_most; /* bytes that a worker may take beyond what it is born with (RLIMIT_DATA); 0: any number */
 	int board;
 	char *pages;                    /* PJ__PAGE_BYTES for each slot */
 	pj__table_terms table;          /* of each worker's combining table */

@@ -89,6 +89,8 @@ pj_status pj__run_commit(pj__run_state *run, pj_error *error)
 	if (!status)
 		status = pj__stopped(run, error);
 	if (!status)
+		status = pj__bad_finish(run->bad, error);
+	if (!status)
 		status = pj__sink_commit(run->sink, error);
 	run->result->commit_seconds = seconds_since(begun);
 	return status;
@@ -101,9 +103,19 @@ static pj_status run_engine(pj__run_state *run, pj_error *error)
 		status = pj__count_lines(run->setup, run->plan, error);
 	if (status)
 		return status;
+	pj__bad bad;
+	status = pj__bad_open(&bad, &run->setup->options, run->plan, run->sink, error);
+	if (status)
+		return status;
+	run->bad = &bad;
 	status = run->setup->options.sorter == PJ_SORTER_SIMPLE ? pj__engine_simple(run, error)
 								: pj__engine_local(run, error);
-	return status ? status : pj__run_commit(run, error);
+	if (!status)
+		status = pj__run_commit(run, error);
+	pj__bad_tell(&bad, run->result);
+	pj__bad_close(&bad);
+	run->bad = NULL;
+	return status;
 }
 
 static pj_status run_planned(pj__run_state *run, pj_error *error)

@@ -176,7 +176,7 @@ static pj_status sample_pieces(pj__mapping *mapping, const pj__plan *plan, struc
 }
 
 pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
-		     const pj__split *given, pj_text *ret_sample, pj_error *error)
+		     const pj__split *given, pj__care care, pj_text *ret_sample, pj_error *error)
 {
 	const pj_aggregate *aggregate = setup->job.reducer.aggregate;
 	struct sampler *sampler = pj__task_holder(sizeof *sampler);
@@ -197,6 +197,9 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	pj__mapping mapping;
 	pj_status status = pj__mapping_init(&mapping, &setup->job, &sampler->task, &plan->sources, here, error);
 	mapping.reader.longest = setup->options.memory / PJ__LONGEST_SHARE;
+	mapping.reader.max_record = setup->options.max_record;
+	mapping.care = care;
+	mapping.keeps_batch = true; /* a failure drops it: what is left must not depend on the care */
 	if (!status && given) {
 		pj__split split = *given;
 		if (split.end - split.start > STREAM_MOST)

@@ -13,9 +13,9 @@
 /*
  * Samples the plan's input (`given` NULL), or the first megabyte of a stream's first split. The keys, cut to
  * PJ__SPLITTER_MOST bytes, are appended to *ret_sample as records without values. User code that fails makes the sample
- * smaller, no more; a lack of memory, or an input that cannot be read, is an error.
+ * smaller, no more, and with care as without; a lack of memory, or an input that cannot be read, is an error.
  */
 PJ_MUST_USE pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
-				 const pj__split *given, pj_text *ret_sample, pj_error *error);
+				 const pj__split *given, pj__care care, pj_text *ret_sample, pj_error *error);
 
 #endif

@@ -101,16 +101,25 @@ void pj_session_close(pj_session *session)
 static pj_status run_job(pj_session *session, size_t index, pj_bytes params, pj__run_state *run, pj_error *error)
 {
 	struct leader *leader = &session->leader;
+	pj__bad bad;
 	pj__plan_part(run->plan, run->setup, run->sink->kind == PJ__SINK_FOLDER);
 	pj_status status = pj__run_refuse_own_input(run, error);
+	if (!status)
+		status = pj__bad_open(&bad, &run->setup->options, run->plan, run->sink, error);
 	if (status)
 		return status;
+	run->bad = &bad;
 	status = pj__leader_begin(leader, run, (uint32_t)index, &params, error);
 	if (!status)
 		status = pj__leader_phases(leader, error);
 	if (status)
 		pj__leader_stop(leader);
-	return status ? status : pj__run_commit(run, error);
+	else
+		status = pj__run_commit(run, error);
+	pj__bad_tell(&bad, run->result);
+	pj__bad_close(&bad);
+	run->bad = NULL;
+	return status;
 }
 
 pj_status pj_session_run(pj_session *session, size_t index, pj_bytes params, const pj_output *output,

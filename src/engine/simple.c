@@ -229,7 +229,7 @@ static pj_status make_partition(struct simple *simple, pj__whereabouts *here, pj
 	pj_status status = PJ_OK;
 	if (plan->task_count)
 		status = pj__sample(simple->setup, simple->task.params, plan, here, pj__plan_first_streamed(plan),
-				    &sample, error);
+				    (pj__care){0}, &sample, error);
 	if (!status)
 		status = pj__partition_init_files(&simple->partition, plan->files, 1, pj__text_all(&sample),
 						  simple->job->keys.compare != NULL, simple->firsts, error);
@@ -286,6 +286,7 @@ static pj_status map_all(struct simple *simple, pj_error *error)
 	if (status)
 		return status;
 	status = pj__mapping_init(&mapping, simple->job, &simple->task, &plan->sources, &here, error);
+	mapping.reader.max_record = simple->setup->options.max_record;
 	for (size_t done = 0; !status;) {
 		/* A first task may have no text, and the sample is of what comes then. */
 		const bool is_parted = simple->partition.buckets;
@@ -429,7 +430,8 @@ static pj_status reduce_all(struct simple *simple, pj_error *error)
 		qsort_r(groups, found, sizeof *groups, by_key, simple);
 		status = sort_list(simple, files, error);
 		pj__reduce reduce;
-		pj__reduce_init(&reduce, simple->job, &simple->task, &simple->part);
+		pj__whereabouts here = {0};
+		pj__reduce_init(&reduce, simple->job, &simple->task, &simple->part, &here);
 		for (uint32_t file = 0; file < files && !status; file++)
 			status = reduce_part(simple, &reduce, groups, file, error);
 		simple->run->result->distinct_keys = reduce.groups;

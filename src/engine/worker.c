@@ -93,6 +93,7 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 		status = pj__mapping_init(&worker->mapping, job, &worker->task, &worker->plan->sources,
 					  &pj__page_of(worker->local, worker->slot)->here, error);
 	worker->mapping.reader.longest = worker->setup.options.memory / PJ__LONGEST_SHARE;
+	worker->mapping.reader.max_record = worker->setup.options.max_record;
 	worker->mapping.reader.strained = reader_strained;
 	worker->mapping.reader.arg = worker;
 	worker->mapping.reader.usual = pj__strain_usual(worker);
@@ -148,6 +149,23 @@ static pj_status publish(struct worker *worker, pj__message *message, pj_error *
 	return PJ_OK;
 }
 
+/* How careful the message wants the worker to be; the list lives until the next message. */
+static pj_status load_care(struct worker *worker, const pj__message *message, pj__care *ret_care, pj_error *error)
+{
+	const pj__on_board list = message->map.left_out;
+	const size_t bytes = list.count * sizeof(pj__record_at);
+	*ret_care = (pj__care){.is = message->flags & PJ__CAREFUL};
+	if (!ret_care->is || !list.count)
+		return PJ_OK;
+	pj__text_reset(&worker->left_out);
+	char *to = pj__text_room(&worker->left_out, bytes);
+	if (!to)
+		return pj__no_memory(error, bytes);
+	ret_care->left_out = (const pj__record_at *)(const void *)to;
+	ret_care->count = list.count;
+	return pj__pread_exactly(worker->local->board, "board", to, bytes, (off_t)list.offset, error);
+}
+
 static pj_status map_task(struct worker *worker, pj__message *message, pj_error *error)
 {
 	const pj__plan *plan = worker->plan;
@@ -155,6 +173,8 @@ static pj_status map_task(struct worker *worker, pj__message *message, pj_error 
 	const uint32_t flags = message->flags;
 	const pj__split given = message->map.split;
 	pj_status status = load_partition(worker, message->map.splitters, error);
+	if (!status)
+		status = load_care(worker, message, &worker->mapping.care, error);
 	if (status)
 		return status;
 	const bool crowded = worker->local->workers > worker->local->processors;
@@ -193,9 +213,12 @@ static pj_status sample(struct worker *worker, pj__message *message, pj_error *e
 	const bool given = message->flags & PJ__SPLIT_GIVEN;
 	const pj__split split = message->map.split;
 	pj_text keys = {0};
-	pj_status status =
-		pj__sample(&worker->setup, params_of(worker), worker->plan,
-			   &pj__page_of(worker->local, worker->slot)->here, given ? &split : NULL, &keys, error);
+	pj__care care;
+	pj_status status = load_care(worker, message, &care, error);
+	if (!status)
+		status = pj__sample(&worker->setup, params_of(worker), worker->plan,
+				    &pj__page_of(worker->local, worker->slot)->here, given ? &split : NULL, care, &keys,
+				    error);
 	*message = (pj__message){.kind = PJ__SAMPLED, .did.sample = {worker->store.end[PJ__IN_MEMORY], keys.len}};
 	if (!status)
 		status = pj__pwrite_checked(worker->store.file[PJ__IN_MEMORY], "sample", keys.data, keys.len,
@@ -387,7 +410,8 @@ static pj_status begin_reducing(struct worker *worker, pj_error *error)
 	worker->reduce_task.params = params_of(worker);
 	worker->reduce_task.progress = &pj__page_of(worker->local, worker->slot)->here.progress;
 	pj__sources_attach(&worker->plan->sources, &worker->reduce_task);
-	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->reduce_task, &worker->part);
+	pj__reduce_init(&worker->reduce, &worker->setup.job, &worker->reduce_task, &worker->part,
+			&pj__page_of(worker->local, worker->slot)->here);
 	pj__groups_init(&worker->groups, &worker->reduce_task, &worker->store, worker->reduce_bytes);
 	worker->groups.keys = pj__setup_order(&worker->setup);
 	if (worker->plan->refers) {
@@ -465,6 +489,7 @@ static pj_status reduce_task(struct worker *worker, pj__message *message, pj_err
 		status = pj__reduce_end(&worker->reduce, error);
 	if (status)
 		return status;
+	worker->reduce.here->at = PJ__AT_NOTHING;
 	worker->part_first = message->reduce.first;
 	worker->part_count = message->reduce.count;
 	*message = (pj__message){.kind = PJ__REDUCED, .task = task};
@@ -611,29 +636,37 @@ static void name_folder(const struct worker *worker, pj_error *error)
 	error->offset = -1;
 }
 
+/* User code may have changed the folder, and names of files may count from there. */
+static void come_home(const struct worker *worker)
+{
+	if (worker->plan->sources.folder)
+		(void)!fchdir(worker->plan->sources.folder);
+}
+
 int pj__worker_run(void *arg, unsigned slot, int channel)
 {
 	/* Memory that was used stays: touching fresh memory is dearer than anything the allocator could save. */
 	(void)mallopt(M_MMAP_THRESHOLD, PJ__MMAP_THRESHOLD);
 	(void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
-	/* What user code prints must not end up among the results. */
 	const pj__local *local = arg;
 	PJ_FAULT("start");
-	if (local->sink && local->sink->kind == PJ__SINK_STREAM && !local->sink->path)
-		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	pj__isolate(local, slot);
 	struct worker *worker = pj__task_holder(sizeof *worker);
 	pj__message message;
 	pj_status status = PJ_ERR_MEMORY;
 	pj_error error;
 	pj__no_memory(&error, sizeof *worker);
 	if (worker) {
-		*worker = (struct worker){.local = local, .slot = slot, .channel = channel};
+		*worker = (struct worker){.local = local, .slot = slot, .channel = channel, .pid = getpid()};
 		pj__store_init(&worker->store, local->files[slot], local->ends[slot], 0, local->temp);
 		status = begin(worker, &worker->local->brief, &error);
 	}
 	while (!status) {
 		size_t got = 0;
-		if (pj__channel_receive(channel, worker->buffer, -1, &got) || !got)
+		const int deaf = pj__channel_receive(channel, worker->buffer, -1, &got);
+		if (deaf && deaf != EPIPE)
+			return PJ__EXIT_CUT_OFF;
+		if (deaf || !got)
 			return 0; /* the leader is gone, or is done with us */
 		memset(&message, 0, sizeof message);
 		memcpy(&message, worker->buffer, got < sizeof message ? got : sizeof message);
@@ -644,9 +677,15 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 			status = begin(worker, &message.brief, &error);
 			continue;
 		}
+		come_home(worker);
 		status = obey(worker, &message, &error);
-		if (!status && (tell_tally(worker, &message) || tell(worker, &message)))
-			return 0;
+		if (getpid() != worker->pid)
+			return 0; /* user code has forked, and this is not the worker */
+		int untold = status ? 0 : tell_tally(worker, &message);
+		if (!status && !untold)
+			untold = tell(worker, &message);
+		if (untold)
+			return untold == EPIPE ? 0 : PJ__EXIT_CUT_OFF;
 		PJ_FAULT("ack");
 		if (!status)
 			release_buckets(worker);
@@ -656,7 +695,7 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 	message = (pj__message){.kind = PJ__FAILED};
 	message.error = error;
 	const struct worker teller = {.channel = channel};
-	(void)tell(&teller, &message); /* if nobody hears it the leader is gone */
+	const int untold = tell(&teller, &message);
 	PJ_FAULT("exit");
-	return 1;
+	return untold && untold != EPIPE ? PJ__EXIT_CUT_OFF : 1;
 }

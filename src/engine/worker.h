@@ -1,5 +1,6 @@
 /*
- * worker.h: what a worker has in hand (worker.c: its life; held.c: parts; strain.c: long records; shared.c).
+ * worker.h: what a worker has in hand (worker.c: its life; held.c: parts; strain.c: long records;
+ * isolation.c: what it gives up first; shared.c).
  */
 #ifndef PJ_ENGINE_WORKER_H
 #define PJ_ENGINE_WORKER_H
@@ -25,6 +26,7 @@ struct worker {
 	const pj__local *local;
 	unsigned slot;
 	int channel;
+	pid_t pid; /* a process that user code forks is another */
 	pj__brief brief;
 	const pj__plan *plan;
 	pj__setup setup; /* of brief.job, loaded */
@@ -45,6 +47,7 @@ struct worker {
 	/* the map */
 	bool can_map; /* what follows is made */
 	pj__mapping mapping;
+	pj_text left_out;   /* records, as the message lists them */
 	pj__writer *writer; /* NULL: map-only */
 	uint64_t published_ns, pairs_told;
 	/* the reduce */
@@ -80,6 +83,11 @@ PJ_MUST_USE pj_status pj__held_keep(struct worker *worker, uint64_t task, pj__co
 
 /* Writes the held part of the message's task to where the message says; the message becomes the answer. */
 PJ_MUST_USE pj_status pj__held_write(struct worker *worker, pj__message *message, pj_error *error);
+
+/* ---- isolation.c ---- */
+
+/* The first act of a worker: gives up what user code must not reach. */
+void pj__isolate(const pj__local *local, unsigned slot);
 
 /* ---- strain.c ---- */
 

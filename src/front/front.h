@@ -56,6 +56,7 @@ struct pj__option {
 	const char *initial; /* its default, for people; NULL: off or none */
 	const char *help;    /* one line of at most 50 characters */
 	const char *more;    /* sentences for the full help */
+	bool rare;           /* in the full help only: the short one has to fit a screen */
 	/* Takes the value ("" of a flag) into the settings. False: it is bad, and `more` tells what is good. */
 	bool (*take)(struct pj__settings *settings, const char *value);
 	const char *good; /* what a good value is, for the hint; NULL: any is */
@@ -216,6 +217,13 @@ size_t pj__progress_line(const struct pj__progress *progress, const pj_progress 
 
 /* ----------------------------------------------------------------------------------------------------- stats, main */
 
+/* A record that was left out, as the run told of it. */
+struct pj__left_out {
+	char *file; /* owned */
+	char *reason;
+	uint64_t offset, record, bytes;
+};
+
 /* What a run was and how it ended. */
 struct pj__outcome {
 	const pj_job *job;
@@ -223,7 +231,15 @@ struct pj__outcome {
 	pj_result result;
 	pj_error error; /* of the run; status PJ_OK: none */
 	int exit_code;
+	struct pj__left_out *left_out; /* owned, in the order of the input */
+	size_t left_out_count;
+	bool left_out_lost; /* there was no memory for some */
 };
+
+/* A pj_options.bad_record function; `arg` is a struct pj__outcome. */
+void pj__outcome_left_out(void *arg, const pj_bad_record *record);
+
+void pj__outcome_free(struct pj__outcome *outcome);
 
 /* Looks before the run if the statistics can be written, and would not go over an input or the output. */
 PJ_MUST_USE pj_status pj__stats_check(const struct pj__settings *settings, pj_error *error);

@@ -113,7 +113,8 @@ void pj__help_short(FILE *out, const pj_job *job, const char *program)
 	struct pj__known known;
 	fprintf(out, "%s", pj__own_count(job) ? "\ncommon options:\n" : "\n");
 	for (size_t i = pj__own_count(job); pj__known_at(job, i, &known); i++)
-		print_option_line(out, &known);
+		if (!known.common->rare)
+			print_option_line(out, &known);
 }
 
 /* The common options with all that is to be said of them. */

@@ -66,11 +66,56 @@ static bool settle_inputs(struct run *run)
 	return true;
 }
 
+void pj__outcome_left_out(void *arg, const pj_bad_record *record)
+{
+	struct pj__outcome *const outcome = arg;
+	const size_t count = outcome->left_out_count;
+	struct pj__left_out *more = outcome->left_out;
+	if ((count & (count - 1)) == 0) /* room for the next power of two */
+		more = realloc(outcome->left_out, (count ? 2 * count : 1) * sizeof *more);
+	char *const file = more ? strdup(record->file) : NULL, *const reason = file ? strdup(record->reason) : NULL;
+	if (more)
+		outcome->left_out = more;
+	if (!reason) {
+		free(file);
+		outcome->left_out_lost = true;
+		return;
+	}
+	more[outcome->left_out_count++] =
+		(struct pj__left_out){file, reason, record->offset, record->record, record->bytes};
+}
+
+void pj__outcome_free(struct pj__outcome *outcome)
+{
+	for (size_t i = 0; outcome && i < outcome->left_out_count; i++) {
+		free(outcome->left_out[i].file);
+		free(outcome->left_out[i].reason);
+	}
+	if (outcome)
+		free(outcome->left_out);
+	free(outcome);
+}
+
+/* The bad records, the first ones by name. */
+static void print_left_out(const struct run *run, const struct pj__outcome *outcome)
+{
+	enum { NAMED = 20 };
+	const size_t count = outcome->left_out_count;
+	for (size_t i = 0; i < count && i < NAMED; i++) {
+		const struct pj__left_out *const one = &outcome->left_out[i];
+		pj__print_note(run->program, "bad record: %s:%llu: line %llu: %s", one->file,
+			       (unsigned long long)one->offset, (unsigned long long)one->record, one->reason);
+	}
+	if (count > NAMED || outcome->left_out_lost)
+		pj__print_note(run->program, "and more of them: --stats FILE lists all there is memory for");
+	if (count && !outcome->error.status)
+		pj__print_note(run->program, "%llu bad record%s left out", (unsigned long long)outcome->result.skipped,
+			       outcome->result.skipped == 1 ? " was" : "s were");
+}
+
 /* What is worth a line after a run that went well. */
 static void print_notes(const struct run *run, const pj_result *result)
 {
-	if (run->settings.quiet)
-		return;
 	if (result->inputs_grown)
 		pj__print_note(run->program, "%llu input%s grew meanwhile: read as far as planned",
 			       (unsigned long long)result->inputs_grown, result->inputs_grown == 1 ? "" : "s");
@@ -101,9 +146,11 @@ static int finish(const struct run *run, struct pj__outcome *outcome)
 	}
 	if (!outcome->exit_code && run->job->answer && !run->job->answer(&outcome->result, run->settings.values))
 		outcome->exit_code = 1;
-	if (!error->status)
+	if (!run->settings.quiet)
+		print_left_out(run, outcome);
+	if (!error->status && !run->settings.quiet)
 		print_notes(run, &outcome->result);
-	else if (!reader_gone)
+	if (error->status && !reader_gone)
 		pj__print_error(run->program, error);
 	return outcome->exit_code;
 }
@@ -130,6 +177,8 @@ static int run_here(void *arg)
 		run->settings.run.progress = pj__progress_show;
 		run->settings.run.progress_arg = &progress;
 	}
+	run->settings.run.bad_record = pj__outcome_left_out;
+	run->settings.run.bad_record_arg = outcome;
 	struct pj__signals signals;
 	run->settings.run.stop = pj__signals_catch(&signals);
 	if (pj_run(run->job, &run->settings.run, &outcome->result, &outcome->error) == PJ_OK)
@@ -137,7 +186,7 @@ static int run_here(void *arg)
 	pj__progress_erase(&progress);
 	const int code = finish(run, outcome);
 	pj__signals_restore(&signals);
-	free(outcome);
+	pj__outcome_free(outcome);
 	return code;
 }
 
@@ -150,7 +199,7 @@ static int run_apart(struct run *run)
 	const pj_status status = outcome ? pj__run_apart(run_here, run, &code, &error)
 					 : pj__front_fail(&error, PJ_ERR_MEMORY, "cannot start the run", NULL, NULL);
 	if (!status) {
-		free(outcome);
+		pj__outcome_free(outcome);
 		return code;
 	}
 	if (!outcome) {
@@ -161,7 +210,7 @@ static int run_apart(struct run *run)
 	outcome->settings = &run->settings;
 	outcome->error = error;
 	code = finish(run, outcome);
-	free(outcome);
+	pj__outcome_free(outcome);
 	return code;
 }
 

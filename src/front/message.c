@@ -8,10 +8,8 @@
  * errno has one. What comes from data or the command line is escaped by pj_error_format.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "front/front.h"
 
@@ -88,43 +86,6 @@ static const char *hint_of(const pj_error *error)
 	}
 }
 
-/* The number of the line, from 1, in which a byte of a file lies; 0: it can't be told. */
-static uint64_t line_at(const char *path, int64_t offset)
-{
-	char buffer[64 << 10];
-	struct stat about;
-	FILE *const file = stat(path, &about) == 0 && S_ISREG(about.st_mode) ? fopen(path, "rbe") : NULL;
-	if (!file)
-		return 0;
-	uint64_t line = 1;
-	while (offset > 0) {
-		const size_t wanted = offset < (int64_t)sizeof buffer ? (size_t)offset : sizeof buffer;
-		const size_t got = fread(buffer, 1, wanted, file);
-		for (const char *at = buffer; (at = memchr(at, '\n', (size_t)(buffer + got - at))) != NULL; at++)
-			line++;
-		if (got < wanted) {
-			line = 0;
-			break;
-		}
-		offset -= (int64_t)got;
-	}
-	fclose(file);
-	return line;
-}
-
-/* Nobody knows line numbers while a split is mapped, so a bad record's is counted when it is told. */
-static void add_line(pj_error *error)
-{
-	if (error->status != PJ_ERR_RECORD || error->offset < 0)
-		return;
-	const uint64_t line = line_at(error->file, error->offset);
-	char reason[sizeof error->reason];
-	if (!line)
-		return;
-	memcpy(reason, error->reason, sizeof reason);
-	snprintf(error->reason, sizeof error->reason, "line %" PRIu64 ": %.220s", line, reason);
-}
-
 /* What the user's program said last, line by line, control bytes escaped. */
 static void print_said(const char *said)
 {
@@ -138,11 +99,9 @@ static void print_said(const char *said)
 	}
 }
 
-void pj__print_error(const char *program, const pj_error *told)
+void pj__print_error(const char *program, const pj_error *error)
 {
 	char name[64], line[4096], hint[1024];
-	pj_error with_line = *told, *const error = &with_line;
-	add_line(error);
 	pj_error second = {.task = -1, .offset = -1};
 	if (!error->hint[0] && error->status == PJ_ERR_USAGE)
 		snprintf(second.what, sizeof second.what, "%s --help", program);

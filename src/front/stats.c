@@ -147,6 +147,7 @@ static json_t *of_error(const pj_error *error)
 	failed |= json_object_set_new(made, "what", text(error->what));
 	failed |= json_object_set_new(made, "file", error->file[0] ? text(error->file) : json_null());
 	failed |= json_object_set_new(made, "offset", error->offset < 0 ? json_null() : json_integer(error->offset));
+	failed |= json_object_set_new(made, "record", error->record ? number(error->record) : json_null());
 	failed |= json_object_set_new(made, "phase", error->phase[0] ? text(error->phase) : json_null());
 	failed |= json_object_set_new(made, "task", error->task < 0 ? json_null() : json_integer(error->task));
 	failed |= json_object_set_new(made, "attempt", error->attempt ? json_integer(error->attempt) : json_null());
@@ -185,6 +186,9 @@ static json_t *of_options(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "sorter", text(pj__sorter_name(pj__sorter_of(outcome->job, run))));
 	failed |= json_object_set_new(made, "attempts", number(run->attempts ? run->attempts : 4));
 	failed |= json_object_set_new(made, "timeout_ms", number(run->timeout_ms));
+	failed |= json_object_set_new(made, "skip_bad", number(run->skip_bad));
+	failed |= json_object_set_new(made, "bad_records", text(run->bad_records));
+	failed |= json_object_set_new(made, "max_record", number(run->max_record ? run->max_record : 1u << 30));
 	failed |= json_object_set_new(made, "temp", text(run->temp));
 	failed |= json_object_set_new(made, "job", own);
 	if (!failed)
@@ -212,6 +216,7 @@ static json_t *of_counters(const pj_result *result)
 		{"output_bytes", result->output_bytes},
 		{"attempts", result->attempts},
 		{"failures", result->failures},
+		{"skipped", result->skipped},
 		{"inputs_grown", result->inputs_grown},
 	};
 	json_t *const made = json_object();
@@ -286,7 +291,31 @@ static json_t *of_failures(const pj_result *result)
 		failed |=
 			json_object_set_new(one, "task", failure->task < 0 ? json_null() : json_integer(failure->task));
 		failed |= json_object_set_new(one, "attempt", json_integer(failure->attempt));
+		failed |= json_object_set_new(one, "kind", text(failure->kind));
+		failed |= json_object_set_new(one, "offset",
+					      failure->offset < 0 ? json_null() : json_integer(failure->offset));
+		failed |= json_object_set_new(one, "knows_record", json_boolean(failure->knows_record));
 		failed |= json_object_set_new(one, "reason", text(failure->reason));
+		failed |= json_array_append_new(made, one);
+	}
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
+static json_t *of_left_out(const struct pj__outcome *outcome)
+{
+	json_t *const made = json_array();
+	int failed = 0;
+	for (size_t i = 0; i < outcome->left_out_count; i++) {
+		const struct pj__left_out *const record = &outcome->left_out[i];
+		json_t *const one = json_object();
+		failed |= json_object_set_new(one, "file", text(record->file));
+		failed |= json_object_set_new(one, "offset", number(record->offset));
+		failed |= json_object_set_new(one, "record", record->record ? number(record->record) : json_null());
+		failed |= json_object_set_new(one, "bytes", number(record->bytes));
+		failed |= json_object_set_new(one, "reason", text(record->reason));
 		failed |= json_array_append_new(made, one);
 	}
 	if (!failed)
@@ -318,6 +347,7 @@ char *pj__stats_text(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "programs", of_programs(result));
 	failed |= json_object_set_new(made, "user_counters", of_user_counters(result));
 	failed |= json_object_set_new(made, "failures", of_failures(result));
+	failed |= json_object_set_new(made, "bad_records", of_left_out(outcome));
 	char *const dumped = failed ? NULL : json_dumps(made, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 	json_decref(made);
 	return dumped;

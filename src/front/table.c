@@ -85,6 +85,22 @@ static bool take_task_timeout(struct pj__settings *settings, const char *value)
 	return pj__read_seconds(value, &settings->run.timeout_ms);
 }
 
+static bool take_skip_bad(struct pj__settings *settings, const char *value)
+{
+	return pj__read_count(value, 0, UINT32_MAX, &settings->run.skip_bad);
+}
+
+static bool take_bad_records(struct pj__settings *settings, const char *value)
+{
+	settings->run.bad_records = value;
+	return *value != 0;
+}
+
+static bool take_max_record(struct pj__settings *settings, const char *value)
+{
+	return pj__read_size(value, &settings->run.max_record);
+}
+
 static bool take_progress(struct pj__settings *settings, const char *value)
 {
 	static const enum pj__progress_when when[] = {PJ__PROGRESS_AUTO, PJ__PROGRESS_ALWAYS, PJ__PROGRESS_NEVER};
@@ -166,6 +182,7 @@ const struct pj__option pj__options[] = {
 	 .help = "reduce tasks, and part files of a folder",
 	 .more = "By default the size of the input decides."},
 	{.name = "split-size",
+	 .rare = true,
 	 .value = "SIZE",
 	 .initial = "16M",
 	 .take = take_split_size,
@@ -199,7 +216,9 @@ const struct pj__option pj__options[] = {
 	 .take = take_attempts,
 	 .good = "a number from 1 to 1000",
 	 .help = "tries per task before the job fails",
-	 .more = "A task is tried again when its worker dies, when it makes no progress, and when user code fails."},
+	 .more = "A task is tried again, so often, when its worker is killed or makes no progress; the last time with "
+		 "nothing else running, if memory was the reason. When user code returns an error or exits it is tried "
+		 "once more."},
 	{.name = "task-timeout",
 	 .value = "SEC",
 	 .initial = "600",
@@ -207,6 +226,31 @@ const struct pj__option pj__options[] = {
 	 .good = "seconds, such as 600 or 0.5; 0: never",
 	 .help = "time without progress before a task is retried",
 	 .more = "An attempt that makes no progress for so long is killed and tried again. 0: never."},
+	{.name = "skip-bad",
+	 .value = "N",
+	 .initial = "0",
+	 .take = take_skip_bad,
+	 .good = "a number of records",
+	 .help = "leave out up to N records that fail twice",
+	 .more = "Records that kill or fail their task twice are left out, these and no others, and are listed at the "
+		 "end and in --stats. With more than N the job fails."},
+	{.name = "bad-records",
+	 .rare = true,
+	 .value = "FILE",
+	 .completes = PJ__COMPLETES_FILE,
+	 .take = take_bad_records,
+	 .good = "a path",
+	 .help = "keep the bytes of records left out",
+	 .more = "As they stand in the input, and in its order. The file appears at the end of the job, as an output "
+		 "does."},
+	{.name = "max-record",
+	 .rare = true,
+	 .value = "SIZE",
+	 .initial = "1G",
+	 .take = take_max_record,
+	 .good = "a number of bytes, or with K, M, G or T, powers of 1024: 64K, 1G",
+	 .help = "longest record; a longer one is bad",
+	 .more = "Whatever it says, a record must fit into a quarter of --memory."},
 	{.name = "progress",
 	 .value = "WHEN",
 	 .choices = PROGRESS_WORDS,

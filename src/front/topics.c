@@ -62,7 +62,7 @@ static const char *const exit_codes[] = {
 	"\t128+n  ended by signal n",
 	"A first SIGINT (Ctrl-C) stops the run cleanly, a second one ends it at once. When the reader of standard "
 	"output goes away (papjuice ... | head) the run ends without a message, with 141.",
-	"A message is one line, \"papjuice: WHAT FAILED: PATH:OFFSET: reason\", and a line with a hint.",
+	"A message is one line, \"papjuice: WHAT FAILED: PATH:OFFSET: line N: reason\", and a line with a hint.",
 	NULL,
 };
 
@@ -151,14 +151,17 @@ static const char *const stats[] = {
 	"\tworkers, workers_used, partitions",
 	"\tcounters     inputs, input_bytes, records, map_pairs, run_pairs, run_bytes,",
 	"\t             distinct_keys, output_pairs, output_bytes, map_tasks,",
-	"\t             reduce_tasks, attempts, failures, inputs_grown",
+	"\t             reduce_tasks, attempts, failures, skipped, inputs_grown",
 	"\tseconds      plan, map, merge, reduce, commit, total",
 	"\tmemory       peak_bytes: all processes together, at the highest;",
 	"\t             memory_bytes: the budget; spilled_bytes: written to disk;",
 	"\t             merge_passes: over these, besides the one that reduces",
 	"\tprograms     count, seconds of processor time, peak_bytes of the largest",
 	"\tuser_counters  what programs have counted: by group, then name",
-	"\tfailures     the first failed attempts: phase, task, attempt, reason",
+	"\tfailures     the first failed attempts: phase, task, attempt, reason, kind",
+	"\t             (signal, timeout, memory, exit, error), offset in the input, and",
+	"\t             knows_record: the record in work is the one at this offset",
+	"\tbad_records  those that were left out: file, offset, record, bytes, reason",
 	"Bytes of names that are not UTF-8 are written \\xNN.",
 	NULL,
 };

@@ -77,7 +77,7 @@ static pj_status open_source(pj__reader *reader, uint32_t index, pj_error *error
 	if (source->kind == PJ__SOURCE_STREAM) {
 		reader->fd = source->spool;
 	} else {
-		const pj_status status = pj__source_open(source, &reader->fd, &reader->owns_fd, error);
+		const pj_status status = pj__source_open(reader->sources, source, &reader->fd, &reader->owns_fd, error);
 		if (status)
 			return status;
 	}
@@ -142,7 +142,7 @@ pj_status pj__reader_begin(pj__reader *reader, pj__split split, pj_error *error)
 	reader->split = split;
 	reader->skipping = split.start > 0;
 	reader->next = split.start - reader->skipping;
-	reader->taken = reader->held = 0;
+	reader->taken = reader->whole = reader->held = 0;
 	reader->last = split.start >= split.end || split.start >= split.limit;
 	pj__decoder_destroy(reader->decoder);
 	reader->decoder = NULL;
@@ -231,25 +231,52 @@ static uint64_t buffer_offset(const pj__reader *reader)
 	return reader->next - reader->held;
 }
 
-static pj_status too_long(const pj__reader *reader, uint64_t start, uint64_t length, pj_error *error)
+/* Bytes from which on a line needs a closer look. */
+static uint64_t suspicious(const pj__reader *reader)
 {
-	pj__fail(error, PJ_ERR_MEMORY, 0, source_of(reader)->name, "a line is too long for the memory budget");
+	const uint64_t most = reader->max_record, longest = reader->longest;
+	return most && (!longest || most < longest) ? most : longest;
+}
+
+/* A line of more bytes than are suspicious is refused, unless it is passed over. */
+static pj_status too_long(pj__reader *reader, uint64_t start, uint64_t length, bool *ret_passes, pj_error *error)
+{
+	const char *name = source_of(reader)->name;
+	*ret_passes = false;
+	if (reader->max_record && length > reader->max_record) {
+		*ret_passes = reader->passes_over &&
+			      reader->passes_over(reader->map, reader->split.origin + start, length);
+		if (*ret_passes)
+			return PJ_OK;
+		reader->refused = reader->split.origin + start;
+		pj__fail(error, PJ_ERR_RECORD, 0, name, "a record is too long");
+		pj__error_reason(error, "it has %llu bytes, and may have %llu", (unsigned long long)length,
+				 (unsigned long long)reader->max_record);
+		pj__error_at(error, NULL, -1, (int64_t)reader->refused);
+		pj__error_hint(error, "--max-record sets how long it may be");
+		return PJ_ERR_RECORD;
+	}
+	pj__fail(error, PJ_ERR_MEMORY, 0, name, "a line is too long for the memory budget");
 	pj__error_reason(error, "it has %llu bytes, more than a quarter of the budget", (unsigned long long)length);
 	pj__error_at(error, NULL, -1, (int64_t)(reader->split.origin + start));
 	pj__error_hint(error, "--memory %lluM is enough", (unsigned long long)((length + mib / 4 - 1) / (mib / 4)));
 	return PJ_ERR_MEMORY;
 }
 
-/* Tells how long the line is whose beginning, `rest` bytes, is in the buffer: its end is looked for only now. */
+/*
+ * The beginning of a line, `rest` bytes, is in the buffer, and has more than are suspicious. How long it is is found
+ * out only now; if it is passed over, the reading goes on behind it.
+ */
 static pj_status beginning_too_long(pj__reader *reader, size_t rest, pj_error *error)
 {
 	const uint64_t start = reader->next - rest;
 	const char *newline = NULL;
 	uint64_t end = reader->next;
+	size_t got = 0;
+	bool passes;
 	while (reader->next < reader->split.limit && !newline) {
 		const uint64_t left = reader->split.limit - reader->next;
 		const size_t size = left < reader->piece_bytes ? (size_t)left : reader->piece_bytes;
-		size_t got;
 		end = reader->next;
 		const pj_status status = read_on(reader, reader->buffer.at, size, &got, error);
 		if (status)
@@ -257,15 +284,44 @@ static pj_status beginning_too_long(pj__reader *reader, size_t rest, pj_error *e
 		newline = memchr(reader->buffer.at, '\n', got);
 		end += newline ? (size_t)(newline - reader->buffer.at) : got;
 	}
-	return too_long(reader, start, end - start, error);
+	const pj_status status = too_long(reader, start, end - start, &passes, error);
+	/* What stands behind it has been read, and cannot be decoded again. */
+	const char *behind = newline ? newline + 1 : reader->buffer.at + got;
+	reader->held = (size_t)(reader->buffer.at + got - behind);
+	memmove(reader->buffer.at, behind, reader->held);
+	memset(reader->buffer.at + reader->held, 0, PJ_TEXT_PADDING);
+	reader->last = buffer_offset(reader) >= reader->split.end || buffer_offset(reader) >= reader->split.limit;
+	return status;
 }
 
-/* Checks a piece of more bytes than a line may have: its first line is what can be so long. */
-static pj_status check_first(const pj__reader *reader, pj_bytes piece, uint64_t offset, pj_error *error)
+/*
+ * Looks for a line of more bytes than are suspicious: the piece is cut before it; if it begins with it, it becomes
+ * empty when the line is passed over. *ret_taken: bytes of it that are done with when the piece is.
+ */
+static pj_status check_lines(pj__reader *reader, pj_bytes *piece, uint64_t offset, size_t *ret_taken, pj_error *error)
 {
-	const char *newline = memchr(piece.ptr, '\n', piece.len);
-	const size_t length = newline ? (size_t)(newline - piece.ptr) : piece.len;
-	return length > reader->longest ? too_long(reader, offset, length, error) : PJ_OK;
+	const uint64_t most = suspicious(reader);
+	const char *at = piece->ptr, *const end = at + piece->len;
+	*ret_taken = piece->len;
+	while (most && (uint64_t)(end - at) > most) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		const size_t length = newline ? (size_t)(newline - at) : (size_t)(end - at);
+		if (length > most && at == piece->ptr) {
+			bool passes;
+			*ret_taken = length + (newline != NULL);
+			piece->len = 0;
+			const pj_status status = too_long(reader, offset, length, &passes, error);
+			if (!passes)
+				return status;
+			break;
+		}
+		if (length > most) {
+			*ret_taken = piece->len = (size_t)(at - piece->ptr);
+			break;
+		}
+		at += length + (newline != NULL);
+	}
+	return PJ_OK;
 }
 
 /* Reads on behind what is held, moving it to the front; grows the buffer when a line fills it. */
@@ -277,7 +333,7 @@ static pj_status fill(pj__reader *reader, pj_error *error)
 	reader->held = rest;
 	reader->taken = 0;
 	shrink(reader, rest);
-	if (reader->longest && rest > reader->longest)
+	if (suspicious(reader) && rest > suspicious(reader))
 		return beginning_too_long(reader, rest, error);
 	if (reader->strained && !reader->is_strained && rest > reader->usual)
 		reader->strained(reader->arg, reader->is_strained = true);
@@ -383,40 +439,55 @@ static pj_status next_in_memory(pj__reader *reader, pj_bytes *ret_piece, uint64_
 		reader->next = end_of_line(reader, reader->split.start, reader->split.end);
 	reader->skipping = false;
 	const uint64_t start = reader->next, stop = end_of_piece(reader);
-	const pj_bytes piece = {source->memory.ptr + start, (size_t)(stop - start)};
-	reader->next = stop;
+	pj_bytes piece = {source->memory.ptr + start, (size_t)(stop - start)};
+	size_t taken = 0;
 	reader->last = !piece.len;
-	if (!status && reader->longest && piece.len > reader->longest)
-		status = check_first(reader, piece, start, error);
+	status = check_lines(reader, &piece, start, &taken, error);
+	reader->next = start + taken;
 	if (!status && reader->strained && (piece.len > reader->usual) != reader->is_strained)
 		reader->strained(reader->arg, reader->is_strained = piece.len > reader->usual);
 	*ret_piece = piece;
 	*ret_offset = start;
-	return !status && source->memory.len - stop < PJ_TEXT_PADDING ? pad(reader, ret_piece, error) : status;
+	return !status && source->memory.len - (start + piece.len) < PJ_TEXT_PADDING ? pad(reader, ret_piece, error)
+										     : status;
+}
+
+/* Reads on, and finds how far whole lines of the split reach. */
+static pj_status find_lines(pj__reader *reader, pj_error *error)
+{
+	const pj_status status = fill(reader, error);
+	reader->whole = 0;
+	if (status || reader->last || (reader->skipping && !skip_foreign_line(reader)))
+		return status;
+	reader->whole = end_of_lines(reader);
+	return PJ_OK;
 }
 
 pj_status pj__reader_next(pj__reader *reader, pj_bytes *ret_piece, uint64_t *ret_offset, pj_error *error)
 {
 	while (!reader->last && !reader->decoder && source_of(reader)->kind == PJ__SOURCE_MEMORY) {
 		const pj_status status = next_in_memory(reader, ret_piece, ret_offset, error);
-		if (status || !reader->last)
+		if (status || (!reader->last && ret_piece->len))
 			return status;
 	}
-	while (!reader->last) {
-		const pj_status status = fill(reader, error);
-		if (status)
-			return status;
-		if (reader->skipping && !skip_foreign_line(reader))
-			continue;
-		const size_t start = reader->taken, stop = end_of_lines(reader);
-		reader->taken = stop;
-		if (stop > start) {
-			*ret_piece = (pj_bytes){reader->buffer.at + start, stop - start};
-			*ret_offset = reader->split.origin + buffer_offset(reader) + start;
-			return reader->longest && stop - start > reader->longest
-				       ? check_first(reader, *ret_piece, *ret_offset, error)
-				       : PJ_OK;
+	while (reader->taken < reader->whole || !reader->last) {
+		if (reader->taken >= reader->whole) {
+			const pj_status status = find_lines(reader, error);
+			if (status)
+				return status;
+			if (reader->taken >= reader->whole)
+				continue;
 		}
+		pj_bytes piece = {reader->buffer.at + reader->taken, reader->whole - reader->taken};
+		const uint64_t at = buffer_offset(reader) + reader->taken;
+		size_t taken;
+		const pj_status status = check_lines(reader, &piece, at, &taken, error);
+		reader->taken += taken;
+		if (!status && !piece.len)
+			continue;
+		*ret_piece = piece;
+		*ret_offset = reader->split.origin + at;
+		return status;
 	}
 	shrink(reader, 0);
 	*ret_piece = (pj_bytes){NULL, 0};
@@ -460,5 +531,45 @@ pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *
 		at += size;
 	}
 	*ret_lines = lines + (split.start == 0);
+	return status;
+}
+
+/* Decodes up to a place in the text of a compressed source, from its beginning. */
+static pj_status decode_up_to(pj__reader *reader, uint64_t offset, pj_error *error)
+{
+	while (reader->next < offset && reader->next < reader->split.limit) {
+		const uint64_t left = offset - reader->next;
+		size_t got;
+		const pj_status status = read_on(reader, reader->buffer.at,
+						 left < reader->piece_bytes ? (size_t)left : reader->piece_bytes, &got,
+						 error);
+		if (status)
+			return status;
+	}
+	return PJ_OK;
+}
+
+pj_status pj__reader_record(pj__reader *reader, uint32_t source, uint64_t offset,
+			    pj_status (*take)(void *arg, pj_bytes piece, pj_error *error), void *arg, pj_error *error)
+{
+	const uint64_t size = reader->sources->at[source].size;
+	const char *newline = NULL;
+	pj_status status =
+		pj__reader_begin(reader, (pj__split){.source = source, .end = size, .limit = size}, error);
+	if (!status && reader->decoder)
+		status = decode_up_to(reader, offset, error);
+	reader->next = offset;
+	while (!status && !newline && reader->next < reader->split.limit) {
+		const uint64_t left = reader->split.limit - reader->next;
+		size_t got = left < reader->piece_bytes ? (size_t)left : reader->piece_bytes;
+		status = read_on(reader, reader->buffer.at, got, &got, error);
+		if (status)
+			break;
+		newline = memchr(reader->buffer.at, '\n', got);
+		if (newline)
+			got = (size_t)(newline + 1 - reader->buffer.at);
+		status = take(arg, (pj_bytes){reader->buffer.at, got}, error);
+	}
+	reader->last = true;
 	return status;
 }

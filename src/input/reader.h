@@ -47,7 +47,12 @@ typedef struct pj__split {
 typedef struct pj__reader {
 	const pj__sources *sources;
 	size_t piece_bytes;
-	uint64_t longest; /* bytes that a line may have; 0: any number */
+	uint64_t longest;    /* bytes that a line may have for there to be memory for it; 0: any number */
+	uint64_t max_record; /* bytes that a line may have by order; 0: any number */
+	/* Optional: a line of more than max_record bytes was found. True: it is passed over, instead of refused. */
+	bool (*passes_over)(void *map, uint64_t offset, uint64_t bytes);
+	void *map;
+	uint64_t refused; /* where the line is that was refused */
 	pj__space buffer; /* the text, and PJ_TEXT_PADDING more bytes */
 	size_t capacity;  /* of the text */
 	size_t touched;   /* bytes of the buffer that take memory */
@@ -62,8 +67,8 @@ typedef struct pj__reader {
 	bool owns_fd;
 	/* the split at hand */
 	pj__split split;
-	uint64_t next;      /* offset of the next byte to read */
-	size_t taken, held; /* in the buffer: bytes handed out, bytes read */
+	uint64_t next;             /* offset of the next byte to read */
+	size_t taken, whole, held; /* in the buffer: bytes handed out, as far as whole lines are found, bytes read */
 	bool skipping, last;
 	/* of a compressed source */
 	pj__decoder *decoder;
@@ -89,6 +94,11 @@ PJ_MUST_USE pj_status pj__reader_begin(pj__reader *reader, pj__split split, pj_e
  */
 PJ_MUST_USE pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *ret_lines,
 					     uint64_t *ret_bytes, pj_error *error);
+
+/* Hands the bytes of the line that begins at `offset`, its newline included, to `take`, a piece at a time. */
+PJ_MUST_USE pj_status pj__reader_record(pj__reader *reader, uint32_t source, uint64_t offset,
+					pj_status (*take)(void *arg, pj_bytes piece, pj_error *error), void *arg,
+					pj_error *error);
 
 /*
  * The next piece of whole lines, and where in its source it begins. An empty piece: the split is done. The bytes live

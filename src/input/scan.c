@@ -45,6 +45,13 @@ uint64_t pj__count_newlines(const char *at, const char *end)
 	return kernel()->count_newlines(at, end);
 }
 
+/* The next window begins: tells how far the text has been read. */
+static void tell_reached(const pj__task *task, const char *window)
+{
+	*task->reached = task->file_offset + (uint64_t)(window - task->face.readable);
+	++*task->progress;
+}
+
 static int more_words(pj_task *face, const char *from)
 {
 	pj__task *task = (pj__task *)face;
@@ -59,6 +66,7 @@ static int more_words(pj_task *face, const char *from)
 	}
 	while (index->next < text_end) {
 		const char *const window = index->next;
+		tell_reached(task, window);
 		const char *const stop = text_end - window > PJ__WINDOW_BYTES ? window + PJ__WINDOW_BYTES : text_end;
 		const char *const base = index->open ? index->open : window;
 		uint32_t *to = index->at;
@@ -94,6 +102,7 @@ static int more_lines(pj_task *face, const char *from)
 		index->next = from;
 	while (index->next < text_end) {
 		const char *const window = index->next;
+		tell_reached(task, window);
 		const char *const stop = text_end - window > PJ__WINDOW_BYTES ? window + PJ__WINDOW_BYTES : text_end;
 		uint32_t *to = index->at;
 		to = scan->index_lines(to, window, stop, text_end);
@@ -113,6 +122,7 @@ static int more_pairs(pj_task *face, pj_bytes rest, char separator)
 {
 	pj__task *task = (pj__task *)face;
 	const pj__scan_kernel *scan = task->scan_kernel;
+	tell_reached(task, rest.ptr);
 	const char *const stop = rest.ptr + (rest.len < PJ__WINDOW_BYTES ? rest.len : PJ__WINDOW_BYTES);
 	const size_t count = scan->index_pairs(task->cuts.at, task->cut_lines.at, rest.ptr, stop, separator);
 	face->cut = task->cuts.at;

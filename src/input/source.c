@@ -24,10 +24,11 @@ pj__extent pj__source_extent(const pj__source *source, int fd)
 	return (pj__extent){source->name, fd, source->base, source->size, is_memory ? source->memory.ptr : NULL};
 }
 
-pj_status pj__source_open(const pj__source *source, int *ret_fd, bool *ret_owned, pj_error *error)
+pj_status pj__source_open(const pj__sources *sources, const pj__source *source, int *ret_fd, bool *ret_owned, pj_error *error)
 {
 	*ret_owned = source->kind == PJ__SOURCE_FILE && source->fd < 0;
-	*ret_fd = *ret_owned ? open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY) : source->fd;
+	const int from = sources->folder ? sources->folder : AT_FDCWD;
+	*ret_fd = *ret_owned ? openat(from, source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY) : source->fd;
 	if (*ret_owned && *ret_fd < 0) {
 		*ret_owned = false;
 		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_INPUT), errno, source->name,
@@ -47,7 +48,7 @@ static pj_status look_at(pj__sources *sources, pj__source *source, pj_error *err
 	sources->text_bytes += source->size;
 	if (source->size < 4)
 		return PJ_OK;
-	pj_status status = pj__source_open(source, &fd, &owned, error);
+	pj_status status = pj__source_open(sources, source, &fd, &owned, error);
 	if (status)
 		return status;
 	const pj__extent extent = pj__source_extent(source, fd);
@@ -248,9 +249,17 @@ static pj_status add_list(pj__sources *sources, const char *path, pj_error *erro
 	return status;
 }
 
+static int open_folder(void)
+{
+	int folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder == 0)
+		pj__close(&folder);
+	return folder > 0 ? folder : 0;
+}
+
 pj_status pj__sources_expand(pj__sources *sources, const pj_input *input, pj_error *error)
 {
-	*sources = (pj__sources){0};
+	*sources = (pj__sources){.folder = open_folder()};
 	pj_status status = PJ_OK;
 	for (size_t i = 0; i < input->path_count && !status; i++) {
 		const char *path = input->paths[i];
@@ -283,6 +292,8 @@ void pj__sources_fini(pj__sources *sources)
 	for (size_t i = 0; i < sources->count; i++)
 		free(sources->at[i].name);
 	free(sources->at);
+	if (sources->folder)
+		pj__close(&sources->folder);
 	*sources = (pj__sources){0};
 }
 

@@ -44,6 +44,7 @@ typedef struct pj__sources {
 	uint64_t bytes;         /* of files and memory */
 	uint64_t text_bytes;    /* the same, with a guess of what compressed ones decode to */
 	uint64_t decoder_bytes; /* memory that one decoder may take: as the largest needs; 0: none is compressed */
+	int folder;             /* from which names count, when the run began; 0: it is not known */
 	bool has_stream;
 } pj__sources;
 
@@ -73,6 +74,6 @@ static inline bool pj__source_is_packed(const pj__source *source)
 pj__extent pj__source_extent(const pj__source *source, int fd);
 
 /* Opens a file by its name, unless it has a descriptor. *ret_owned: it is to be closed. */
-PJ_MUST_USE pj_status pj__source_open(const pj__source *source, int *ret_fd, bool *ret_owned, pj_error *error);
+PJ_MUST_USE pj_status pj__source_open(const pj__sources *sources, const pj__source *source, int *ret_fd, bool *ret_owned, pj_error *error);
 
 #endif

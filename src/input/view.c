@@ -69,20 +69,19 @@ static void on_bad_address(int signal, siginfo_t *info, void *context)
 	(void)sigaction(signal, &watched.before, NULL);
 }
 
-static pj_status map_source(const pj__view *view, const pj__source *source, pj_error *error)
+static pj_status map_source(const pj__view *view, const pj__sources *sources, const pj__source *source, pj_error *error)
 {
-	int opened = -1;
+	int fd;
+	bool owned;
 	if (!source->size)
 		return PJ_OK;
-	if (source->fd < 0)
-		opened = open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	const int fd = source->fd < 0 ? opened : source->fd;
-	if (fd < 0)
-		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_INPUT), errno, source->name,
-				"cannot read the input");
+	const pj_status status = pj__source_open(sources, source, &fd, &owned, error);
+	if (status)
+		return status;
 	const void *at = mmap(view->at + source->position, source->size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
 	const int failed = at == MAP_FAILED ? errno : 0;
-	pj__close(&opened);
+	if (owned)
+		pj__close(&fd);
 	return failed ? pj__fail(error, PJ_ERR_RESOURCE, failed, source->name, "cannot map the input") : PJ_OK;
 }
 
@@ -96,7 +95,7 @@ pj_status pj__view_open(pj__view *view, const pj__sources *sources, void (*lost)
 		return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot map the inputs");
 	view->at = at;
 	for (size_t i = 0; i < sources->count; i++) {
-		const pj_status status = map_source(view, &sources->at[i], error);
+		const pj_status status = map_source(view, sources, &sources->at[i], error);
 		if (status)
 			return status;
 	}

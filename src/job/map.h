@@ -6,13 +6,23 @@
 
 #include "base/task.h"
 #include "job/plan.h"
+#include "job/whereabouts.h"
 
-/* Where the mapper is: written before each piece, so that it is known after a death. */
-typedef struct pj__whereabouts {
-	volatile uint64_t progress; /* counted up whenever something was done */
-	volatile uint32_t source;
-	volatile uint64_t offset;
-} pj__whereabouts;
+/* A record, by its first byte. */
+typedef struct pj__record_at {
+	uint64_t offset;
+	uint64_t source;
+} pj__record_at;
+
+/*
+ * Careful: records are mapped one by one, and what each emits is taken before the next, so that the one in work is
+ * known; but for those that are left out.
+ */
+typedef struct pj__care {
+	bool is;
+	const pj__record_at *left_out;
+	size_t count;
+} pj__care;
 
 typedef struct pj__mapping {
 	const pj_job *job;
@@ -21,6 +31,9 @@ typedef struct pj__mapping {
 	pj__reader reader;
 	uint64_t records, bytes; /* of the task at hand */
 	uint64_t line;           /* lines of the source before the next piece, if they are counted */
+	/* Set by the owner: */
+	pj__care care;
+	bool keeps_batch; /* what is emitted may wait, however careful */
 } pj__mapping;
 
 PJ_MUST_USE pj_status pj__mapping_init(pj__mapping *mapping, const pj_job *job, pj__task *task,

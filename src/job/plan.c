@@ -100,7 +100,7 @@ static pj_status find_borders(pj__sources *sources, size_t index, uint64_t step_
 	const pj__source *source = &sources->at[index];
 	int fd;
 	bool owned;
-	pj_status status = pj__source_open(source, &fd, &owned, error);
+	pj_status status = pj__source_open(sources, source, &fd, &owned, error);
 	if (status)
 		return status;
 	const pj__extent extent = pj__source_extent(source, fd);

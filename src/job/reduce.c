@@ -33,9 +33,9 @@ void pj__emit_to_part(pj__task *task, pj__part *part)
 	task->face.emit_long = pj__task_long_as_text;
 }
 
-void pj__reduce_init(pj__reduce *reduce, const pj_job *job, pj__task *task, pj__part *part)
+void pj__reduce_init(pj__reduce *reduce, const pj_job *job, pj__task *task, pj__part *part, pj__whereabouts *here)
 {
-	*reduce = (pj__reduce){.job = job, .task = task, .part = part};
+	*reduce = (pj__reduce){.job = job, .task = task, .part = part, .here = here};
 	pj__emit_to_part(task, part);
 }
 
@@ -96,6 +96,7 @@ pj_status pj__reduce_state(pj__reduce *reduce, pj_bytes key, const void *state, 
 {
 	reduce->groups++;
 	++*reduce->task->progress;
+	pj__whereabouts_group(reduce->here, key);
 	PJ_FAULT("reduce");
 	return finish(reduce, key, state, error);
 }
@@ -103,6 +104,7 @@ pj_status pj__reduce_state(pj__reduce *reduce, pj_bytes key, const void *state, 
 pj_status pj__reduce_stored(pj__reduce *reduce, pj_bytes key, pj_values *values, pj_error *error)
 {
 	pj_bytes stored;
+	pj__whereabouts_group(reduce->here, key);
 	pj__state_init(reduce->job->reducer.aggregate, reduce->job->reducer.arg, reduce->state);
 	while (pj_next_value(values, &stored))
 		if (!pj__state_merge_stored(reduce->job->reducer.aggregate, reduce->job->reducer.arg, reduce->state,
@@ -155,6 +157,7 @@ pj_status pj__reduce_group(pj__reduce *reduce, pj_bytes key, pj_values *values, 
 	pj_status returned = PJ_OK;
 	pj_bytes value;
 	reduce->groups++;
+	pj__whereabouts_group(reduce->here, key);
 	PJ_FAULT("reduce");
 	if (reducer->general) {
 		if (!reduce->in_part)

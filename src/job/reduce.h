@@ -8,20 +8,22 @@
 
 #include "base/task.h"
 #include "job/setup.h"
+#include "job/whereabouts.h"
 #include "output/part.h"
 
 typedef struct pj__reduce {
 	const pj_job *job;
 	pj__task *task;
 	pj__part *part; /* what is emitted goes here */
-	pj_text text;   /* the result of an aggregate */
+	pj__whereabouts *here;
+	pj_text text; /* the result of an aggregate */
 	uint64_t groups;
 	bool in_part; /* the reducer's `begin` was called */
 	_Alignas(16) char state[PJ_STATE_BYTES_MAX];
 } pj__reduce;
 
-/* Makes `task` emit to `part`. */
-void pj__reduce_init(pj__reduce *reduce, const pj_job *job, pj__task *task, pj__part *part);
+/* Makes `task` emit to `part`; `here` is told each key. */
+void pj__reduce_init(pj__reduce *reduce, const pj_job *job, pj__task *task, pj__part *part, pj__whereabouts *here);
 void pj__reduce_fini(pj__reduce *reduce);
 
 /* One key and its values; numbers for an aggregate are stored as 8 bytes. A failure is in the task, too. */

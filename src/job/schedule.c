@@ -8,9 +8,9 @@
 
 #include "base/grow.h"
 
-pj_status pj__schedule_init(pj__schedule *schedule, unsigned slots, size_t tasks, pj_error *error)
+pj_status pj__schedule_init(pj__schedule *schedule, unsigned slots, size_t tasks, pj__tries tries, pj_error *error)
 {
-	*schedule = (pj__schedule){.slot_count = slots};
+	*schedule = (pj__schedule){.slot_count = slots, .tries = tries, .end = SIZE_MAX};
 	schedule->slots = calloc(slots, sizeof *schedule->slots);
 	if (!schedule->slots)
 		return pj__no_memory(error, slots * sizeof *schedule->slots);
@@ -40,14 +40,24 @@ pj_status pj__schedule_add(pj__schedule *schedule, size_t tasks, pj_error *error
 	return PJ_OK;
 }
 
+/* Was lack of memory the reason, and is this the last time that the task is tried? */
+static bool wants_solitude(const pj__schedule *schedule, const pj__task_entry *entry)
+{
+	return entry->starved && entry->crashes + 1u >= schedule->tries.system;
+}
+
 int64_t pj__schedule_peek(pj__schedule *schedule)
 {
 	while (schedule->next < schedule->count && schedule->tasks[schedule->next].state != PJ__TASK_WAITING)
 		schedule->next++;
-	return schedule->next < schedule->count ? (int64_t)schedule->next : -1;
+	const size_t task = schedule->next;
+	if (task >= schedule->count || task >= schedule->end || schedule->solitary ||
+	    (schedule->running && wants_solitude(schedule, &schedule->tasks[task])))
+		return -1;
+	return (int64_t)task;
 }
 
-int64_t pj__schedule_take(pj__schedule *schedule, unsigned slot, bool *ret_alone)
+int64_t pj__schedule_take(pj__schedule *schedule, unsigned slot)
 {
 	assert(schedule->slots[slot].running < 0);
 	const int64_t task = pj__schedule_peek(schedule);
@@ -56,10 +66,19 @@ int64_t pj__schedule_take(pj__schedule *schedule, unsigned slot, bool *ret_alone
 	pj__task_entry *entry = &schedule->tasks[task];
 	entry->state = PJ__TASK_RUNNING;
 	entry->slot = (uint16_t)slot;
-	*ret_alone = entry->alone;
+	schedule->solitary = wants_solitude(schedule, entry);
 	schedule->slots[slot].running = task;
+	schedule->running++;
 	schedule->attempts++;
 	return task;
+}
+
+/* The slot's task runs no more. */
+static void stop_running(pj__schedule *schedule, unsigned slot)
+{
+	schedule->slots[slot].running = -1;
+	schedule->running--;
+	schedule->solitary = false; /* it was the only one */
 }
 
 pj_status pj__schedule_hold(pj__schedule *schedule, unsigned slot, pj_error *error)
@@ -72,7 +91,7 @@ pj_status pj__schedule_hold(pj__schedule *schedule, unsigned slot, pj_error *err
 		return status;
 	entry->held[entry->count++] = (uint32_t)entry->running;
 	schedule->tasks[entry->running].state = PJ__TASK_HELD;
-	entry->running = -1;
+	stop_running(schedule, slot);
 	return PJ_OK;
 }
 
@@ -81,6 +100,8 @@ static void finish(pj__schedule *schedule, uint32_t task)
 	assert(schedule->tasks[task].state == PJ__TASK_HELD);
 	schedule->tasks[task].state = PJ__TASK_DONE;
 	schedule->done++;
+	while (schedule->settled < schedule->count && schedule->tasks[schedule->settled].state == PJ__TASK_DONE)
+		schedule->settled++;
 }
 
 void pj__schedule_publish(pj__schedule *schedule, unsigned slot)
@@ -112,20 +133,46 @@ static void wait_again(pj__schedule *schedule, size_t task)
 		schedule->next = task;
 }
 
-int64_t pj__schedule_lose(pj__schedule *schedule, unsigned slot, bool refused)
+static void charge(pj__task_entry *entry, pj__loss loss)
+{
+	uint16_t *count = loss == PJ__LOSS_CODE ? &entry->refusals : &entry->crashes;
+	*count += *count < UINT16_MAX;
+	entry->suspect = true;
+	entry->starved |= loss == PJ__LOSS_MEMORY;
+}
+
+int64_t pj__schedule_lose(pj__schedule *schedule, unsigned slot, pj__loss loss)
 {
 	pj__slot_entry *entry = &schedule->slots[slot];
 	const int64_t running = entry->running;
 	for (size_t i = 0; i < entry->count; i++)
 		wait_again(schedule, entry->held[i]);
-	if (running >= 0) {
-		wait_again(schedule, (size_t)running);
-		if (refused)
-			schedule->tasks[running].refusals++;
-		else
-			schedule->tasks[running].crashes++;
-	}
 	entry->count = 0;
-	entry->running = -1;
+	if (running < 0)
+		return -1;
+	wait_again(schedule, (size_t)running);
+	charge(&schedule->tasks[running], loss);
+	stop_running(schedule, slot);
 	return running;
+}
+
+void pj__schedule_forgive(pj__schedule *schedule, size_t task)
+{
+	pj__task_entry *entry = &schedule->tasks[task];
+	entry->crashes = entry->refusals = 0;
+	entry->starved = false;
+}
+
+bool pj__schedule_is_hopeless(const pj__schedule *schedule, size_t task)
+{
+	const pj__task_entry *entry = &schedule->tasks[task];
+	return entry->crashes >= schedule->tries.system || entry->refusals >= schedule->tries.code;
+}
+
+bool pj__schedule_give_up(pj__schedule *schedule, size_t task)
+{
+	if (task >= schedule->end)
+		return false;
+	schedule->end = task;
+	return true;
 }

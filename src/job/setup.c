@@ -7,7 +7,7 @@
 
 #include "base/machine.h"
 
-enum { ATTEMPTS = 4, PARTITIONS_MOST = 65536, LONGEST_SHARE = 4 };
+enum { ATTEMPTS = 4, PARTITIONS_MOST = 65536, LONGEST_SHARE = 4, RECORD_MOST = 1 << 30 };
 static const uint64_t memory_most = UINT64_C(1) << 62;
 
 static pj_status wrong(pj_error *error, const char *what, const char *name)
@@ -219,6 +219,8 @@ static pj_status settle(pj__setup *setup, pj_error *error)
 	}
 	if (!settled->attempts)
 		settled->attempts = ATTEMPTS;
+	if (!settled->max_record)
+		settled->max_record = RECORD_MOST;
 	return PJ_OK;
 }
 

@@ -49,6 +49,8 @@ pj_status pj__child_start(pj__child *ret_child, enum pj__child_signals signals, 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(0); /* it died before the line above: no signal will come */
+		if (signals == PJ__SIGNALS_WORKER)
+			setpgid(0, 0);
 		reset_signals(signals);
 		__fpurge(stdout); /* what the parent had not flushed is the parent's to print */
 		const int exit_code = main(arg) & 255;
@@ -69,8 +71,20 @@ pj_status pj__child_start(pj__child *ret_child, enum pj__child_signals signals, 
 		return pj__fail(error, pj__status_of_errno(saved, PJ_ERR_RESOURCE), saved, NULL,
 				"cannot watch a new process");
 	}
-	*ret_child = (pj__child){pid, pidfd};
+	*ret_child = (pj__child){pid, pidfd, signals == PJ__SIGNALS_WORKER};
 	return PJ_OK;
+}
+
+/* The child has ended, or is waited for, and is not reaped: its number is still its own, and its group's. */
+static void kill_group(const pj__child *child, bool wait)
+{
+	siginfo_t info = {0};
+	int failed;
+	while ((failed = waitid(BY_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOWAIT | (wait ? 0 : WNOHANG))) < 0 &&
+	       errno == EINTR)
+		;
+	if (failed == 0 && info.si_pid == child->pid)
+		kill(-child->pid, SIGKILL);
 }
 
 bool pj__child_reap(pj__child *child, bool wait, pj__ending *ending)
@@ -78,6 +92,8 @@ bool pj__child_reap(pj__child *child, bool wait, pj__ending *ending)
 	pj__ending how = {-1, 0};
 	siginfo_t info = {0};
 	int failed;
+	if (child->leads)
+		kill_group(child, wait);
 	while ((failed = waitid(BY_PIDFD, (id_t)child->pidfd, &info, WEXITED | (wait ? 0 : WNOHANG))) < 0 &&
 	       errno == EINTR)
 		;

@@ -22,12 +22,13 @@
 #include "base/error.h"
 
 typedef struct pj__child {
-	pid_t pid; /* 0: none */
-	int pidfd; /* -1: none; can be read (poll) when the child has ended */
+	pid_t pid;  /* 0: none */
+	int pidfd;  /* -1: none; can be read (poll) when the child has ended */
+	bool leads; /* a process group of its own, which is killed with it */
 } pj__child;
 
 /* No child. */
-#define PJ__NO_CHILD ((pj__child){0, -1})
+#define PJ__NO_CHILD ((pj__child){0, -1, false})
 
 /* How a child ended: by exit(exit_code), or by a signal; -1 and 0: unknown, somebody else reaped it. */
 typedef struct pj__ending {
@@ -40,7 +41,11 @@ typedef int pj__child_main(void *arg);
 
 enum pj__child_signals {
 	PJ__SIGNALS_DEFAULT, /* every signal has its default effect */
-	PJ__SIGNALS_WORKER   /* SIGINT, SIGTSTP are ignored: the leader decides; and SIGPIPE, SIGXFSZ: a write fails */
+	/*
+	 * SIGINT, SIGTSTP are ignored: the leader decides; and SIGPIPE, SIGXFSZ: a write fails. And the child is in a
+	 * process group of its own: what it starts, and leaves there, is killed when it is reaped.
+	 */
+	PJ__SIGNALS_WORKER
 };
 
 /* Forks a child that runs main(arg). On failure (PJ_ERR_RESOURCE, PJ_ERR_MEMORY) there is no child. */

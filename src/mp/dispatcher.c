@@ -31,9 +31,12 @@
 #include "base/machine.h"
 #include "mp/child.h"
 
+enum { ENDING_MS = 100 }; /* from the end of its channel to that of a worker, at most */
+
 struct slot {
 	pj__child child;
 	int channel; /* the leader's end, -1: dead */
+	bool cut_off;
 };
 
 struct pj__dispatcher {
@@ -87,6 +90,7 @@ pj_status pj__dispatcher_start(pj__dispatcher *dispatcher, unsigned slot_index, 
 				"cannot make a channel to a worker");
 	widen(ends[0]);
 	widen(ends[1]);
+	slot->cut_off = false;
 	slot->channel = ends[0]; /* set before the fork: the child closes it with the others */
 	struct birth birth = {dispatcher, slot_index, ends[1]};
 	const pj_status status = pj__child_start(&slot->child, PJ__SIGNALS_WORKER, run_worker, &birth, error);
@@ -122,7 +126,7 @@ pj_status pj__dispatcher_create(unsigned count, pj__worker_main *main, void *arg
 	for (size_t i = 0; i < poll_count(dispatcher); i++)
 		dispatcher->polls[i].fd = -1;
 	for (unsigned i = 0; i < count; i++)
-		dispatcher->slots[i] = (struct slot){PJ__NO_CHILD, -1};
+		dispatcher->slots[i] = (struct slot){PJ__NO_CHILD, -1, false};
 	for (unsigned i = 0; i < count && !status; i++)
 		status = pj__dispatcher_start(dispatcher, i, error);
 	if (!status) {
@@ -220,6 +224,7 @@ static bool bury(pj__dispatcher *dispatcher, unsigned slot_index, pj__event *eve
 			     .slot = slot_index,
 			     .exit_code = ending.exit_code,
 			     .signal = ending.signal,
+			     .cut_off = slot->cut_off && ending.signal == SIGKILL,
 			     .fd = -1};
 	return true;
 }
@@ -241,6 +246,8 @@ static bool serve(pj__dispatcher *dispatcher, size_t entry, pj__event *event)
 	const enum received received = receive(dispatcher, slot, event);
 	if (received == GOT_END) {
 		ready->fd = -1; /* nothing more comes from here; the pidfd tells the rest */
+		/* a worker that ends closes it, too, a moment before it has ended */
+		dispatcher->slots[slot].cut_off = !pj__child_wait(&dispatcher->slots[slot].child, ENDING_MS);
 		pj__child_signal(&dispatcher->slots[slot].child, SIGKILL);
 	}
 	return received == GOT_MESSAGE;

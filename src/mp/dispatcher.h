@@ -45,6 +45,7 @@ typedef struct pj__event {
 	unsigned slot;
 	int exit_code; /* of a death by exit, else -1 */
 	int signal;    /* of a death by signal, else 0 */
+	bool cut_off;  /* it was killed, because it had closed its channel */
 	int fd;
 	const void *message; /* lives until the next call of wait; aligned to 16 bytes */
 	size_t size;

@@ -16,6 +16,7 @@ struct passes {
 	size_t all_memory, a_memory; /* for the buffers of the merge of all, and of one that is written */
 	size_t shared;               /* of each merge, besides */
 	int fd;
+	volatile uint64_t *progress;
 	uint64_t *end;
 	pj__packer packer;
 };
@@ -58,6 +59,7 @@ static pj_status merge_some(struct passes *passes, size_t first, size_t width, p
 		status = pj__merge_next(&merge, &more, error);
 		if (status || !more)
 			break;
+		++*passes->progress;
 		status = pj__packer_add(&passes->packer, merge.key, merge.value, error);
 	}
 	if (!status)
@@ -97,9 +99,11 @@ static size_t less(size_t bytes, size_t by)
 }
 
 pj_status pj__merge_passes(const pj_keys *keys, pj__run *runs, pj__segment *segments, size_t *count,
-			   size_t memory_bytes, int fd, uint64_t *end, unsigned *ret_passes, pj_error *error)
+			   size_t memory_bytes, int fd, uint64_t *end, volatile uint64_t *progress,
+			   unsigned *ret_passes, pj_error *error)
 {
-	struct passes passes = {.keys = keys, .runs = runs, .segments = segments, .fd = fd, .end = end};
+	struct passes passes = {
+		.keys = keys, .runs = runs, .segments = segments, .fd = fd, .progress = progress, .end = end};
 	passes.shared = pj__merge_shared(keys, segments, *count);
 	/* A record that takes nearly all there is must not lead to a merge of two by two. */
 	passes.all_memory = less(memory_bytes, passes.shared);

@@ -16,11 +16,11 @@
  * Merges segments, each sorted as `keys` say (NULL: by bytes), until pj__merge can take those that are left within
  * `memory_bytes` (or two are left, however little memory there is). runs[i] is that of segments[i]; both arrays and
  * *count become those that are left, in plan order and without empty ones. New runs are written to `fd` from *end on,
- * which moves behind them. *ret_passes says how often data was merged to disk: 0 if all fitted. On failure the arrays
- * are not to be used, and *end is behind the last run that is whole.
+ * which moves behind them. *progress is counted up with each pair. *ret_passes says how often data was merged to disk:
+ * 0 if all fitted. On failure the arrays are not to be used, and *end is behind the last run that is whole.
  */
 PJ_MUST_USE pj_status pj__merge_passes(const pj_keys *keys, pj__run *runs, pj__segment *segments, size_t *count,
-				       size_t memory_bytes, int fd, uint64_t *end, unsigned *ret_passes,
-				       pj_error *error);
+				       size_t memory_bytes, int fd, uint64_t *end, volatile uint64_t *progress,
+				       unsigned *ret_passes, pj_error *error);
 
 #endif

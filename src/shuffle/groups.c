@@ -420,8 +420,9 @@ static pj_status begin_merge(pj__groups *groups, struct pieces *pieces, pj_error
 	pj__space_fini(&groups->data);
 	pj__space_fini(&groups->items);
 	pj__space_fini(&groups->text);
-	pj_status status = pj__merge_passes(groups->keys, pieces->runs, pieces->segments, &pieces->count,
-					    groups->memory_bytes, store->scratch, &store->scratch_end, &passes, error);
+	pj_status status =
+		pj__merge_passes(groups->keys, pieces->runs, pieces->segments, &pieces->count, groups->memory_bytes,
+				 store->scratch, &store->scratch_end, groups->values.task->progress, &passes, error);
 	store->spilled += store->scratch_end - before;
 	store->passes = store->passes > passes + 1 ? store->passes : passes + 1;
 	for (size_t i = 0; i < pieces->count && !status; i++)

@@ -13,7 +13,7 @@
 
 void pj__store_init(pj__store *store, const int *files, const uint64_t *ends, uint64_t memory_most, const char *temp)
 {
-	*store = (pj__store){.memory_most = memory_most, .temp = temp, .scratch = -1};
+	*store = (pj__store){.memory_most = memory_most, .temp = temp, .scratch = -1, .owner = getpid()};
 	for (int where = 0; where < PJ__STORES; where++) {
 		store->file[where] = files[where];
 		store->end[where] = ends[where];
@@ -25,6 +25,14 @@ void pj__store_fini(pj__store *store)
 {
 	pj__close(&store->scratch);
 	pj__packer_fini(&store->packer);
+}
+
+/* A process that user code has forked, and that came back, has the same files open: it must not write to them. */
+static pj_status check_owner(const pj__store *store, pj_error *error)
+{
+	return getpid() == store->owner
+		       ? PJ_OK
+		       : pj__fail(error, PJ_ERR_USER, 0, NULL, "a process forked by the user's code is no worker");
 }
 
 static pj_status no_disk(const pj__store *store, pj_error *error)
@@ -99,7 +107,9 @@ pj_status pj__store_pieces(pj__store *store, struct iovec *pieces, size_t count,
 	const int fd = store->file[PJ__IN_MEMORY];
 	uint64_t end = 0;
 	check_pieces(pieces, segments, buckets);
-	pj_status status = pj__pwritev_checked(fd, PJ__RUN_FILE, pieces, count, (off_t)start, error);
+	pj_status status = check_owner(store, error);
+	if (!status)
+		status = pj__pwritev_checked(fd, PJ__RUN_FILE, pieces, count, (off_t)start, error);
 	if (!status)
 		status = pj__run_finish(fd, start, segments, buckets, &end, error);
 	if (status)
@@ -113,7 +123,9 @@ pj_status pj__store_blob(pj__store *store, const char *data, size_t bytes, pj__s
 {
 	const int where = pj__store_is_in_memory(store, bytes, buckets) ? PJ__IN_MEMORY : PJ__ON_DISK;
 	uint64_t end = 0;
-	pj_status status;
+	pj_status status = check_owner(store, error);
+	if (status)
+		return status;
 	if (where == PJ__IN_MEMORY)
 		status = put_raw(store, data, bytes, segments, buckets, &end, error);
 	else if (store->file[where] < 0)
@@ -133,8 +145,10 @@ pj_status pj__store_record(pj__store *store, pj_bytes key, pj_bytes value, pj__s
 	uint64_t end = 0;
 	if (fd < 0)
 		return no_disk(store, error);
-	const pj_status status = pj__packer_put_record(&store->packer, fd, store->end[PJ__ON_DISK], key, value,
-						       segments, bucket, buckets, &end, error);
+	pj_status status = check_owner(store, error);
+	if (!status)
+		status = pj__packer_put_record(&store->packer, fd, store->end[PJ__ON_DISK], key, value, segments,
+					       bucket, buckets, &end, error);
 	if (!status)
 		*ret_bytes = end_blob(store, PJ__ON_DISK, end);
 	return status;
@@ -144,8 +158,10 @@ static pj_status write_to(pj__store *store, int where, pj_bytes bytes, uint64_t 
 {
 	if (store->file[where] < 0)
 		return no_disk(store, error);
-	const pj_status status = pj__pwrite_checked(store->file[where], PJ__PART_FILE, bytes.ptr, bytes.len,
-						    (off_t)store->end[where], error);
+	pj_status status = check_owner(store, error);
+	if (!status)
+		status = pj__pwrite_checked(store->file[where], PJ__PART_FILE, bytes.ptr, bytes.len,
+					    (off_t)store->end[where], error);
 	if (status)
 		return status;
 	if (where == PJ__ON_DISK)
@@ -174,6 +190,9 @@ pj_status pj__store_on_disk(pj__store *store, pj_bytes bytes, uint64_t *ret_offs
 
 pj_status pj__store_scratch(pj__store *store, pj_error *error)
 {
+	const pj_status status = check_owner(store, error);
+	if (status)
+		return status;
 	store->scratch_end = 0;
 	if (store->scratch < 0)
 		return pj__temp_file(store->temp, &store->scratch, error);

@@ -28,6 +28,7 @@ typedef struct pj__store {
 	uint64_t scratch_end;
 	uint64_t spilled; /* bytes written to disk, the scratch included */
 	uint64_t passes;  /* most passes that a bucket's merge took */
+	pid_t owner;      /* the process that writes */
 	pj__packer packer;
 } pj__store;
 

@@ -612,7 +612,7 @@ static void statistics_are_json(void **state)
 	snprintf(outcome->error.what, sizeof outcome->error.what, "a task failed");
 	outcome->result.input_bytes = UINT64_C(1) << 40;
 	outcome->result.failures = 1;
-	outcome->result.failure[0] = (pj_failure){"map", 3, 1, "signal \x80 11"};
+	outcome->result.failure[0] = (pj_failure){"map", "signal", 3, 1, true, 77, "signal \x80 11"};
 	outcome->result.map_seconds = 1.25;
 	outcome->result.memory_bytes = UINT64_C(1) << 62;
 	outcome->result.spilled_bytes = 12345;

@@ -418,12 +418,12 @@ static void check_passes(size_t count, size_t most, size_t value_bytes, bool pac
 {
 	struct many many = store_many(count, most, value_bytes, packed);
 	const int scratch = open_memory_file();
-	uint64_t end = 10, memory_needed = PJ__MERGE_SHARED;
+	uint64_t end = 10, progress = 0, memory_needed = PJ__MERGE_SHARED;
 	unsigned passes = 99;
 	pj_error error;
-	assert_good(
-		pj__merge_passes(NULL, many.runs, many.segments, &many.count, memory, scratch, &end, &passes, &error),
-		error);
+	assert_good(pj__merge_passes(NULL, many.runs, many.segments, &many.count, memory, scratch, &end, &progress,
+				     &passes, &error),
+		    error);
 	assert_in_range(passes, least, at_most);
 	assert_int_equal(end == 10, passes == 0);
 	assert_int_equal(lseek(scratch, 0, SEEK_END), passes ? end : 0);
@@ -461,7 +461,7 @@ static void long_records_are_merged_few_at_a_time(void **state)
 	pj__merge merge;
 	pj_error error;
 	char *value = calloc(LONG, 1);
-	uint64_t end = 0;
+	uint64_t end = 0, progress = 0;
 	size_t count = SEGMENTS;
 	unsigned passes;
 	bool more;
@@ -477,7 +477,8 @@ static void long_records_are_merged_few_at_a_time(void **state)
 		assert_int_equal(segments[s].longest, pj__record_bytes(3, LONG));
 		end = runs[s].offset + runs[s].bytes;
 	}
-	assert_good(pj__merge_passes(NULL, runs, segments, &count, MEMORY, fd, &end, &passes, &error), error);
+	assert_good(pj__merge_passes(NULL, runs, segments, &count, MEMORY, fd, &end, &progress, &passes, &error),
+		    error);
 	assert_in_range(passes, 1, 3);
 	size_t needed = pj__merge_shared(NULL, segments, count);
 	pj__merge_init(&merge);
@@ -505,16 +506,16 @@ static void a_little_too_much_costs_a_little(void **state)
 	(void)state;
 	struct many many = store_many(60, 200, 500, true);
 	const int scratch = open_memory_file();
-	uint64_t end = 0, memory = PJ__MERGE_SHARED - 1000, bytes = 0;
+	uint64_t end = 0, progress = 0, memory = PJ__MERGE_SHARED - 1000, bytes = 0;
 	unsigned passes;
 	pj_error error;
 	for (size_t i = 0; i < many.count; i++) {
 		memory += pj__merge_least(NULL, &many.segments[i]);
 		bytes += many.segments[i].packed;
 	}
-	assert_good(
-		pj__merge_passes(NULL, many.runs, many.segments, &many.count, memory, scratch, &end, &passes, &error),
-		error);
+	assert_good(pj__merge_passes(NULL, many.runs, many.segments, &many.count, memory, scratch, &end, &progress,
+				     &passes, &error),
+		    error);
 	assert_int_equal(passes, 1);
 	assert_true(many.count >= 50 && end < bytes / 5);
 	check_many(&many, memory);
@@ -528,7 +529,7 @@ static void check_full(int fd, uint64_t start, int errnum)
 {
 	enum { BYTES = 1 << 20 };
 	char *data = malloc(BYTES);
-	uint64_t random = 7, end = 5;
+	uint64_t random = 7, end = 5, progress = 0;
 	pj__segment segment = {.bytes = BYTES, .pairs = 1};
 	pj__run run;
 	pj__packer packer;
@@ -556,8 +557,9 @@ static void check_full(int fd, uint64_t start, int errnum)
 	pj__packer_fini(&packer);
 	struct many many = store_many(20, 60, 3000, true);
 	end = start;
-	assert_fails(pj__merge_passes(NULL, many.runs, many.segments, &many.count, 0, fd, &end, &passes, &error),
-		     PJ_ERR_OUTPUT, error);
+	assert_fails(
+		pj__merge_passes(NULL, many.runs, many.segments, &many.count, 0, fd, &end, &progress, &passes, &error),
+		PJ_ERR_OUTPUT, error);
 	assert_int_equal(error.errnum, errnum);
 	assert_int_equal(end, start);
 	forget(&many);

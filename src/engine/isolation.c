@@ -1,0 +1,91 @@
+/*
+ * isolation.c: what a worker gives up before user code runs in it, so that whatever that does damages its own attempt
+ * only. This is about accidents: user code is trusted.
+ *
+ * A worker begins with copies of all that the leader has. Of what is mapped shared it keeps its own status page. Its
+ * standard input is empty, and what is printed goes to standard error, never among the results. It may take memory, but
+ * not all there is; and when the machine has none left, it goes before its leader.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/machine.h"
+#include "engine/worker.h"
+
+/* Sanitizers take terabytes of addresses, which would count. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED 0
+#endif
+
+enum { OOM_SCORE_MORE = 100 }; /* thousandths of all memory, by which it looks larger to the kernel */
+
+static void give_up_pages(const pj__local *local, unsigned slot)
+{
+	const size_t before = (size_t)slot * PJ__PAGE_BYTES, end = (size_t)local->workers * PJ__PAGE_BYTES;
+	/* The pages are the kernel's own, or larger: then there is nothing that could be unmapped in part. */
+	if (sysconf(_SC_PAGESIZE) != PJ__PAGE_BYTES)
+		return;
+	if (before)
+		(void)munmap(local->pages, before);
+	if (before + PJ__PAGE_BYTES < end)
+		(void)munmap(local->pages + before + PJ__PAGE_BYTES, end - before - PJ__PAGE_BYTES);
+}
+
+static void replace_standard_files(void)
+{
+	const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing >= 0 && nothing != STDIN_FILENO) {
+		(void)dup2(nothing, STDIN_FILENO);
+		(void)close(nothing);
+	}
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	/* In a process group of its own it is in the background: a terminal that minds must not stop it. */
+	const struct sigaction ignored = {.sa_handler = SIG_IGN};
+	(void)sigaction(SIGTTOU, &ignored, NULL);
+}
+
+static void limit_memory(const pj__local *local)
+{
+	struct rlimit limit;
+	const uint64_t now = pj__data_of_self(), most = local->data_most;
+	if (IS_SANITIZED || !most || !now || getrlimit(RLIMIT_DATA, &limit) || most > RLIM_INFINITY - now)
+		return;
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > now + most)
+		limit.rlim_cur = now + most;
+	(void)setrlimit(RLIMIT_DATA, &limit); /* where it can't be, there is none */
+}
+
+/* The kernel looks for the largest process: the leader must not be that. */
+static void go_first(void)
+{
+	FILE *file = fopen("/proc/self/oom_score_adj", "r+e");
+	int score;
+	if (!file)
+		return;
+	if (fscanf(file, "%d", &score) == 1 && score <= 1000 - OOM_SCORE_MORE) {
+		rewind(file);
+		fprintf(file, "%d", score + OOM_SCORE_MORE);
+	}
+	(void)fclose(file);
+}
+
+void pj__isolate(const pj__local *local, unsigned slot)
+{
+	give_up_pages(local, slot);
+	replace_standard_files();
+	limit_memory(local);
+	go_first();
+}
