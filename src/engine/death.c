@@ -147,21 +147,6 @@ static void note_failure(struct leader *leader, int64_t task, const struct death
 
 /* -------------------------------------------------------------------------------------------------------- decisions */
 
-/* Is a failure one that doing it again cannot mend? */
-static bool is_final(pj_status status)
-{
-	switch (status) {
-	case PJ_ERR_INPUT:
-	case PJ_ERR_CHANGED:
-	case PJ_ERR_OUTPUT:
-	case PJ_ERR_EXISTS:
-	case PJ_ERR_USAGE:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static pj_status give_up(struct death *death, pj_error *error)
 {
 	if (error)
@@ -175,7 +160,8 @@ static pj_status accuse(struct leader *leader, int64_t task, struct death *death
 	const pj__record_at at = {.source = death->here.source, .offset = death->here.offset};
 	pj__verdict verdict = PJ__IS_SUSPECT;
 	*ret_left_out = false;
-	if (!death->in_record || !death->careful || !pj__bad_may_skip(leader->run->bad) || is_final(death->why.status))
+	if (!death->in_record || !death->careful || !pj__bad_may_skip(leader->run->bad) ||
+	    !pj__bad_may_be_record(death->why.status))
 		return PJ_OK;
 	const pj_status status =
 		pj__bad_accuse(leader->run->bad, task < 0 ? 0 : (size_t)task, at, &death->why, &verdict, error);
@@ -209,7 +195,8 @@ static pj_status lose_sample(struct leader *leader, struct death *death, pj_erro
 static pj_status judge(struct leader *leader, int64_t task, struct death *death, pj_error *error)
 {
 	const bool told = death->loss == PJ__LOSS_CODE;
-	if (told && is_final(death->why.status))
+	/* what no record can be blamed for, doing it again cannot mend */
+	if (told && !pj__bad_may_be_record(death->why.status))
 		return give_up(death, error);
 	if (task < 0) {
 		const unsigned most = 2 * leader->local.workers + leader->run->setup->options.attempts;

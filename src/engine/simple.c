@@ -48,6 +48,7 @@ struct simple {
 	bool ordered;     /* results stay in the part, as records, until all are there */
 	pj__pour pour;
 	pj__part part;
+	pj_text stash; /* where records may be left out: what a task has emitted, until it is known to be good */
 };
 
 static pj_bytes key_of(const struct simple *simple, const struct group *group)
@@ -245,6 +246,139 @@ static bool belongs(const struct simple *simple, pj_bytes key, uint32_t file)
 	return simple->firsts ? bucket >= simple->firsts[file] && bucket < simple->firsts[file + 1] : bucket == file;
 }
 
+/* ------------------------------------------------------------------------------------------------------ the stash */
+
+/* A pair in the stash, before its bytes. */
+struct stashed {
+	uint64_t number;
+	size_t key_len, value_len;
+	bool is_number;
+};
+
+static void stash(struct simple *simple, const struct stashed *head, pj_bytes key, pj_bytes value)
+{
+	pj_text_bytes(&simple->stash, (pj_bytes){(const char *)head, sizeof *head});
+	pj_text_bytes(&simple->stash, key);
+	pj_text_bytes(&simple->stash, value);
+	if (simple->stash.failed)
+		no_room(simple, simple->stash.capacity * 2);
+}
+
+static void stash_number(struct simple *simple, pj_bytes key, uint64_t number)
+{
+	const struct stashed head = {.number = number, .key_len = key.len, .is_number = true};
+	stash(simple, &head, key, (pj_bytes){"", 0});
+}
+
+/* A text that is to be a number is read now, while it is known which record it comes from. */
+static void stash_pair(pj__task *task, pj_bytes key, pj_bytes value)
+{
+	struct simple *simple = task->taker;
+	const pj_aggregate *aggregate = simple->job->reducer.aggregate;
+	const bool reads =
+		aggregate && aggregate->takes != PJ_TAKES_BYTES && (simple->lists_pairs || !aggregate->add_bytes);
+	const struct stashed head = {.key_len = key.len, .value_len = value.len};
+	uint64_t number;
+	if (!reads)
+		stash(simple, &head, key, value);
+	else if (pj__read_number(task, aggregate->takes, value, &number))
+		stash_number(simple, key, number);
+}
+
+static void stash_numbers(pj_task *face)
+{
+	pj__task *task = (pj__task *)face;
+	const size_t count = pj__task_batch(task);
+	pj__task_empty_batch(task);
+	for (size_t i = 0; i < count; i++)
+		stash_number(task->taker, pj__slot_key(&task->slots[i]), task->slots[i].value);
+}
+
+static void stash_long_number(pj_task *face, pj_bytes key, uint64_t value)
+{
+	pj__task_flush((pj__task *)face);
+	stash_number(((pj__task *)face)->taker, key, value);
+}
+
+/* What is stashed reaches who would have taken it at once. */
+static void take_stash(struct simple *simple)
+{
+	const char *at = simple->stash.data, *const end = at + simple->stash.len;
+	while (at < end) {
+		struct stashed head;
+		memcpy(&head, at, sizeof head);
+		const pj_bytes key = {at + sizeof head, head.key_len};
+		const pj_bytes value = {key.ptr + key.len, head.value_len};
+		at = value.ptr + value.len;
+		if (head.is_number)
+			take_number(&simple->task.face, key, head.number);
+		else
+			simple->task.emit(&simple->task, key, value);
+	}
+	pj__text_reset(&simple->stash);
+}
+
+/* Tries a task once, record by record and without those left out: it is taken whole, or not at all. */
+static pj_status try_task(struct simple *simple, pj__mapping *mapping, size_t index, pj_error *error)
+{
+	const pj__plan *plan = simple->run->plan;
+	const pj__split *splits = plan->splits + plan->first[index];
+	const size_t split_count = plan->first[index + 1] - plan->first[index], part_len = simple->part.bytes.len;
+	const uint64_t part_pairs = simple->part.pairs;
+	pj__task *task = &simple->task;
+	void (*const emit)(pj__task *, pj_bytes, pj_bytes) = task->emit;
+	void (*const batch_full)(pj_task *) = task->face.batch_full;
+	void (*const emit_long)(pj_task *, pj_bytes, uint64_t) = task->face.emit_long;
+	size_t count;
+	pj__record_at *list = pj__bad_list(simple->run->bad, splits, split_count, &count);
+	if (count && !list)
+		return pj__no_memory(error, count * sizeof *list);
+	mapping->care = (pj__care){true, list, count};
+	if (!simple->job->map_only) {
+		task->emit = stash_pair;
+		task->face.batch_full = batch_full == take_numbers ? stash_numbers : batch_full;
+		task->face.emit_long = emit_long == take_long_number ? stash_long_number : emit_long;
+	}
+	const pj_status status = pj__map_task(mapping, index, splits, split_count, error);
+	task->emit = emit;
+	task->face.batch_full = batch_full;
+	task->face.emit_long = emit_long;
+	if (status) {
+		task->status = PJ_OK;
+		task->face.next_slot = task->slots;
+		simple->part.bytes.len = part_len;
+		simple->part.pairs = part_pairs;
+		pj__text_reset(&simple->stash);
+	} else {
+		take_stash(simple);
+	}
+	free(list);
+	return status ? status : pj__task_outcome(task, NULL, PJ_OK, "mapper", error);
+}
+
+/* Tries a task until it is good, leaving out what fails it twice. */
+static pj_status map_without_bad(struct simple *simple, pj__mapping *mapping, size_t index, pj_error *error)
+{
+	pj_error why;
+	pj_status status;
+	while ((status = try_task(simple, mapping, index, &why)) != PJ_OK) {
+		const pj__record_at at = {.source = mapping->here->source, .offset = mapping->here->offset};
+		const bool accused = mapping->here->at == PJ__AT_RECORD && pj__bad_may_be_record(status);
+		pj__verdict verdict = PJ__IS_TOO_MUCH;
+		if (accused)
+			status = pj__bad_accuse(simple->run->bad, index, at, &why, &verdict, &why);
+		if (accused && status)
+			break;
+		if (verdict == PJ__IS_TOO_MUCH) {
+			status = why.status;
+			break;
+		}
+	}
+	if (status && error)
+		*error = why;
+	return status;
+}
+
 /* ------------------------------------------------------------------------------------------------------- the map */
 
 static pj_status map_one(struct simple *simple, pj__mapping *mapping, size_t index, pj_error *error)
@@ -254,7 +388,12 @@ static pj_status map_one(struct simple *simple, pj__mapping *mapping, size_t ind
 	const pj__split *splits = plan->splits + plan->first[index];
 	pj_status status = pj__stopped(simple->run, error);
 	if (!status)
-		status = pj__map_task(mapping, index, splits, plan->first[index + 1] - plan->first[index], error);
+		status = pj__bad_may_skip(simple->run->bad)
+				 ? map_without_bad(simple, mapping, index, error)
+				 : pj__map_task(mapping, index, splits, plan->first[index + 1] - plan->first[index],
+						error);
+	if (status == PJ_ERR_RECORD && error && error->offset >= 0)
+		pj__bad_number(plan, index, (pj__record_at){(uint64_t)error->offset, mapping->here->source}, error);
 	result->records += mapping->records;
 	result->input_bytes += mapping->bytes;
 	result->map_tasks++;
@@ -522,6 +661,7 @@ pj_status pj__engine_simple(pj__run_state *run, pj_error *error)
 	pj__partition_fini(&simple->partition);
 	free(simple->firsts);
 	pj__text_fini(&simple->part.bytes);
+	pj__text_fini(&simple->stash);
 	pj__task_fini(&simple->task);
 	free(simple);
 	return status;

@@ -174,6 +174,20 @@ static pj_status find(pj__bad *bad, size_t task, pj__record_at at, pj_error *err
 	return PJ_OK;
 }
 
+bool pj__bad_may_be_record(pj_status status)
+{
+	switch (status) {
+	case PJ_ERR_INPUT:
+	case PJ_ERR_CHANGED:
+	case PJ_ERR_OUTPUT:
+	case PJ_ERR_EXISTS:
+	case PJ_ERR_USAGE:
+		return false;
+	default:
+		return true;
+	}
+}
+
 pj_status pj__bad_accuse(pj__bad *bad, size_t task, pj__record_at at, const pj_error *why, pj__verdict *ret_verdict,
 			 pj_error *error)
 {

@@ -57,6 +57,9 @@ static inline bool pj__bad_may_skip(const pj__bad *bad)
 	return bad->options->skip_bad > 0;
 }
 
+/* Can a failure be a record's? That of an input that cannot be read, or of an output, is not. */
+bool pj__bad_may_be_record(pj_status status);
+
 /* A record failed its task, as `why` tells. */
 PJ_MUST_USE pj_status pj__bad_accuse(pj__bad *bad, size_t task, pj__record_at at, const pj_error *why,
 				     pj__verdict *ret_verdict, pj_error *error);
