@@ -93,6 +93,7 @@ static pj_status begin_mapping(struct worker *worker, pj_error *error)
 		status = pj__mapping_init(&worker->mapping, job, &worker->task, &worker->plan->sources,
 					  &pj__page_of(worker->local, worker->slot)->here, error);
 	worker->mapping.reader.longest = worker->setup.options.memory / PJ__LONGEST_SHARE;
+	worker->mapping.lifeline = worker->channel;
 	worker->mapping.reader.max_record = worker->setup.options.max_record;
 	worker->mapping.reader.strained = reader_strained;
 	worker->mapping.reader.arg = worker;

@@ -116,15 +116,25 @@ static pj_status add_standard_input(pj__sources *sources, pj_error *error)
 	static const char name[] = "standard input";
 	struct stat is;
 	for (size_t i = 0; i < sources->count; i++)
-		if (sources->at[i].fd == STDIN_FILENO)
+		if (sources->at[i].standard_input)
 			return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "standard input ('-') is named twice");
 	if (fstat(STDIN_FILENO, &is) < 0)
 		return pj__fail(error, PJ_ERR_INPUT, errno, name, "cannot read the input");
 	if (S_ISDIR(is.st_mode))
 		return pj__fail(error, PJ_ERR_INPUT, EISDIR, name, "cannot read the input");
-	if (S_ISREG(is.st_mode))
-		return add_regular(sources, name, STDIN_FILENO, &is, error);
-	return add(sources, (pj__source){.kind = PJ__SOURCE_STREAM, .fd = STDIN_FILENO}, name, error);
+	if (!S_ISREG(is.st_mode))
+		return add(sources, (pj__source){.kind = PJ__SOURCE_STREAM, .fd = STDIN_FILENO, .standard_input = true},
+			   name, error);
+	/* Workers have another standard input, so that user code takes nothing from this one. */
+	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (fd < 0)
+		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_INPUT), errno, name, "cannot read the input");
+	const pj_status status = add_regular(sources, name, fd, &is, error);
+	if (status)
+		pj__close(&fd);
+	else
+		sources->at[sources->count - 1].standard_input = true;
+	return status;
 }
 
 static int by_name(const FTSENT **a, const FTSENT **b)
@@ -289,8 +299,11 @@ pj_status pj__sources_expand(pj__sources *sources, const pj_input *input, pj_err
 
 void pj__sources_fini(pj__sources *sources)
 {
-	for (size_t i = 0; i < sources->count; i++)
+	for (size_t i = 0; i < sources->count; i++) {
+		if (sources->at[i].kind == PJ__SOURCE_FILE)
+			pj__close(&sources->at[i].fd);
 		free(sources->at[i].name);
+	}
 	free(sources->at);
 	if (sources->folder)
 		pj__close(&sources->folder);

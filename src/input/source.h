@@ -23,8 +23,10 @@ typedef enum pj__source_kind { PJ__SOURCE_FILE, PJ__SOURCE_MEMORY, PJ__SOURCE_ST
 
 typedef struct pj__source {
 	pj__source_kind kind;
-	char *name;        /* path, or "standard input", "memory:0", "function" */
-	int fd;            /* FILE, STREAM: descriptor that is used (standard input is 0); -1: opened by name */
+	char *name; /* path, or "standard input", "memory:0", "function" */
+	/* FILE, STREAM: descriptor that is used; -1: opened by name. FILE: a copy of standard input, owned. */
+	int fd;
+	bool standard_input;
 	uint64_t base;     /* FILE: bytes before this are not input (standard input may begin anywhere) */
 	uint64_t size;     /* planned bytes; STREAM: what was read so far */
 	uint64_t position; /* FILE: its place in the view of all inputs (view.h), if there is one */

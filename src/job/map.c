@@ -3,6 +3,7 @@
  */
 #include "job/map.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "base/fault.h"
@@ -124,7 +125,8 @@ static pj_status map_record(pj__mapping *mapping, pj_bytes record, const char *f
 		pj__task_flush(task);
 	if (task->text_ends)
 		task->text_ends(task);
-	return returned;
+	/* without it the failure would be found only later, and another record blamed */
+	return mapping->lifeline && fcntl(mapping->lifeline, F_GETFD) < 0 ? PJ_ERR_USER : returned;
 }
 
 /* The records of a piece one by one, without those that are left out. */

@@ -34,6 +34,7 @@ typedef struct pj__mapping {
 	/* Set by the owner: */
 	pj__care care;
 	bool keeps_batch; /* what is emitted may wait, however careful */
+	int lifeline;     /* a descriptor that user code must not have closed; 0: none */
 } pj__mapping;
 
 PJ_MUST_USE pj_status pj__mapping_init(pj__mapping *mapping, const pj_job *job, pj__task *task,

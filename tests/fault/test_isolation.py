@@ -1,0 +1,136 @@
+"""User code that does to its process what it should not: it damages its own attempt, and the message says what
+happened. The job is tests/jobs/wild.c; it is run with the first attempt wild, and with all of them.
+"""
+
+import json
+import re
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import SANITIZED, children_of, counts, limit_of, message, run, start, until
+
+pytestmark = pytest.mark.usefixtures("trace")
+
+TEXT = b"".join(b"some words of line %d of the text\n" % i for i in range(6000)) + b"a ! here\n" + b"the end\n" * 4000
+ARGS = ["-w", "3", "--split-size", "20K", "--task-timeout", "2"]
+MAPPED = b"".join(word + b"\t1\n" for word in TEXT.split())
+
+# What ends the attempt, and what the message says; and what does no harm at all.
+DEADLY = {
+    "scribble": r"SIGSEGV|SIGBUS|SIGABRT|SIGILL",
+    "unmap": r"SIGSEGV|SIGBUS|SIGABRT",
+    "close": r"the user's code closed the worker's descriptors",
+    "exit": r"exit code 0",
+    "longjmp": r"SIGSEGV|SIGABRT|SIGBUS|SIGILL",
+}
+HARMLESS = ["chdir", "mask", "locale", "print", "fork", "orphan"]
+
+
+@pytest.fixture(autouse=True)
+def text(tmp_path):
+    (tmp_path / "in").write_bytes(TEXT)
+    (tmp_path / "more").write_bytes(TEXT)
+
+
+@pytest.mark.parametrize("map_only", [False, True])
+@pytest.mark.parametrize("how", sorted(DEADLY))
+def test_one_wild_attempt(how, map_only, job, tmp_path):
+    """The bytes are right, and a note tells of the attempt."""
+    args = ["run", job("wild"), "in", "--how", how, "--once", "once", *ARGS, "--stats", "stats"]
+    done = run(*args, *(["--map"] if map_only else []))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (MAPPED if map_only else counts(TEXT))
+    assert (tmp_path / "once").exists()
+    failures = json.loads((tmp_path / "stats").read_text())["failures"]
+    # the attempt at a sample may be the wild one
+    assert len(failures) == 1 and re.search(DEADLY[how], failures[0]["reason"]), failures
+    assert re.search(DEADLY[how], done.stderr.decode())
+
+
+@pytest.mark.parametrize("how", sorted(DEADLY))
+def test_wild_each_time(how, job, tmp_path):
+    """The job fails, naming the record; with leave to, it goes on without it."""
+    args = ["run", job("wild"), "in", "--how", how, *ARGS]
+    line = message(run(*args, "-o", "out"), 5)
+    assert re.search(DEADLY[how], line) and not (tmp_path / "out").exists()
+    if how == "scribble":
+        return  # over its status page, too: nobody knows what was in work
+    assert f"in:{TEXT.index(b'a ! here')}: line 6001" in line
+    done = run(*args, "--skip-bad", "1", "-q")
+    assert done.returncode == 0 and done.stdout == counts(TEXT.replace(b"a ! here\n", b""))
+
+
+@pytest.mark.parametrize("sorter", ["plex", "shared"])
+@pytest.mark.parametrize("map_only", [False, True])
+@pytest.mark.parametrize("how", HARMLESS)
+def test_what_does_no_harm(how, map_only, sorter, job, tmp_path):
+    """Neither to the bytes nor to what comes after it in the same worker; relative names are found from another folder."""
+    args = ["run", job("wild"), "in", "more", "--how", how, *ARGS, "--sorter", sorter, "--stats", "stats"]
+    done = run(*args, *(["--map"] if map_only else []))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (MAPPED * 2 if map_only else counts(TEXT * 2))
+    assert json.loads((tmp_path / "stats").read_text())["failures"] == []
+    if how == "print":
+        assert b"printed by user code" in done.stderr and b"printed" not in done.stdout
+
+
+@pytest.mark.parametrize("how", ["chdir", "print", "fork"])
+def test_no_harm_to_a_file(how, job, tmp_path):
+    done = run("run", job("wild"), "in", "more", "--how", how, *ARGS, "-o", "out", "-m", "40M")
+    assert done.returncode == 0 and (tmp_path / "out").read_bytes() == counts(TEXT * 2)
+
+
+def test_standard_input_is_not_the_workers(job, tmp_path):
+    """Code that reads it takes nothing from the input."""
+    with open("in", "rb") as file:
+        done = run("run", job("wild"), "-", "--how", "print", *ARGS, stdin=file)
+    assert done.returncode == 0 and done.stdout == counts(TEXT)
+
+
+def test_closed_files_are_told(job):
+    """Limits that let nothing be opened or written are a failure of that attempt."""
+    done = run("run", job("wild"), "in", "more", "--how", "limits", "--once", "once", *ARGS)
+    assert done.returncode == 0 and done.stdout == counts(TEXT * 2), done.stderr
+
+
+def test_orphans_are_killed_with_the_attempt(job, tmp_path):
+    """They would hold the terminal, or memory, for ever; the fixture looks that none lives on."""
+    with start("run", job("wild"), "in", "--how", "orphan", "--map", *ARGS) as program:
+        output, errors = program.communicate(timeout=limit_of(20))
+    assert program.returncode == 0 and output == MAPPED, errors
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers take memory without end themselves")
+def test_allocating_without_end(job):
+    """Beyond what it may have, there is none; the message tells how much it had."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20))
+
+    args = ["run", job("wild"), "in", "--how", "allocate", "-m", "64M", *ARGS]
+    done = run(*args, preexec_fn=limit)
+    assert done.returncode == 5, done.stderr
+    assert re.search(rb"SIGSEGV.*\nhint: it had \d+ MiB of memory, and may take 300", done.stderr), done.stderr
+    done = run(*args, "--once", "once", "-q", preexec_fn=limit)
+    assert done.returncode == 0 and done.stdout == counts(TEXT)
+
+
+def test_nobody_else_has_the_status_page_of_a_worker(job, tmp_path):
+    """What is mapped shared and can be written is one page: its own."""
+    with start("run", job("wild"), "-", "-w", "3", "--map", stdin=subprocess.PIPE) as program:
+        program.stdin.write(TEXT)
+        program.stdin.flush()
+        until(lambda: len(children_of(program.pid)) == 3)
+        time.sleep(0.2)
+        for worker in children_of(program.pid):
+            with open(f"/proc/{worker}/maps", encoding="ascii") as maps:
+                shared = [line.split() for line in maps if " rw-s " in line]
+            assert len(shared) == 1, shared
+            begin, end = (int(address, 16) for address in shared[0][0].split("-"))
+            assert end - begin == 4096
+        program.send_signal(signal.SIGTERM)
+        program.communicate(timeout=limit_of(20))
