@@ -91,12 +91,6 @@ def test_standard_input_is_not_the_workers(job, tmp_path):
     assert done.returncode == 0 and done.stdout == counts(TEXT)
 
 
-def test_closed_files_are_told(job):
-    """Limits that let nothing be opened or written are a failure of that attempt."""
-    done = run("run", job("wild"), "in", "more", "--how", "limits", "--once", "once", *ARGS)
-    assert done.returncode == 0 and done.stdout == counts(TEXT * 2), done.stderr
-
-
 def test_orphans_are_killed_with_the_attempt(job, tmp_path):
     """They would hold the terminal, or memory, for ever; the fixture looks that none lives on."""
     with start("run", job("wild"), "in", "--how", "orphan", "--map", *ARGS) as program:

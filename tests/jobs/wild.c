@@ -1,7 +1,7 @@
 /*
  * wild.c: a word count that does to its process, at the word "!", what a wild mapper may do by accident.
  *
- *     --how HOW      scribble, unmap, close, chdir, mask, locale, print, fork, orphan, exit, longjmp, allocate, limits
+ *     --how HOW      scribble, unmap, close, chdir, mask, locale, print, fork, orphan, exit, longjmp, allocate
  *     --once FILE    only if FILE is not there; it is made first
  *
  * What ends the process ends it there; else the word is counted as any other.
@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static const char *how, *once;
@@ -97,13 +96,6 @@ static void leave_orphan(void)
 			pause();
 }
 
-static void lower_limits(void)
-{
-	const struct rlimit none = {0, 0};
-	setrlimit(RLIMIT_NOFILE, &none);
-	setrlimit(RLIMIT_FSIZE, &none);
-}
-
 static void use_locale(void)
 {
 	setlocale(LC_ALL, "de_DE.UTF-8");
@@ -115,10 +107,9 @@ static void run_wild(void)
 	const struct {
 		const char *name;
 		void (*act)(void);
-	} acts[] = {{"scribble", scribble},      {"unmap", unmap},
-		    {"mask", block_signals},     {"locale", use_locale},
-		    {"print", print_everywhere}, {"orphan", leave_orphan},
-		    {"allocate", allocate},      {"limits", lower_limits}};
+	} acts[] = {
+		{"scribble", scribble},      {"unmap", unmap},         {"mask", block_signals}, {"locale", use_locale},
+		{"print", print_everywhere}, {"orphan", leave_orphan}, {"allocate", allocate}};
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
 		if (!strcmp(how, acts[i].name))
 			acts[i].act();
