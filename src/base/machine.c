@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,30 +54,28 @@ unsigned pj__processors(void)
 	return limit && limit < may_use ? limit : may_use;
 }
 
-/* A line of a process's status, "name: number kB", in bytes; 0: there is none. */
-static uint64_t read_status(pid_t pid, const char *name)
+uint64_t pj__memory_of(pid_t pid)
 {
 	char path[64], line[256];
 	unsigned long long kilobytes = 0;
-	const size_t len = strlen(name);
-	bool found = false;
 	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
 	FILE *file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof line, file))
-		found = !strncmp(line, name, len) && sscanf(line + len, ": %llu kB", &kilobytes) == 1;
+	while (file && fgets(line, sizeof line, file) && sscanf(line, "RssAnon: %llu kB", &kilobytes) != 1)
+		;
 	if (file)
 		fclose(file);
 	return kilobytes * 1024;
 }
 
-uint64_t pj__memory_of(pid_t pid)
-{
-	return read_status(pid, "RssAnon");
-}
-
 uint64_t pj__data_of_self(void)
 {
-	return read_status(getpid(), "VmData");
+	/* the sixth number: pages of data and stack */
+	unsigned long long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+	const bool read = file && fscanf(file, "%*u %*u %*u %*u %*u %llu", &pages) == 1;
+	if (file)
+		fclose(file);
+	return read ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 uint64_t pj__memory_available_under(const char *root)

@@ -55,7 +55,7 @@ static void explain_signal(struct leader *leader, const struct slot *slot, int s
 	death->kind = "signal";
 	death->loss = PJ__LOSS_SYSTEM;
 	death->why.signal = signal;
-	if (signal == SIGKILL && kills > leader->oom_kills) {
+	if (leader->counts_kills && kills > leader->oom_kills) {
 		leader->oom_kills++;
 		death->kind = "memory";
 		death->loss = PJ__LOSS_MEMORY;
@@ -235,7 +235,8 @@ pj_status pj__leader_bury(struct leader *leader, const pj__event *event, pj_erro
 	const bool sampled = leader->sampling == PJ__SAMPLE_RUNNING && leader->sampler == event->slot;
 	const int64_t running = leader->schedule.slots[event->slot].running;
 	struct death death = {.careful = sampled ? leader->samples_lost > 0
-						 : running >= 0 && leader->schedule.tasks[running].suspect};
+						 : running >= 0 &&
+							   pj__schedule_is_careful(&leader->schedule, (size_t)running)};
 	explain(leader, event, &death);
 	read_page(leader, event->slot, &death);
 	const int64_t task = pj__schedule_lose(&leader->schedule, event->slot, death.loss);

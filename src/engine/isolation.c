@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -30,7 +31,10 @@
 #define IS_SANITIZED 0
 #endif
 
-enum { OOM_SCORE_MORE = 100 }; /* thousandths of all memory, by which it looks larger to the kernel */
+enum {
+	OOM_SCORE_MORE = 100,
+	OOM_SCORE_MOST = 1000
+}; /* thousandths of all memory, by which it looks larger to the kernel */
 
 static void give_up_pages(const pj__local *local, unsigned slot)
 {
@@ -71,15 +75,14 @@ static void limit_memory(const pj__local *local)
 /* The kernel looks for the largest process: the leader must not be that. */
 static void go_first(void)
 {
-	FILE *file = fopen("/proc/self/oom_score_adj", "r+e");
-	int score;
-	if (!file)
-		return;
-	if (fscanf(file, "%d", &score) == 1 && score <= 1000 - OOM_SCORE_MORE) {
-		rewind(file);
-		fprintf(file, "%d", score + OOM_SCORE_MORE);
+	char text[16] = "";
+	int file = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	if (file >= 0 && read(file, text, sizeof text - 1) > 0) {
+		const int more = atoi(text) + OOM_SCORE_MORE;
+		const int len = snprintf(text, sizeof text, "%d", more < OOM_SCORE_MOST ? more : OOM_SCORE_MOST);
+		(void)pj__pwrite_all(file, text, (size_t)len, 0); /* where it can't be, it can't */
 	}
-	(void)fclose(file);
+	pj__close(&file);
 }
 
 void pj__isolate(const pj__local *local, unsigned slot)

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/grow.h"
 #include "base/io.h"
 #include "base/machine.h"
@@ -200,7 +201,7 @@ static pj_status send(struct leader *leader, unsigned slot, pj__message *message
 	struct slot *to = &leader->slots[slot];
 	if (!to->busy) {
 		to->progress_ns = pj__now_ns();
-		to->progress = pj__page_of(&leader->local, slot)->here.progress;
+		to->progress = pj__whereabouts_moved(&pj__page_of(&leader->local, slot)->here);
 	}
 	to->busy = true;
 	pj_status status = PJ_ERR_BUSY;
@@ -303,7 +304,9 @@ static pj_status give_task(struct leader *leader, unsigned i, pj_error *error)
 	const int64_t task = pj__schedule_take(&leader->schedule, i);
 	pj__message message = make_message(leader, task);
 	message.attempt = leader->schedule.tasks[task].crashes + leader->schedule.tasks[task].refusals;
-	const bool careful = leader->phase == PJ__PHASE_MAP && leader->schedule.tasks[task].suspect;
+	/* what an external program has in work nobody knows */
+	const bool careful = leader->phase == PJ__PHASE_MAP && !leader->run->setup->commands &&
+			     pj__schedule_is_careful(&leader->schedule, (size_t)task);
 	return send_carefully(leader, i, &message, careful, error);
 }
 
@@ -476,7 +479,7 @@ static void watch(struct leader *leader, uint64_t now)
 	const uint64_t limit_ns = (uint64_t)leader->run->setup->options.timeout_ms * 1000000;
 	for (unsigned i = 0; i < leader->local.workers && limit_ns; i++) {
 		struct slot *slot = &leader->slots[i];
-		const uint64_t progress = pj__page_of(&leader->local, i)->here.progress;
+		const uint64_t progress = pj__whereabouts_moved(&pj__page_of(&leader->local, i)->here);
 		if (!slot->busy && !slot->writing)
 			continue;
 		if (progress != slot->progress) {
@@ -542,8 +545,12 @@ static pj_status look_after(struct leader *leader, pj_error *error)
 		watch(leader, now);
 		tell(leader);
 	}
-	if (now - leader->measured_ns >= measure_ns)
+	if (now - leader->measured_ns >= measure_ns) {
 		pj__leader_measure(leader);
+		if (!leader->counts_kills)
+			leader->oom_kills = pj__oom_kills("");
+		leader->counts_kills = true;
+	}
 	return PJ_OK;
 }
 

@@ -62,6 +62,7 @@ struct leader {
 	pj__sampling sampling;
 	unsigned sampler;      /* slot that takes the sample */
 	unsigned samples_lost; /* workers that died while they took it */
+	bool counts_kills;     /* a while after the beginning: */
 	uint64_t oom_kills;    /* processes of the control group that the kernel had killed for lack of memory */
 	pj_error doom;         /* why the schedule's first hopeless task is one */
 	uint32_t *firsts;      /* of the sorter total: the first bucket of each part file, and the end; else NULL */

@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
-#include "base/cgroup.h"
 #include "base/io.h"
 #include "base/machine.h"
 #include "engine/leader.h"
@@ -55,10 +54,10 @@ static pj__lists lists_of(const pj__setup *setup, const pj__plan *plan)
  * How much memory a worker may take: what all may have by the budget, or half of what there is, if that is more. So
  * user code has room, and code that allocates without end leaves the other half.
  */
-static uint64_t most_data(uint64_t budget)
+static uint64_t most_data(uint64_t budget, uint64_t available)
 {
 	struct rlimit limit;
-	const uint64_t half = pj__memory_available() / 2;
+	const uint64_t half = (available ? available : pj__memory_available()) / 2;
 	uint64_t most = budget > half ? budget : half;
 	if (!getrlimit(RLIMIT_DATA, &limit) && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < most)
 		most = limit.rlim_cur;
@@ -94,7 +93,7 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 	if (status)
 		return status;
 	local->table.bytes = local->budget.table;
-	local->data_most = most_data(local->budget.memory);
+	local->data_most = most_data(local->budget.memory, setups[0].available);
 	if (getrandom(&local->table.seed, sizeof local->table.seed, 0) != sizeof local->table.seed)
 		return pj__fail(error, PJ_ERR_RESOURCE, errno, NULL, "cannot get a random number");
 	return make_files(leader, error);
@@ -180,7 +179,7 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 	leader->makes_parts = run->setup->job.map_only;
 	leader->merge_broken = false;
 	leader->idle_deaths = 0;
-	leader->oom_kills = pj__oom_kills("");
+	leader->counts_kills = false;
 	pj__parts_forget(leader);
 	leader->released = leader->part_sized = leader->part_next = 0;
 	leader->part_offset = leader->board_end = leader->released_bytes = leader->run_count = 0;
@@ -271,6 +270,7 @@ static pj__tries tries_of(const struct leader *leader, bool maps)
 	if (maps && pj__bad_may_skip(leader->run->bad)) {
 		tries.system = attempts < TO_LEAVE_OUT ? TO_LEAVE_OUT : attempts;
 		tries.code = TO_LEAVE_OUT;
+		tries.careful = true;
 	}
 	return tries;
 }

@@ -64,7 +64,6 @@ static pj_status map_lines(pj__mapping *mapping, pj_bytes text, uint64_t offset)
 	mapping->here->at = PJ__AT_RECORD;
 	while (pj_next_line(&mapping->task->face, &text, &line)) {
 		mapping->here->offset = offset + (uint64_t)(line.ptr - begin);
-		++mapping->here->progress;
 		const pj_status status = mapper->line(&mapping->task->face, line, mapper->arg);
 		if (status || mapping->task->status)
 			return status;

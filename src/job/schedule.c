@@ -128,7 +128,8 @@ static void wait_again(pj__schedule *schedule, size_t task)
 {
 	pj__task_entry *entry = &schedule->tasks[task];
 	entry->state = PJ__TASK_WAITING;
-	entry->alone = true;
+	entry->alone |= entry->lost;
+	entry->lost = true;
 	if (task < schedule->next)
 		schedule->next = task;
 }
@@ -137,7 +138,7 @@ static void charge(pj__task_entry *entry, pj__loss loss)
 {
 	uint16_t *count = loss == PJ__LOSS_CODE ? &entry->refusals : &entry->crashes;
 	*count += *count < UINT16_MAX;
-	entry->suspect = true;
+	entry->suspect = entry->alone = true;
 	entry->starved |= loss == PJ__LOSS_MEMORY;
 }
 
@@ -161,6 +162,13 @@ void pj__schedule_forgive(pj__schedule *schedule, size_t task)
 	pj__task_entry *entry = &schedule->tasks[task];
 	entry->crashes = entry->refusals = 0;
 	entry->starved = false;
+}
+
+bool pj__schedule_is_careful(const pj__schedule *schedule, size_t task)
+{
+	const pj__task_entry *entry = &schedule->tasks[task];
+	return entry->suspect && (schedule->tries.careful || entry->refusals || entry->crashes > 1 ||
+				  entry->crashes + 1u >= schedule->tries.system);
 }
 
 bool pj__schedule_is_hopeless(const pj__schedule *schedule, size_t task)

@@ -9,7 +9,8 @@
  * An attempt is what a slot's worker has taken since it last published: one task that is running, and tasks that are
  * finished but held (in a table, or as a part that is not written yet). Publishing makes them done, all or one by one.
  * When the worker is lost, all of them wait again; only the one that was running is charged with it, and is suspect
- * from then on. Tasks that were lost are to be done alone, each published by itself, so that a guilty one is found.
+ * from then on: it is to be done alone, published by itself, and so are tasks that are lost without guilt for a second
+ * time, so that a guilty one is found in any case.
  *
  * A task that the system's failures meet is tried as often as `tries.system` says, the last time solitary (nothing else
  * runs meanwhile) if it was for lack of memory; one that user code refuses, `tries.code` times. Then it is given up,
@@ -34,10 +35,12 @@ typedef enum pj__loss {
 /* How often a task is tried, by the kind of its failures. */
 typedef struct pj__tries {
 	unsigned system, code;
+	bool careful; /* as soon as a task is suspect */
 } pj__tries;
 
 typedef struct pj__task_entry {
 	uint8_t state;              /* pj__task_state */
+	bool lost;                  /* was lost once */
 	bool alone;                 /* must be published by itself */
 	bool suspect;               /* was charged once */
 	bool starved;               /* was charged for lack of memory */
@@ -89,6 +92,12 @@ int64_t pj__schedule_lose(pj__schedule *schedule, unsigned slot, pj__loss loss);
 
 /* What a task was charged with is forgotten: its cause is out of the way. It stays suspect. */
 void pj__schedule_forgive(pj__schedule *schedule, size_t task);
+
+/*
+ * Is a task to be done record by record? That is slow, so one that was met by the system's failure once, which is
+ * nobody's guilt as a rule, is not, unless it is its last time.
+ */
+bool pj__schedule_is_careful(const pj__schedule *schedule, size_t task);
 
 /* Has a task been tried as often as it may? */
 bool pj__schedule_is_hopeless(const pj__schedule *schedule, size_t task);

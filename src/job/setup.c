@@ -214,7 +214,8 @@ static pj_status settle(pj__setup *setup, pj_error *error)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "a memory budget of %llu bytes is more than 2^62",
 				(unsigned long long)settled->memory);
 	if (!settled->memory) {
-		const uint64_t half = pj__memory_available() / 2;
+		setup->available = pj__memory_available();
+		const uint64_t half = setup->available / 2;
 		settled->memory = half < memory_most ? half : memory_most;
 	}
 	if (!settled->attempts)

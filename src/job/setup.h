@@ -14,6 +14,7 @@ typedef struct pj__setup {
 	pj_options options;     /* input, output and sorter settled; no field is left to a default */
 	pj__commands *commands; /* the programs among the job's functions; NULL: there are none */
 	bool stands;            /* the input is read again and again: no file of it is made a stream (plan.h) */
+	uint64_t available;     /* memory that could be had, if that was looked at; else 0 */
 } pj__setup;
 
 /* Checks the job, calls its `configure`, and settles the options (NULL: defaults). */

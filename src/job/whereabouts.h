@@ -21,13 +21,19 @@ typedef enum pj__at_work {
 enum { PJ__KEY_SHOWN = 64 }; /* bytes of a key that are kept */
 
 typedef struct pj__whereabouts {
-	volatile uint64_t progress; /* counted up whenever something was done */
+	volatile uint64_t progress; /* counted up whenever something was done that `offset` does not show */
 	volatile uint64_t offset;   /* in the source */
 	volatile uint32_t source;
 	volatile uint32_t at; /* pj__at_work */
 	volatile uint64_t key_len;
 	char key[PJ__KEY_SHOWN]; /* its beginning */
 } pj__whereabouts;
+
+/* Another number than before, if something was done since. */
+static inline uint64_t pj__whereabouts_moved(const pj__whereabouts *here)
+{
+	return here->progress + here->offset;
+}
 
 /* A group is about to be reduced. */
 static inline void pj__whereabouts_group(pj__whereabouts *here, pj_bytes key)

@@ -27,7 +27,8 @@ struct simulation {
 	unsigned slots;
 	size_t task_count;
 	unsigned published[TASKS_MOST], crashes[TASKS_MOST], refusals[TASKS_MOST];
-	bool starved[TASKS_MOST], lost[TASKS_MOST];
+	bool starved[TASKS_MOST];
+	unsigned lost[TASKS_MOST];
 	unsigned fault_percent;
 	size_t poisoned; /* a task that always fails; TASKS_MOST: none does */
 	pj__loss poison;
@@ -80,11 +81,11 @@ static void lose(struct simulation *sim, unsigned slot, pj__loss loss)
 	const int64_t running = worker->busy && !worker->publishes ? worker->task : -1;
 	CHECK(sim, pj__schedule_lose(&sim->schedule, slot, loss) == running);
 	for (size_t i = 0; i < worker->count; i++)
-		sim->lost[worker->held[i]] = true;
+		sim->lost[worker->held[i]]++;
 	*worker = (struct worker){.alive = false};
 	if (running < 0)
 		return;
-	sim->lost[running] = true;
+	sim->lost[running] += 2;
 	sim->refusals[running] += loss == PJ__LOSS_CODE;
 	sim->crashes[running] += loss != PJ__LOSS_CODE;
 	sim->starved[running] |= loss == PJ__LOSS_MEMORY;
@@ -120,7 +121,7 @@ static void end_work(struct simulation *sim, unsigned slot)
 		assert_good(pj__schedule_hold(&sim->schedule, slot, &error), error);
 		worker->held[worker->count++] = (size_t)worker->task;
 		worker->busy = false;
-		if (!sim->combines || sim->lost[worker->task] || happens(sim, 10))
+		if (!sim->combines || sim->lost[worker->task] > 1 || happens(sim, 10))
 			publish(sim, slot);
 	}
 }
@@ -148,7 +149,7 @@ static void give_work(struct simulation *sim, unsigned slot)
 	CHECK(sim, !sim->doomed || (size_t)next < sim->doomed_task);
 	CHECK(sim, !sim->published[next]);
 	CHECK(sim, pj__schedule_take(&sim->schedule, slot) == next);
-	CHECK(sim, sim->schedule.tasks[next].alone == sim->lost[next]);
+	CHECK(sim, sim->schedule.tasks[next].alone == (sim->lost[next] > 1));
 	worker->task = next;
 	/* the last time after a lack of memory nothing may run beside it */
 	const bool alone = sim->starved[next] && sim->crashes[next] + 1 >= sim->schedule.tries.system;
@@ -246,10 +247,10 @@ static void the_first_waiting_task_comes_first(void **state)
 	for (int64_t t = 0; t < 3; t++)
 		assert_false(schedule.tasks[t].suspect);
 	assert_int_equal(pj__schedule_take(&schedule, 0), 0); /* before 4, which never ran */
-	assert_true(schedule.tasks[0].alone);
+	assert_false(schedule.tasks[0].alone);
 	assert_int_equal(pj__schedule_lose(&schedule, 0, PJ__LOSS_CODE), 0);
 	assert_int_equal(schedule.tasks[0].refusals, 1);
-	assert_true(schedule.tasks[0].suspect);
+	assert_true(schedule.tasks[0].suspect && schedule.tasks[0].alone);
 	assert_fails(pj__schedule_hold(&schedule, 0, &error), PJ_ERR_INTERNAL, error);
 	pj__schedule_fini(&schedule);
 }
