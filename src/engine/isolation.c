@@ -78,8 +78,8 @@ static void go_first(void)
 	char text[16] = "";
 	int file = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
 	if (file >= 0 && read(file, text, sizeof text - 1) > 0) {
-		const int more = atoi(text) + OOM_SCORE_MORE;
-		const int len = snprintf(text, sizeof text, "%d", more < OOM_SCORE_MOST ? more : OOM_SCORE_MOST);
+		const long more = strtol(text, NULL, 10) + OOM_SCORE_MORE;
+		const int len = snprintf(text, sizeof text, "%ld", more < OOM_SCORE_MOST ? more : OOM_SCORE_MOST);
 		(void)pj__pwrite_all(file, text, (size_t)len, 0); /* where it can't be, it can't */
 	}
 	pj__close(&file);
