@@ -235,7 +235,7 @@ pj_status pj__leader_bury(struct leader *leader, const pj__event *event, pj_erro
 	const bool sampled = leader->sampling == PJ__SAMPLE_RUNNING && leader->sampler == event->slot;
 	const int64_t running = leader->schedule.slots[event->slot].running;
 	struct death death = {.careful = sampled ? leader->samples_lost > 0
-						 : running >= 0 &&
+						 : running >= 0 && !leader->run->setup->commands &&
 							   pj__schedule_is_careful(&leader->schedule, (size_t)running)};
 	explain(leader, event, &death);
 	read_page(leader, event->slot, &death);
