@@ -18,8 +18,6 @@
 #include "base/io.h"
 #include "streaming/input.h"
 
-extern char **environ;
-
 /* A path put together after printf; NULL: no memory. */
 static char *path_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
