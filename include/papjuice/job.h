@@ -49,7 +49,8 @@ typedef struct pj_input {
 	size_t path_count;
 	/*
 	 * Optional: the map tasks, in plan order, instead of those that the plan would cut; one of no bytes is a task
-	 * without a line, and there may be none. Each path is a file then, and there is no other input.
+	 * without a line, and there may be none. Each path is a file then, and there is no other input; a compressed
+	 * one is one piece, of all its bytes.
 	 */
 	const pj_piece *pieces;
 	size_t piece_count;

@@ -152,6 +152,20 @@ static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
 	return status ? status : end_task(plan, error);
 }
 
+/* A piece as a split; of a compressed file it has to be the whole. False: it is none of the file's. */
+static bool split_of(const pj__sources *sources, pj_piece piece, pj__split *ret_split)
+{
+	const pj__source *const source = piece.path < sources->count ? &sources->at[piece.path] : NULL;
+	if (!source || piece.start > source->size || piece.length > source->size - piece.start)
+		return false;
+	const bool packed = pj__source_is_packed(source);
+	*ret_split = (pj__split){.source = (uint32_t)piece.path,
+				 .start = piece.start,
+				 .end = packed ? end_of(source) : piece.start + piece.length,
+				 .limit = end_of(source)};
+	return !packed || piece.length == source->size;
+}
+
 /* The tasks are given. */
 static pj_status plan_pieces(pj__plan *plan, const pj_input *input, pj_error *error)
 {
@@ -161,18 +175,13 @@ static pj_status plan_pieces(pj__plan *plan, const pj_input *input, pj_error *er
 		good = sources->at[i].kind == PJ__SOURCE_FILE;
 	pj_status status = good ? end_task(plan, error) : PJ_OK;
 	for (size_t i = 0; good && !status && i < input->piece_count; i++) {
-		const pj_piece piece = input->pieces[i];
-		const uint64_t size = piece.path < sources->count ? sources->at[piece.path].size : 0;
-		good = piece.path < sources->count && piece.start <= size && piece.length <= size - piece.start;
+		pj__split split;
+		good = split_of(sources, input->pieces[i], &split);
 		if (good)
-			status = pj__plan_add(plan,
-					      (pj__split){.source = (uint32_t)piece.path,
-							  .start = piece.start,
-							  .end = piece.start + piece.length,
-							  .limit = size},
-					      error);
+			status = pj__plan_add(plan, split, error);
 	}
-	return good ? status : pj__fail(error, PJ_ERR_USAGE, 0, NULL, "a piece is none of a file of the input");
+	return good ? status
+		    : pj__fail(error, PJ_ERR_USAGE, 0, NULL, "a piece is none of a file, or one of a compressed file");
 }
 
 /* One border is enough to know that there are some. */
@@ -303,7 +312,9 @@ pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, 
 	if (!status)
 		status = check_count(plan, &setup->job, error);
 	if (!status && !setup->stands)
-		status = stream_largest(&plan->sources, split_bytes_for(plan, setup), error);
+		status = setup->options.input.pieces
+				 ? PJ_OK
+				 : stream_largest(&plan->sources, split_bytes_for(plan, setup), error);
 	if (!status) {
 		settle_streams(&plan->sources);
 		plan->split_bytes = split_bytes_for(plan, setup);

@@ -128,9 +128,6 @@ static pj_status check_properties(pj__streaming *streaming, pj_error *error)
 	const char *const delimiter = pj__conf_get(streaming->conf, "textinputformat.record.delimiter");
 	if (delimiter && strcmp(delimiter, "\n") != 0)
 		return refuse(error, "records end with lines only", "textinputformat.record.delimiter", NULL);
-	if (pj__conf_bool(streaming->conf, "mapreduce.output.fileoutputformat.compress", false))
-		return refuse(error, "the output cannot be compressed", "mapreduce.output.fileoutputformat.compress",
-			      NULL);
 	const char *const group = pj__conf_get(streaming->conf, "mapreduce.job.output.group.comparator.class");
 	const char *const key = pj__conf_get(streaming->conf, "mapreduce.job.output.key.comparator.class");
 	if (group && (!key || strcmp(group, key) != 0))
@@ -507,6 +504,29 @@ static pj_status settle_environment(pj__streaming *streaming, pj_error *error)
 	return status;
 }
 
+/* By the codec's name; Hadoop's own default has a format that nobody else reads. */
+static pj_status settle_compression(pj__streaming *streaming, pj_compression *ret_compression, pj_error *error)
+{
+	static const struct {
+		const char *name;
+		pj_compression compression;
+	} codecs[] = {{"GzipCodec", PJ_GZ}, {"BZip2Codec", PJ_BZ2}, {"ZStandardCodec", PJ_ZST}};
+	static const char package[] = "org.apache.hadoop.io.compress.";
+	static const char property[] = "mapreduce.output.fileoutputformat.compress.codec";
+	*ret_compression = PJ_PLAIN;
+	if (!pj__conf_bool(streaming->conf, "mapreduce.output.fileoutputformat.compress", false))
+		return PJ_OK;
+	const char *const codec = pj__conf_get(streaming->conf, property);
+	const size_t len = sizeof package - 1;
+	for (size_t i = 0; codec && i < sizeof codecs / sizeof *codecs; i++)
+		if (!strncmp(codec, package, len) && !strcmp(codec + len, codecs[i].name)) {
+			*ret_compression = codecs[i].compression;
+			return PJ_OK;
+		}
+	return refuse(error, property, codec ? codec : "DefaultCodec",
+		      "there are GzipCodec, BZip2Codec and ZStandardCodec in org.apache.hadoop.io.compress");
+}
+
 static pj_status settle_options(pj__streaming *streaming, pj_error *error)
 {
 	pj_options *const options = &streaming->options;
@@ -536,7 +556,7 @@ static pj_status settle_options(pj__streaming *streaming, pj_error *error)
 				    .pieces = streaming->files.pieces,
 				    .piece_count = streaming->files.cut_count};
 	options->output = (pj_output){.path = streaming->output_folder, .columns = PJ_KEY_ONLY};
-	return PJ_OK;
+	return settle_compression(streaming, &options->output.compression, error);
 }
 
 /* ----------------------------------------------------------------------------------------------------- all together */

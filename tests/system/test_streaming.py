@@ -1,5 +1,7 @@
 """papjuice streaming, from outside: Hadoop's own tests of its streaming, written anew, and what they leave out."""
 
+import bz2
+import gzip
 import os
 import re
 import shutil
@@ -368,6 +370,21 @@ def test_inputs_that_are_not_there(tmp_path):
     assert "Not a file: file:" in stream("-input", "in", "-mapper", "cat", code=5)
     stream("-input", "in", "-mapper", "cat",
            generic=["-D", "mapreduce.input.fileinputformat.input.dir.recursive=true"])
+
+
+def test_compressed_input_and_output(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.gz").write_bytes(gzip.compress(ROSES))
+    (tmp_path / "in" / "b.bz2").write_bytes(bz2.compress(ROSES))
+    (tmp_path / "in" / "c").write_bytes(ROSES)
+    codec = ["-D", "mapred.output.compress=true", "-D"]
+    stream("-input", "in", "-mapper", "cat", "-reducer", "uniq -c",
+           generic=[*codec, "mapred.output.compression.codec=org.apache.hadoop.io.compress.GzipCodec"])
+    assert files() == ["_SUCCESS", "part-00000.gz"]
+    with gzip.open("out/part-00000.gz") as file:
+        assert file.read().count(b"      3 ") == 3
+    said = stream("-mapper", "cat", generic=[*codec, "mapred.output.compression.codec=SnappyCodec"], output="no", code=1)
+    assert "SnappyCodec" in said and "GzipCodec" in said
 
 
 def test_globs_and_lists(tmp_path):
