@@ -76,11 +76,11 @@ def test_asked_to_end_at_random_moments(job, ground):
 
 @pytest.mark.parametrize("number", ASKED, ids=lambda number: number.name)
 def test_the_sequential_sorter_is_asked_to_end(number, ground):
-    """At several moments, of which some must be in the middle."""
+    """At several moments, until some were in the middle."""
     dice = random.Random(f"{SEED} {number}")
     print(f"PAPJUICE_SEED={SEED}")
     kind = kinds_named("index", PLENTY)[0]
-    assert sum(ask_to_end(ground, kind, number, dice, "--sorter", "simple") for _ in range(5))
+    assert any(ask_to_end(ground, kind, number, dice, "--sorter", "simple") for _ in range(40))
 
 
 # -------------------------------------------------------------------------------------- asked to end while it waits
