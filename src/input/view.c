@@ -59,14 +59,20 @@ static const pj__source *source_at(uint64_t position)
 	return &watched.sources->at[low];
 }
 
-/* Any other bad address takes its usual course: it is met again on return, then without a handler. */
+/*
+ * Any other bad address takes its usual course: it is met again on return, then without a handler. A signal that was
+ * sent would not come again by itself.
+ */
 static void on_bad_address(int signal, siginfo_t *info, void *context)
 {
 	(void)context;
+	const bool is_sent = info->si_code <= 0;
 	const uintptr_t at = (uintptr_t)info->si_addr, start = (uintptr_t)watched.view->at;
-	if (at >= start && at - start < watched.view->bytes)
+	if (!is_sent && at >= start && at - start < watched.view->bytes)
 		watched.lost(watched.arg, source_at(at - start));
 	(void)sigaction(signal, &watched.before, NULL);
+	if (is_sent)
+		(void)raise(signal);
 }
 
 static pj_status map_source(const pj__view *view, const pj__sources *sources, const pj__source *source, pj_error *error)
