@@ -497,7 +497,7 @@ MATRIX = {
     "combine": "stats",
     "spill": "sort; wordcount to a folder",
     "publish": "wordcount, a stream",
-    "merge": "join; wordcount, shared",
+    "merge": "join; stats, shared",
     "reduce": "distinct --count --key 1",
     "output": "grep -v; sort",
     "ack": "wordcount --by-count",
