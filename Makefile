@@ -71,7 +71,7 @@ check:
 	$(call compile,$(BUILD),,all $(programs))
 	@$(python) tests/run --build $(BUILD) --slow $(TESTFLAGS)
 
-# Half an hour. Fewer kills, less time, a seed again: CHAOS_KILLS, CHAOS_LEADERS, CHAOS_SECONDS, PAPJUICE_SEED in the
+# Some ten minutes. Fewer kills, less time, a seed again: CHAOS_KILLS, CHAOS_LEADERS, CHAOS_SECONDS, PAPJUICE_SEED in the
 # environment; or CHAOSFLAGS, see tests/fault/chaos.py --help
 chaos:
 	@.ci/need build test

@@ -200,7 +200,9 @@ static pj_status judge(struct leader *leader, int64_t task, struct death *death,
 		return give_up(death, error);
 	if (task < 0) {
 		const unsigned most = 2 * leader->local.workers + leader->run->setup->options.attempts;
-		return told || ++leader->idle_deaths > most ? give_up(death, error) : PJ_OK;
+		/* An exit without a task is an accident like a signal. */
+		const bool is_its_fault = told && death->why.status != PJ_ERR_CRASH;
+		return is_its_fault || ++leader->idle_deaths > most ? give_up(death, error) : PJ_OK;
 	}
 	bool left_out;
 	const pj_status status = accuse(leader, task, death, &left_out, error);
