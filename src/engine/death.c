@@ -36,6 +36,10 @@ static void explain_told(const struct slot *slot, struct death *death)
 	if (slot->why.status == PJ_ERR_TIMEOUT) {
 		death->kind = "timeout";
 		death->loss = PJ__LOSS_SYSTEM;
+	} else if (slot->why.status == PJ_ERR_CRASH) {
+		/* A program of the user's was killed: as if it had been the worker. */
+		death->kind = "signal";
+		death->loss = PJ__LOSS_SYSTEM;
 	} else if (slot->why.status == PJ_ERR_RESOURCE) {
 		death->loss = PJ__LOSS_SYSTEM;
 	} else if (slot->why.status == PJ_ERR_MEMORY && slot->why.errnum == ENOMEM) {

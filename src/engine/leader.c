@@ -67,7 +67,8 @@ static void tell(struct leader *leader)
 	const bool map = leader->phase == PJ__PHASE_MAP;
 	const pj__sources *sources = &leader->run->plan->sources;
 	const bool known = leader->spool_ended && !sources->has_stream && !sources->decoder_bytes;
-	pj__tell_progress(leader->run, pj__phase_name(leader->phase), map ? bytes_mapped(leader) : leader->schedule.done,
+	pj__tell_progress(leader->run, pj__phase_name(leader->phase),
+			  map ? bytes_mapped(leader) : leader->schedule.done,
 			  map ? (known ? sources->bytes : 0) : leader->schedule.count, leader->result->failures);
 	leader->told_ns = pj__now_ns();
 }

@@ -2,10 +2,10 @@
  * need.c: how much space the temporary folder should have had, when it has none left.
  *
  * It can only be estimated. While there is a map, what there is of runs, on disk and in memory, is so much for the
- * share of the input that was mapped; all of the input makes as much more, and none of that finds room in memory. Then the
- * reduce needs space for what it sorts in pieces and for parts, before that of the runs comes back; results in another
- * order than that of keys lie there as a whole, and are merged from there to there. What was free was not enough, so it
- * is more than that in any case.
+ * share of the input that was mapped; all of the input makes as much more, and none of that finds room in memory. Then
+ * the reduce needs space for what it sorts in pieces and for parts, before that of the runs comes back; results in
+ * another order than that of keys lie there as a whole, and are merged from there to there. What was free was not
+ * enough, so it is more than that in any case.
  */
 #include <sys/stat.h>
 

@@ -244,8 +244,8 @@ static pj_status too_long(pj__reader *reader, uint64_t start, uint64_t length, b
 	const char *name = source_of(reader)->name;
 	*ret_passes = false;
 	if (reader->max_record && length > reader->max_record) {
-		*ret_passes = reader->passes_over &&
-			      reader->passes_over(reader->map, reader->split.origin + start, length);
+		*ret_passes =
+			reader->passes_over && reader->passes_over(reader->map, reader->split.origin + start, length);
 		if (*ret_passes)
 			return PJ_OK;
 		reader->refused = reader->split.origin + start;
@@ -540,9 +540,9 @@ static pj_status decode_up_to(pj__reader *reader, uint64_t offset, pj_error *err
 	while (reader->next < offset && reader->next < reader->split.limit) {
 		const uint64_t left = offset - reader->next;
 		size_t got;
-		const pj_status status = read_on(reader, reader->buffer.at,
-						 left < reader->piece_bytes ? (size_t)left : reader->piece_bytes, &got,
-						 error);
+		const pj_status status =
+			read_on(reader, reader->buffer.at,
+				left < reader->piece_bytes ? (size_t)left : reader->piece_bytes, &got, error);
 		if (status)
 			return status;
 	}
@@ -554,8 +554,7 @@ pj_status pj__reader_record(pj__reader *reader, uint32_t source, uint64_t offset
 {
 	const uint64_t size = reader->sources->at[source].size;
 	const char *newline = NULL;
-	pj_status status =
-		pj__reader_begin(reader, (pj__split){.source = source, .end = size, .limit = size}, error);
+	pj_status status = pj__reader_begin(reader, (pj__split){.source = source, .end = size, .limit = size}, error);
 	if (!status && reader->decoder)
 		status = decode_up_to(reader, offset, error);
 	reader->next = offset;

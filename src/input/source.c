@@ -24,7 +24,8 @@ pj__extent pj__source_extent(const pj__source *source, int fd)
 	return (pj__extent){source->name, fd, source->base, source->size, is_memory ? source->memory.ptr : NULL};
 }
 
-pj_status pj__source_open(const pj__sources *sources, const pj__source *source, int *ret_fd, bool *ret_owned, pj_error *error)
+pj_status pj__source_open(const pj__sources *sources, const pj__source *source, int *ret_fd, bool *ret_owned,
+			  pj_error *error)
 {
 	*ret_owned = source->kind == PJ__SOURCE_FILE && source->fd < 0;
 	const int from = sources->folder ? sources->folder : AT_FDCWD;

@@ -76,6 +76,7 @@ static inline bool pj__source_is_packed(const pj__source *source)
 pj__extent pj__source_extent(const pj__source *source, int fd);
 
 /* Opens a file by its name, unless it has a descriptor. *ret_owned: it is to be closed. */
-PJ_MUST_USE pj_status pj__source_open(const pj__sources *sources, const pj__source *source, int *ret_fd, bool *ret_owned, pj_error *error);
+PJ_MUST_USE pj_status pj__source_open(const pj__sources *sources, const pj__source *source, int *ret_fd,
+				      bool *ret_owned, pj_error *error);
 
 #endif
