@@ -12,7 +12,7 @@
 #include "engine/leader.h"
 
 /* How many times what runs take is needed in all; and by how much at least more than there was, as a share of that. */
-static const double times = 2.25, times_ordered = 6;
+static const double times = 3, times_ordered = 6;
 enum { MARGIN = 4 };
 
 static uint64_t allocated(int fd)
@@ -57,6 +57,8 @@ void pj__leader_need(const struct leader *leader, pj_error *why)
 	else if (share > 0)
 		need = ((double)bytes_of_files(leader, PJ__ON_DISK) + memory) / share - memory;
 	need *= local->brief.ordered ? times_ordered : times;
+	if (leader->run->plan->refers) /* then parts are much more than runs */
+		need += (double)leader->run->plan->sources.bytes;
 	if (need > 0 && need < (double)(free + free / MARGIN))
 		need = (double)(free + free / MARGIN);
 	pj__error_hint(
