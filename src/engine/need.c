@@ -11,9 +11,8 @@
 
 #include "engine/leader.h"
 
-/* How many times what runs take is needed in all; and by how much at least more than there was, as a share of that. */
-static const double times = 3, times_ordered = 6;
-enum { MARGIN = 4 };
+/* How many times what runs take is needed in all: runs, as much of sorted pieces, and parts, which are not packed. */
+static const double times = 3.75, times_ordered = 7;
 
 static uint64_t allocated(int fd)
 {
@@ -40,6 +39,15 @@ static double share_mapped(const struct leader *leader)
 	return sources->has_stream || !sources->bytes ? 0 : bytes / (double)sources->bytes;
 }
 
+/* By how much at least what was free must be multiplied: parts may be larger than what they are made of. */
+static double margin(const struct leader *leader)
+{
+	const pj__schedule *schedule = &leader->schedule;
+	if (leader->phase != PJ__PHASE_REDUCE || !schedule->count)
+		return 1.25;
+	return 2.25 - (double)schedule->done / (double)schedule->count;
+}
+
 void pj__leader_need(const struct leader *leader, pj_error *why)
 {
 	const pj__local *local = &leader->local;
@@ -59,8 +67,8 @@ void pj__leader_need(const struct leader *leader, pj_error *why)
 	need *= local->brief.ordered ? times_ordered : times;
 	if (leader->run->plan->refers) /* then parts are much more than runs */
 		need += (double)leader->run->plan->sources.bytes;
-	if (need > 0 && need < (double)(free + free / MARGIN))
-		need = (double)(free + free / MARGIN);
+	if (need > 0 && need < (double)free * margin(leader))
+		need = (double)free * margin(leader);
 	pj__error_hint(
 		why, "--temp names another folder: %s %llu MiB are needed there, %llu MiB were free; or more --memory",
 		need > 0 ? "about" : "more than",
