@@ -7,6 +7,7 @@
 #include "command/leash.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -16,13 +17,14 @@
 #include "base/io.h"
 #include "mp/child.h"
 
-enum { ENTRIES = 4096 }; /* a map and a combiner for each of the workers there may be, and many more */
+enum { GUARD_MS = 1000, ENTRIES = 4096 }; /* a map and a combiner for each of the workers there may be, and many more */
 
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a killed process must not leave a lock");
 
 struct pj__leash {
 	pj__leashed *entries; /* shared */
 	int alive;            /* the end of the pipe that tells the guard */
+	int ready;            /* while it starts: where it tells that it will outlive us */
 	pj__child guard;
 };
 
@@ -41,23 +43,46 @@ static int guard(void *arg)
 	/* it is here to live longer than who forked it, and not to hear what its terminal tells */
 	prctl(PR_SET_PDEATHSIG, 0);
 	(void)setsid();
-	if (dup2(leash->alive, STDIN_FILENO) < 0)
+	if (dup2(leash->alive, STDIN_FILENO) < 0 || write(leash->ready, "", 1) != 1 || close_range(1, ~0u, 0))
 		return 1;
-	(void)close_range(1, ~0u, 0);
 	(void)pj__read_full(STDIN_FILENO, &byte, 1, &got);
 	kill_all(leash);
 	return 0;
 }
 
+static pj_status no_pipe(pj_error *error)
+{
+	return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_RESOURCE), errno, NULL, "cannot make a pipe");
+}
+
+/* Waits until the guard is no longer bound to our life; before that there is nothing that it would have to guard. */
+static pj_status await_guard(const pj__leash *leash, int ready, pj_error *error)
+{
+	struct pollfd fds[] = {{.fd = ready, .events = POLLIN}, {.fd = leash->guard.pidfd, .events = POLLIN}};
+	(void)pj__poll(fds, 2, -1);
+	return fds[0].revents & POLLIN ? PJ_OK : pj__fail(error, PJ_ERR_RESOURCE, 0, NULL, "cannot guard the programs");
+}
+
 static pj_status start_guard(pj__leash *leash, pj_error *error)
 {
-	int ends[2];
+	int ends[2], ready[2];
 	if (pipe2(ends, O_CLOEXEC))
-		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_RESOURCE), errno, NULL, "cannot make a pipe");
+		return no_pipe(error);
+	if (pipe2(ready, O_CLOEXEC)) {
+		const pj_status status = no_pipe(error);
+		close(ends[0]);
+		close(ends[1]);
+		return status;
+	}
 	leash->alive = ends[0];
-	const pj_status status = pj__child_start(&leash->guard, PJ__SIGNALS_WORKER, guard, leash, error);
+	leash->ready = ready[1];
+	pj_status status = pj__child_start(&leash->guard, PJ__SIGNALS_WORKER, guard, leash, error);
 	close(ends[0]);
+	close(ready[1]);
 	leash->alive = ends[1];
+	if (!status)
+		status = await_guard(leash, ready[0], error);
+	close(ready[0]);
 	return status;
 }
 
@@ -86,11 +111,16 @@ void pj__leash_destroy(pj__leash *leash)
 		return;
 	if (leash->entries)
 		kill_all(leash);
+	pj__close(&leash->alive);
 	if (leash->guard.pid) {
-		pj__child_signal(&leash->guard, SIGKILL);
+		/*
+		 * A worker may have been killed while it started a program, which holds the pipe until it is on the
+		 * leash. The guard waits for that; but not for what a host has forked meanwhile.
+		 */
+		if (!pj__child_wait(&leash->guard, GUARD_MS))
+			pj__child_signal(&leash->guard, SIGKILL);
 		(void)pj__child_reap(&leash->guard, true, NULL);
 	}
-	pj__close(&leash->alive);
 	if (leash->entries)
 		munmap(leash->entries, ENTRIES * sizeof *leash->entries);
 	free(leash);

@@ -278,6 +278,7 @@ static void reap(pj__tool *tool, pj__tool_end *ret_end)
 	int how = 0;
 	pid_t reaped;
 	pj__leash_kill(tool->entry);
+	atomic_store(&tool->entry->group, 0); /* its number may be another's as soon as it is reaped */
 	while ((reaped = wait4(tool->child.pid, &how, 0, &usage)) < 0 && errno == EINTR)
 		;
 	pj__leash_release(tool->entry);

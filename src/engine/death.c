@@ -27,8 +27,16 @@ struct death {
 
 /* ---------------------------------------------------------------------------------------------------------- reasons */
 
+/* Has the kernel killed something of ours, one more than we know of, because there was no memory? */
+static bool was_oom(struct leader *leader)
+{
+	const bool is = leader->counts_kills && pj__oom_kills("") > leader->oom_kills;
+	leader->oom_kills += is;
+	return is;
+}
+
 /* The worker told why it ends. */
-static void explain_told(const struct slot *slot, struct death *death)
+static void explain_told(struct leader *leader, const struct slot *slot, struct death *death)
 {
 	death->why = slot->why;
 	death->kind = "error";
@@ -40,6 +48,12 @@ static void explain_told(const struct slot *slot, struct death *death)
 		/* A program of the user's was killed: as if it had been the worker. */
 		death->kind = "signal";
 		death->loss = PJ__LOSS_SYSTEM;
+		if (slot->why.signal == SIGKILL && was_oom(leader)) {
+			death->kind = "memory";
+			death->loss = PJ__LOSS_MEMORY;
+			death->why.status = PJ_ERR_MEMORY;
+			pj__error_reason(&death->why, "the kernel killed it (SIGKILL) for lack of memory");
+		}
 	} else if (slot->why.status == PJ_ERR_RESOURCE) {
 		death->loss = PJ__LOSS_SYSTEM;
 	} else if (slot->why.status == PJ_ERR_MEMORY && slot->why.errnum == ENOMEM) {
@@ -54,13 +68,11 @@ static void explain_told(const struct slot *slot, struct death *death)
 /* It was killed by a signal. */
 static void explain_signal(struct leader *leader, const struct slot *slot, int signal, struct death *death)
 {
-	const uint64_t kills = signal == SIGKILL ? pj__oom_kills("") : 0;
 	const uint64_t most = leader->local.data_most;
 	death->kind = "signal";
 	death->loss = PJ__LOSS_SYSTEM;
 	death->why.signal = signal;
-	if (leader->counts_kills && kills > leader->oom_kills) {
-		leader->oom_kills++;
+	if (signal == SIGKILL && was_oom(leader)) {
 		death->kind = "memory";
 		death->loss = PJ__LOSS_MEMORY;
 		death->why.status = PJ_ERR_MEMORY;
@@ -83,7 +95,7 @@ static void explain(struct leader *leader, const pj__event *event, struct death 
 	const struct slot *slot = &leader->slots[event->slot];
 	pj__fail(&death->why, PJ_ERR_CRASH, 0, NULL, "a worker died");
 	if (slot->failed) {
-		explain_told(slot, death);
+		explain_told(leader, slot, death);
 	} else if (event->cut_off || event->exit_code == PJ__EXIT_CUT_OFF) {
 		death->kind = "error";
 		death->loss = PJ__LOSS_CODE;
@@ -179,15 +191,18 @@ static pj_status accuse(struct leader *leader, int64_t task, struct death *death
 }
 
 /*
- * The worker that took the sample is gone. Where the output does not depend on the sample there is none, and the map
- * will tell what is wrong; else it is taken again.
+ * The worker that took the sample is gone: it is taken again. Where the output does not depend on it there is none in
+ * the end, or at once if it was user code that failed, and the map will tell what is wrong.
  */
 static pj_status lose_sample(struct leader *leader, struct death *death, pj_error *error)
 {
 	bool left_out;
-	leader->sampling = leader->firsts ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
-	if (!leader->firsts)
+	leader->sampling = PJ__SAMPLE_WANTED;
+	if (!leader->firsts) {
+		if (death->loss == PJ__LOSS_CODE || ++leader->samples_lost >= leader->schedule.tries.system)
+			leader->sampling = PJ__SAMPLE_DONE;
 		return PJ_OK;
+	}
 	const pj_status status = accuse(leader, -1, death, &left_out, error);
 	if (status)
 		return status;
@@ -232,7 +247,8 @@ static void read_page(struct leader *leader, unsigned slot, struct death *death)
 	/* user code may have written over it */
 	death->in_record = death->here.at == PJ__AT_RECORD && leader->phase == PJ__PHASE_MAP &&
 			   death->here.source < sources->count &&
-			   death->here.offset < sources->at[death->here.source].size;
+			   (death->here.offset < sources->at[death->here.source].size ||
+			    pj__source_is_packed(&sources->at[death->here.source]));
 }
 
 pj_status pj__leader_bury(struct leader *leader, const pj__event *event, pj_error *error)

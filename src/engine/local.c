@@ -237,8 +237,8 @@ void pj__leader_stop(struct leader *leader)
 {
 	pj__dispatcher_destroy(leader->dispatcher);
 	leader->dispatcher = NULL;
-	if (leader->run)
-		pj__commands_sweep(leader->run->setup->commands);
+	if (leader->local.setups)
+		pj__commands_sweep(leader->local.setups[leader->local.brief.job].commands);
 }
 
 /* Workers that stand are told of the new run; else they are forked, knowing it. */

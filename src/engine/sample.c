@@ -109,7 +109,17 @@ static bool piece_at(const pj__plan *plan, uint64_t at, uint64_t end, uint64_t m
 /* A failure that another try might not meet would make another sample; any other one the map will meet, too. */
 static bool may_pass(pj_status status)
 {
-	return status == PJ_ERR_MEMORY || status == PJ_ERR_RESOURCE || status == PJ_ERR_INPUT;
+	switch (status) {
+	case PJ_ERR_MEMORY:
+	case PJ_ERR_RESOURCE:
+	case PJ_ERR_INPUT:
+	case PJ_ERR_CRASH: /* a program that was killed */
+	case PJ_ERR_TIMEOUT:
+	case PJ_ERR_USER:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static pj_status sample_splits(pj__mapping *mapping, const pj__split *splits, size_t count, pj_error *error)

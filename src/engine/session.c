@@ -119,6 +119,7 @@ static pj_status run_job(pj_session *session, size_t index, pj_bytes params, pj_
 	pj__bad_tell(&bad, run->result);
 	pj__bad_close(&bad);
 	run->bad = NULL;
+	leader->run = NULL; /* it ends with its caller */
 	return status;
 }
 

@@ -188,6 +188,14 @@ static pj_status heed(pj__reader *reader, pj__decoded decoded, uint64_t offset, 
 	return PJ_OK;
 }
 
+/* Where decoding began at what looked like a border, it may be that which is wrong, and not the file. */
+static pj_status doubt(const pj__reader *reader, pj_status status, pj_error *error)
+{
+	if (status == PJ_ERR_INPUT && reader->split.start && error && !error->hint[0])
+		pj__error_hint(error, "if it is sound it cannot be cut: ... | papjuice ... -");
+	return status;
+}
+
 /* Decodes up to `size` bytes; fewer at the end of the text, or, if it is to stop there, of the split. */
 static pj_status decode(pj__reader *reader, char *to, size_t size, bool stops, size_t *ret_got, pj_error *error)
 {
@@ -206,7 +214,7 @@ static pj_status decode(pj__reader *reader, char *to, size_t size, bool stops, s
 			flow->in_ends = reader->in_next >= extent.size;
 		}
 		if (!status)
-			status = pj__decoder_step(reader->decoder, flow, &decoded, error);
+			status = doubt(reader, pj__decoder_step(reader->decoder, flow, &decoded, error), error);
 		if (!status)
 			status = heed(reader, decoded, reader->next + (size - flow->out_len), error);
 	}

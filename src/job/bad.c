@@ -19,7 +19,10 @@ static pj_status check_sink(const pj__bad *bad, const pj__sink *output, pj_error
 	const pj__sink *sink = &bad->sink;
 	if (sink->kind != PJ__SINK_FILE)
 		return pj__fail(error, PJ_ERR_USAGE, 0, bad->options->bad_records, "bad records need a file");
-	bool same = output->path && strcmp(output->path, sink->path) == 0;
+	const size_t len = output->path ? strlen(output->path) : 0;
+	/* a folder that is replaced is replaced with all that is in it */
+	bool same = len && strncmp(output->path, sink->path, len) == 0 &&
+		    (!sink->path[len] || sink->path[len] == '/' || sink->path[len - 1] == '/');
 	for (size_t i = 0; sink->exists && i < bad->plan->sources.count; i++)
 		same |= bad->plan->sources.at[i].inode == sink->inode &&
 			bad->plan->sources.at[i].device == sink->device;
@@ -209,10 +212,13 @@ pj_status pj__bad_accuse(pj__bad *bad, size_t task, pj__record_at at, const pj_e
 	return keep(bad, error);
 }
 
-static bool lies_in(const pj__split *splits, size_t count, pj__record_at at)
+/* Borders of a compressed source are not places in its text: there all of its records are looked at. */
+static bool lies_in(const pj__bad *bad, const pj__split *splits, size_t count, pj__record_at at)
 {
+	const bool packed = pj__source_is_packed(&bad->plan->sources.at[at.source]);
 	for (size_t i = 0; i < count; i++)
-		if (splits[i].source == at.source && at.offset >= splits[i].start && at.offset < splits[i].end)
+		if (splits[i].source == at.source &&
+		    (packed || (at.offset >= splits[i].start && at.offset < splits[i].end)))
 			return true;
 	return false;
 }
@@ -222,7 +228,7 @@ pj__record_at *pj__bad_list(const pj__bad *bad, const pj__split *splits, size_t 
 	pj__record_at *list = bad->count ? calloc(bad->count, sizeof *list) : NULL;
 	size_t count = 0;
 	for (size_t i = 0; i < bad->count; i++) {
-		if (!bad->at[i].left_out || (splits && !lies_in(splits, split_count, bad->at[i].at)))
+		if (!bad->at[i].left_out || (splits && !lies_in(bad, splits, split_count, bad->at[i].at)))
 			continue;
 		if (list)
 			list[count] = bad->at[i].at;
@@ -278,7 +284,8 @@ void pj__bad_tell(pj__bad *bad, pj_result *result)
 		/* Lines of a file are counted from one record to the next: its offset is not the first byte's. */
 		if (from.source != record->at.source)
 			from = (pj__split){.source = (uint32_t)record->at.source};
-		if (!record->number && count_to(sources, from, record->at.offset, &record->number, NULL) == PJ_OK) {
+		if (!record->number && !pj__source_is_packed(&sources->at[record->at.source]) &&
+		    count_to(sources, from, record->at.offset, &record->number, NULL) == PJ_OK) {
 			from.start = record->at.offset;
 			from.lines = record->number - 1;
 		}

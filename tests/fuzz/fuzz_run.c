@@ -147,10 +147,10 @@ static pj_status read_segments(pj__run *runs, pj__segment *segments, size_t coun
 	if (!in_passes)
 		return read_bucket(runs, segments, count, sorted, next);
 	const int scratch = memfd_create("scratch", MFD_CLOEXEC);
-	uint64_t end = 0;
+	uint64_t end = 0, progress = 0;
 	unsigned passes;
 	must(scratch >= 0);
-	pj_status status = pj__merge_passes(NULL, runs, segments, &count, 0, scratch, &end, &passes, NULL);
+	pj_status status = pj__merge_passes(NULL, runs, segments, &count, 0, scratch, &end, &progress, &passes, NULL);
 	if (!status)
 		status = read_bucket(runs, segments, count, sorted, next);
 	close(scratch);

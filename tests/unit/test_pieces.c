@@ -11,7 +11,12 @@
 #include "base/text.h"
 
 enum { LINES = 40, LINE_BYTES = 70000 };
+/* ThreadSanitizer sees one process: a mutex that others lock and unlock, too, confuses it. */
+#if defined(__SANITIZE_THREAD__)
+static const pj_sorter sorters[] = {PJ_SORTER_SIMPLE, PJ_SORTER_PLEX, PJ_SORTER_PLEX};
+#else
 static const pj_sorter sorters[] = {PJ_SORTER_SIMPLE, PJ_SORTER_PLEX, PJ_SORTER_SHARED};
+#endif
 
 enum trouble { NONE, FAILS, EMITS };
 
