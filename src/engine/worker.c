@@ -61,8 +61,6 @@ static void reader_strained(void *arg, bool is)
 {
 	struct worker *worker = arg;
 	pj_error error;
-	if (is && worker->writer)
-		worker->writer->relieve(worker->writer);
 	const pj_status status = pj__strain(worker, is, &error);
 	if (status)
 		pj__task_failed(&worker->task, status, &error);
@@ -663,8 +661,11 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 		status = begin(worker, &worker->local->brief, &error);
 	}
 	while (!status) {
-		size_t got = 0;
-		const int deaf = pj__channel_receive(channel, worker->buffer, -1, &got);
+		size_t got;
+		int deaf;
+		status = pj__strain_receive(worker, &deaf, &got, &error);
+		if (status)
+			break;
 		if (deaf && deaf != EPIPE)
 			return PJ__EXIT_CUT_OFF;
 		if (deaf || !got)
@@ -679,7 +680,9 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 			continue;
 		}
 		come_home(worker);
-		status = obey(worker, &message, &error);
+		status = pj__strain_enter(worker, &error);
+		if (!status)
+			status = obey(worker, &message, &error);
 		if (getpid() != worker->pid)
 			return 0; /* user code has forked, and this is not the worker */
 		int untold = status ? 0 : tell_tally(worker, &message);

@@ -32,7 +32,8 @@ struct worker {
 	pj__setup setup; /* of brief.job, loaded */
 	bool has_setup;
 	pj_text params;
-	bool is_strained; /* it may take the memory of a long record (strain.c) */
+	bool has_memory;  /* it has private memory, and may use its share of it (strain.c) */
+	bool is_strained; /* ... and that of a long record */
 	pj__store store;
 	pj__task task;        /* of the map */
 	pj__task reduce_task; /* of the merge and the reduce */
@@ -94,7 +95,19 @@ void pj__isolate(const pj__local *local, unsigned slot);
 /* Records of up to so many bytes have room in a worker's share, however they are copied. */
 size_t pj__strain_usual(const struct worker *worker);
 
-/* The worker wants to take the memory of a longer record, for which it may have to wait; or is done with it. */
+/* Before each task: while another worker deals with a long record, waits, and gives back its own memory first. */
+PJ_MUST_USE pj_status pj__strain_enter(struct worker *worker, pj_error *error);
+
+/*
+ * Receives the next message to worker->buffer; *ret_deaf, *ret_got: as pj__channel_receive tells. Meanwhile the worker
+ * gives back its memory when another one needs it; what can fail is that.
+ */
+PJ_MUST_USE pj_status pj__strain_receive(struct worker *worker, int *ret_deaf, size_t *ret_got, pj_error *error);
+
+/*
+ * The worker wants to take the memory of a longer record, or is done with it. In the first case it gives back what it
+ * had gathered, and waits until all others have done that, too; so only between two pairs, or two buckets.
+ */
 PJ_MUST_USE pj_status pj__strain(struct worker *worker, bool is, pj_error *error);
 
 #endif
