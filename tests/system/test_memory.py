@@ -1,5 +1,6 @@
 """The memory budget: the same bytes under every budget, nothing beyond it as seen from outside, and clear ends."""
 
+import functools
 import itertools
 import json
 import os
@@ -201,6 +202,36 @@ def test_long_keys(args, tmp_path):
         peak, _ = peak_of("sort", *args, "in", "-w", workers, "-m", "32M", "-o", "out", "--overwrite")
         assert pathlib.Path("out").read_bytes() == wanted
         assert peak <= 32 * MIB, workers
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory):
+    """Files of four lines of nearly a quarter of the budget among so many short ones that all workers are at work."""
+    dice = random.Random(12)
+    short = [b"%d short\n" % dice.getrandbits(30) for _ in range(250_000)]
+
+    def of(megabytes):
+        path = tmp_path_factory.mktemp("crowd") / "lines"
+        with open(path, "wb") as file:
+            for number in (3, 1, 2, 0):
+                file.write(b"7" * (megabytes * MIB // 4 - MIB // 8) + b"%d\n" % number)
+                file.write(b"".join(short[number::4] * (megabytes // 8)))
+        return path
+
+    return functools.cache(of)
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers need memory of their own")
+@pytest.mark.parametrize("workers, megabytes", [("2", 32), pytest.param("2", 64, marks=pytest.mark.slow),
+                                                pytest.param("8", 64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("args", [["-n"], ["-r"], ["-k1,1", "-s"]])
+def test_long_keys_in_a_crowd(args, workers, megabytes, crowd):
+    """While one worker deals with a long line, the others do not use their shares."""
+    path = crowd(megabytes)
+    wanted = good("sort", *args, path, "--sorter", "simple")
+    peak, _ = peak_of("sort", *args, path, "-w", workers, "-m", f"{megabytes}M", "-o", "out", "--overwrite")
+    assert pathlib.Path("out").read_bytes() == wanted
+    assert peak <= megabytes * MIB
 
 
 def test_frequent_word(tmp_path):
