@@ -59,6 +59,7 @@ static bool use_bits(struct bzip2 *own, pj__flow *flow, unsigned count, uint64_t
 
 static pj_status open_blocks(pj__decoder *decoder, const char *head, size_t head_len, pj_error *error)
 {
+	(void)head, (void)head_len;
 	struct bzip2 *own = calloc(1, sizeof *own);
 	decoder->own = own;
 	if (!own)
@@ -67,7 +68,8 @@ static pj_status open_blocks(pj__decoder *decoder, const char *head, size_t head
 	if (!decoder->place)
 		return PJ_OK;
 	own->state = AT_MAGIC;
-	own->level = head_len > 3 ? head[3] : '9';
+	/* Streams behind the first one can have larger blocks than that; this takes them all. */
+	own->level = '9';
 	own->bits -= decoder->place % 8;
 	return PJ_OK;
 }

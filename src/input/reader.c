@@ -372,7 +372,8 @@ static bool skip_foreign_line(pj__reader *reader)
 {
 	/* A line of ours begins at end - 1 at the latest, behind a newline at end - 2. */
 	const uint64_t offset = buffer_offset(reader), stop = reader->split.end - 1;
-	const size_t own = reader->next > stop ? (size_t)(stop - offset) : reader->held;
+	/* At the end of a compressed source the buffer can begin behind it. */
+	const size_t own = offset > stop ? 0 : reader->next > stop ? (size_t)(stop - offset) : reader->held;
 	const char *newline = memchr(reader->buffer.at, '\n', own);
 	if (newline) {
 		reader->taken = (size_t)(newline + 1 - reader->buffer.at);
@@ -389,7 +390,8 @@ static size_t end_of_lines(pj__reader *reader)
 {
 	const char *buffer = reader->buffer.at;
 	const uint64_t offset = buffer_offset(reader);
-	if (reader->next >= reader->split.end) {
+	/* Of a compressed source without text the limit comes before the end. */
+	if (reader->next >= reader->split.end || reader->next >= reader->split.limit) {
 		const uint64_t border = reader->split.end - 1;
 		const size_t from = border > offset + reader->taken ? (size_t)(border - offset) : reader->taken;
 		const char *newline = memchr(buffer + from, '\n', reader->held - from);
@@ -542,8 +544,8 @@ pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *
 	return status;
 }
 
-/* Decodes up to a place in the text of a compressed source, from its beginning. */
-static pj_status decode_up_to(pj__reader *reader, uint64_t offset, pj_error *error)
+/* Decodes up to a place in the text of a compressed source, from its beginning, and counts the lines there. */
+static pj_status decode_up_to(pj__reader *reader, uint64_t offset, uint64_t *lines, pj_error *error)
 {
 	while (reader->next < offset && reader->next < reader->split.limit) {
 		const uint64_t left = offset - reader->next;
@@ -553,18 +555,20 @@ static pj_status decode_up_to(pj__reader *reader, uint64_t offset, pj_error *err
 				left < reader->piece_bytes ? (size_t)left : reader->piece_bytes, &got, error);
 		if (status)
 			return status;
+		*lines += pj__count_newlines(reader->buffer.at, reader->buffer.at + got);
 	}
 	return PJ_OK;
 }
 
-pj_status pj__reader_record(pj__reader *reader, uint32_t source, uint64_t offset,
+pj_status pj__reader_record(pj__reader *reader, uint32_t source, uint64_t offset, uint64_t *ret_lines,
 			    pj_status (*take)(void *arg, pj_bytes piece, pj_error *error), void *arg, pj_error *error)
 {
-	const uint64_t size = reader->sources->at[source].size;
+	const uint64_t size = pj__source_end(&reader->sources->at[source]);
 	const char *newline = NULL;
 	pj_status status = pj__reader_begin(reader, (pj__split){.source = source, .end = size, .limit = size}, error);
+	*ret_lines = 0;
 	if (!status && reader->decoder)
-		status = decode_up_to(reader, offset, error);
+		status = decode_up_to(reader, offset, ret_lines, error);
 	reader->next = offset;
 	while (!status && !newline && reader->next < reader->split.limit) {
 		const uint64_t left = reader->split.limit - reader->next;

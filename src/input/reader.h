@@ -95,8 +95,11 @@ PJ_MUST_USE pj_status pj__reader_begin(pj__reader *reader, pj__split split, pj_e
 PJ_MUST_USE pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *ret_lines,
 					     uint64_t *ret_bytes, pj_error *error);
 
-/* Hands the bytes of the line that begins at `offset`, its newline included, to `take`, a piece at a time. */
-PJ_MUST_USE pj_status pj__reader_record(pj__reader *reader, uint32_t source, uint64_t offset,
+/*
+ * Hands the bytes of the line that begins at `offset`, its newline included, to `take`, a piece at a time. *ret_lines:
+ * lines before it, where these had to be read, of a compressed source; else 0.
+ */
+PJ_MUST_USE pj_status pj__reader_record(pj__reader *reader, uint32_t source, uint64_t offset, uint64_t *ret_lines,
 					pj_status (*take)(void *arg, pj_bytes piece, pj_error *error), void *arg,
 					pj_error *error);
 

@@ -72,6 +72,12 @@ static inline bool pj__source_is_packed(const pj__source *source)
 	return source->kind != PJ__SOURCE_STREAM && source->codec != PJ__CODEC_NONE;
 }
 
+/* The place behind all of a source that does not grow: in bits where it is cut between bits. */
+static inline uint64_t pj__source_end(const pj__source *source)
+{
+	return source->size * (pj__source_is_packed(source) && source->codec == PJ__CODEC_BZIP2 ? 8 : 1);
+}
+
 /* The bytes of a file, open as `fd`, or memory, as its decoder reads them. */
 pj__extent pj__source_extent(const pj__source *source, int fd);
 

@@ -284,7 +284,6 @@ static pj_status end_stream(pj__spool *spool, pj__spool_take *take, void *arg, p
 		const uint64_t end = spool->start + (rest < spool->split_bytes ? rest : spool->split_bytes);
 		status = hand_out(spool, end, spool->read, take, arg, error);
 	}
-	spool->sources->at[spool->at].size = spool->read;
 	close_stream(spool);
 	spool->at++;
 	return status ? status : open_next(spool, error);
@@ -304,6 +303,8 @@ pj_status pj__spool_step(pj__spool *spool, pj__spool_take *take, void *arg, pj_e
 		return status;
 	spool->read += got;
 	spool->total += got;
+	/* So far: a record of what was handed out may have to be found again. */
+	spool->sources->at[spool->at].size = spool->read;
 	status = check_line(spool, got, error);
 	if (!status)
 		status = cut_ready(spool, got, take, arg, error);

@@ -120,13 +120,16 @@ static pj_status keep(pj__bad *bad, pj_error *error)
 	if (status)
 		return status;
 	pj__reader reader;
+	uint64_t lines = 0;
 	record->kept = bad->kept_end;
 	record->bytes = 0;
 	status = pj__reader_init(&reader, sources, 0, error);
 	if (!status)
-		status = pj__reader_record(&reader, (uint32_t)record->at.source, record->at.offset, keep_piece, bad,
-					   error);
+		status = pj__reader_record(&reader, (uint32_t)record->at.source, record->at.offset, &lines, keep_piece,
+					   bad, error);
 	pj__reader_fini(&reader);
+	if (!status && pj__source_is_packed(&sources->at[record->at.source]))
+		record->number = lines + 1;
 	if (!status && sources->at[record->at.source].kind == PJ__SOURCE_STREAM)
 		status = count_to(sources, counted_from(bad->plan, record->task, record->at), record->at.offset,
 				  &record->number, error);

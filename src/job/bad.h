@@ -65,7 +65,8 @@ PJ_MUST_USE pj_status pj__bad_accuse(pj__bad *bad, size_t task, pj__record_at at
 				     pj__verdict *ret_verdict, pj_error *error);
 
 /*
- * The records of some splits (NULL: of all) that are left out, to be freed; NULL: none, or, with *ret_count, no memory.
+ * The records of some splits (NULL: of all) that are left out, to be freed, or, of a compressed source, all of its
+ * records; NULL: none, or, with *ret_count, no memory.
  */
 pj__record_at *pj__bad_list(const pj__bad *bad, const pj__split *splits, size_t split_count, size_t *ret_count);
 

@@ -69,12 +69,6 @@ static pj_status cut(pj__plan *plan, uint32_t index, uint64_t size, pj_error *er
 	return status;
 }
 
-/* The place behind all of a source. */
-static uint64_t end_of(const pj__source *source)
-{
-	return source->size * (source->codec == PJ__CODEC_BZIP2 ? 8 : 1);
-}
-
 /* A compressed source on its way to being cut. */
 struct cutting {
 	pj__plan *plan;
@@ -88,7 +82,7 @@ static pj_status cut_at(void *arg, uint64_t place, pj_error *error)
 	const pj__split split = {.source = cutting->index,
 				 .start = cutting->start,
 				 .end = place,
-				 .limit = end_of(&cutting->plan->sources.at[cutting->index])};
+				 .limit = pj__source_end(&cutting->plan->sources.at[cutting->index])};
 	cutting->start = place;
 	return pj__plan_add(cutting->plan, split, error);
 }
@@ -117,7 +111,7 @@ static pj_status cut_packed(pj__plan *plan, uint32_t index, pj_error *error)
 	pj_status status = end_task(plan, error);
 	if (!status)
 		status = find_borders(&plan->sources, index, plan->split_bytes, cut_at, &cutting, error);
-	return status ? status : cut_at(&cutting, end_of(source), error);
+	return status ? status : cut_at(&cutting, pj__source_end(source), error);
 }
 
 static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
@@ -144,10 +138,11 @@ static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
 		}
 		packed += size;
 		if (size && !status)
-			status = add_split(
-				plan,
-				(pj__split){.source = (uint32_t)i, .end = end_of(source), .limit = end_of(source)},
-				error);
+			status = add_split(plan,
+					   (pj__split){.source = (uint32_t)i,
+						       .end = pj__source_end(source),
+						       .limit = pj__source_end(source)},
+					   error);
 	}
 	return status ? status : end_task(plan, error);
 }
@@ -161,8 +156,8 @@ static bool split_of(const pj__sources *sources, pj_piece piece, pj__split *ret_
 	const bool packed = pj__source_is_packed(source);
 	*ret_split = (pj__split){.source = (uint32_t)piece.path,
 				 .start = piece.start,
-				 .end = packed ? end_of(source) : piece.start + piece.length,
-				 .limit = end_of(source)};
+				 .end = packed ? pj__source_end(source) : piece.start + piece.length,
+				 .limit = pj__source_end(source)};
 	return !packed || piece.length == source->size;
 }
 

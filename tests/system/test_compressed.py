@@ -132,6 +132,40 @@ def test_a_border_that_is_none(text, tmp_path):
     assert good("wordcount", "in", "--split-size", "1M") == counts(inner)
 
 
+@pytest.mark.parametrize("sorter", ["plex", "simple"])
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zst", "lz4"])
+def test_no_text(kind, sorter, tmp_path):
+    """A compressed file of no bytes, alone and before another one."""
+    (tmp_path / "none").write_bytes(FORMATS[kind](b""))
+    (tmp_path / "in").write_bytes(FORMATS[kind](b"some words\n"))
+    assert good("sort", "none", "--sorter", sorter) == b""
+    assert good("sort", "none", "in", "--sorter", sorter) == b"some words\n"
+
+
+def test_streams_of_other_levels(text, tmp_path):
+    """Blocks behind the first stream may be larger than its header says."""
+    middle = len(text) // 5
+    (tmp_path / "in").write_bytes(bz2.compress(text[:middle], 1) + bz2.compress(text[middle:] * 3, 9))
+    (tmp_path / "plain").write_bytes(text + 2 * text[middle:])
+    assert good("sort", "in", *SPLIT) == good("sort", "plain")
+
+
+@pytest.mark.parametrize("kind", ["gz", "bgzf", "bz2", "bz2-streams", "xz-blocks", "zst-frames", "lz4-frames"])
+def test_bad_records(kind, tmp_path):
+    """Records behind as many bytes of text as the file has: left out, kept and numbered."""
+    lines = [b"line %d\n" % (i % 10) for i in range(40000)]
+    lines[5] = lines[20000] = lines[39990] = b"long" * 30000 + b"\n"
+    (tmp_path / "in").write_bytes(FORMATS[kind](b"".join(lines)))
+    (tmp_path / "plain").write_bytes(b"".join(line for line in lines if len(line) < 100))
+    skip = ["--max-record", "1000", "--skip-bad", "3", "--overwrite", "--bad-records", "bad"]
+    for sorter in ("plex", "simple"):
+        done = run("wordcount", "in", *skip, "--split-size", "500", "--sorter", sorter)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == good("wordcount", "plain")
+        assert pathlib.Path("bad").read_bytes() == lines[5] * 3
+        assert all(b": line %d: " % number in done.stderr for number in (6, 20001, 39991)), done.stderr
+
+
 @pytest.mark.parametrize("kind", ["gz", "bgzf", "bz2", "xz-blocks", "zst-frames", "lz4-frames"])
 def test_damage(kind, text, tmp_path):
     """Cut off, or with a byte changed: file and offset, and no output."""
