@@ -80,7 +80,8 @@ static pj_status make_chunks(struct gatherer *gatherer, size_t bytes, pj_error *
 	size_t chunk = CHUNK_MOST;
 	while (chunk > CHUNK_LEAST && bytes / chunk < 8 * (size_t)gatherer->buckets)
 		chunk /= 2;
-	const size_t count = bytes / chunk + gatherer->buckets + 1;
+	/* One more for each stream, and room for the longest record that is staged, however little is to be held. */
+	const size_t count = bytes / chunk + gatherer->buckets + STAGE_BYTES / 4 / chunk + 2;
 	if (count >= NONE)
 		return pj__no_memory(error, bytes);
 	free(gatherer->next);
@@ -118,8 +119,11 @@ static inline bool is_room(const struct gatherer *gatherer, size_t bytes)
 /* Makes room for one more record, which is not longer than all that may be held. False: the task has failed. */
 static bool make_room(struct gatherer *gatherer, size_t bytes)
 {
+	pj_error error;
 	write_streams(gatherer);
-	return !gatherer->writer.task->status && is_room(gatherer, bytes);
+	if (!gatherer->writer.task->status && !is_room(gatherer, bytes))
+		fail(gatherer, pj__no_memory(&error, bytes), &error);
+	return !gatherer->writer.task->status;
 }
 
 static void add_chunk(struct gatherer *gatherer, struct stream *stream)
