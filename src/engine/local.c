@@ -360,7 +360,7 @@ static pj_status merge(struct leader *leader, pj_error *error)
 /* Some tasks for each worker, to share the work evenly, and so many that their parts stay small. */
 static size_t count_reduce_tasks(const struct leader *leader)
 {
-	const uint64_t most = 8 << 20, held = leader->local.budget.part / 2, part_bytes = held < most ? held : most;
+	const uint64_t most = 2 << 20, held = leader->local.budget.part / 2, part_bytes = held < most ? held : most;
 	const uint64_t least = 16 * (uint64_t)leader->local.workers;
 	if (leader->local.shared)
 		return (size_t)least; /* each looks through the whole dict */
