@@ -48,7 +48,10 @@ typedef struct pj_attempt {
 /* How a program is to be started; filled by pj_command.prepare. Strings are copied by the functions below. */
 typedef struct pj_start pj_start;
 
-/* Sets a variable of its environment. False: there is no memory, and the start will fail with that. */
+/*
+ * Sets a variable of its environment. False: there is no memory, and the start will fail with that; so it will when the
+ * name or the value is NULL, so that a caller who had no memory to make them need not look.
+ */
 PJ_API bool pj_start_set(pj_start *start, const char *name, const char *value);
 
 /* Sets its working folder, which must exist when `prepare` returns. False as above. */

@@ -53,10 +53,11 @@ pj_status pj_command_split(const char *line, char ***ret_argv, pj_error *error)
 {
 	/* A word takes two bytes of the line, its blank included, and never grows; so this is room for all. */
 	const size_t len = strlen(line), most = len / 2 + 2;
-	char **argv = malloc(most * sizeof *argv + len + 1), *to = (char *)(argv + most);
-	size_t count = 0;
+	char **const argv = malloc(most * sizeof *argv + len + 1);
 	if (!argv)
 		return pj__no_memory(error, most * sizeof *argv + len + 1);
+	char *to = (char *)(argv + most);
+	size_t count = 0;
 	for (const char *at = line;;) {
 		while (is_blank(*at))
 			at++;

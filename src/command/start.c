@@ -78,7 +78,7 @@ void pj__start_fini(pj_start *start)
 bool pj_start_set(pj_start *start, const char *name, const char *value)
 {
 	char *variable;
-	if (asprintf(&variable, "%s=%s", name, value) < 0)
+	if (!name || !value || asprintf(&variable, "%s=%s", name, value) < 0)
 		variable = NULL;
 	put_variable(start, variable);
 	return !start->failed;

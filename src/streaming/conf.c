@@ -40,7 +40,9 @@ static pj_status set_one(pj__conf *conf, const char *name, const char *value, pj
 		free(name_copy);
 		return status;
 	}
-	conf->at[conf->count++] = (pj__property){name_copy, copy};
+	pj__property *const added = &conf->at[conf->count++];
+	added->name = name_copy;
+	added->value = copy;
 	return PJ_OK;
 }
 

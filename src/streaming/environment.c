@@ -26,19 +26,19 @@ void pj__task_id(const pj__environment *environment, const pj_attempt *attempt, 
 	snprintf(id, PJ__ID_BYTES, "task_%s_%c_%06" PRIu64, environment->stamp, letter_of(attempt), attempt->task);
 }
 
+/* What may not stand in the name of a variable becomes a low line. A value of NULL: there was no memory to make it. */
 static void set_variable(pj_start *start, const char *name, const char *value)
 {
-	char safe[512];
-	size_t len = 0;
-	for (; name[len] && len < sizeof safe - 1; len++) {
-		const char byte = name[len];
+	char *const safe = strdup(name);
+	for (char *at = safe; at && *at; at++) {
+		const char byte = *at;
 		const bool plain =
 			(byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
-		safe[len] = plain ? byte : '_';
+		*at = plain ? byte : '_';
 	}
-	safe[len] = 0;
-	if (len)
+	if (!safe || *safe)
 		pj_start_set(start, safe, value);
+	free(safe);
 }
 
 /* Under the old and the new name. */
@@ -67,8 +67,7 @@ static void set_properties(const pj__environment *environment, pj_start *start)
 		if (environment->longest_value >= 0 && value.len > (uint64_t)environment->longest_value)
 			value.len = (size_t)environment->longest_value;
 		pj__text_byte(&value, 0);
-		if (!value.failed)
-			set_variable(start, conf->at[i].name, value.data);
+		set_variable(start, conf->at[i].name, value.failed ? NULL : value.data);
 	}
 	pj__text_fini(&value);
 }
@@ -81,10 +80,10 @@ static void set_input(const pj__environment *environment, const pj_attempt *atte
 		return;
 	const pj__cut *const cut = &files->cuts[attempt->task];
 	char *uri;
-	if (asprintf(&uri, "file:%s", files->paths.at[cut->file]) >= 0) {
-		set_both(start, "mapreduce.map.input.file", uri);
-		free(uri);
-	}
+	if (asprintf(&uri, "file:%s", files->paths.at[cut->file]) < 0)
+		uri = NULL;
+	set_both(start, "mapreduce.map.input.file", uri);
+	free(uri);
 	set_number(start, "mapreduce.map.input.start", cut->start);
 	set_number(start, "mapreduce.map.input.length", cut->length);
 }
@@ -112,9 +111,10 @@ void pj__environment_set(const pj__environment *environment, const pj_attempt *a
 	set_variable(start, "PWD", work);
 	for (size_t i = 0; i < environment->added->count; i++) {
 		const char *const pair = environment->added->at[i], *const equals = strchr(pair, '=');
-		char *const name = equals ? strndup(pair, (size_t)(equals - pair)) : NULL;
-		if (name)
-			pj_start_set(start, name, equals + 1);
+		if (!equals)
+			continue;
+		char *const name = strndup(pair, (size_t)(equals - pair));
+		pj_start_set(start, name, equals + 1);
 		free(name);
 	}
 	snprintf(temp, sizeof temp, "%s/tmp", work);

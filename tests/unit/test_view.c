@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "base/text.h"
 #include "input/view.h"
 
 enum { FILES = 3, PAGE = 4096 };
@@ -166,7 +167,7 @@ static pj_status emit_lines(pj_task *task, pj_bytes text, void *arg)
 struct outcome {
 	size_t count;
 	bool in_order;
-	pj_bytes last;
+	pj_text last;
 	const char *cut; /* a file that is cut off when the first pair comes; NULL: none */
 };
 
@@ -177,9 +178,9 @@ static pj_status take(void *arg, pj_bytes key, pj_bytes value)
 	if (outcome->cut && !outcome->count && truncate(outcome->cut, 1))
 		return PJ_ERR_OUTPUT;
 	if (outcome->count++)
-		outcome->in_order &= pj_bytes_compare(outcome->last, key) <= 0;
-	free((void *)(uintptr_t)outcome->last.ptr);
-	outcome->last = (pj_bytes){memcpy(malloc(key.len + 1), key.len ? key.ptr : "", key.len), key.len};
+		outcome->in_order &= pj_bytes_compare(pj__text_all(&outcome->last), key) <= 0;
+	pj__text_reset(&outcome->last);
+	pj_text_bytes(&outcome->last, key);
 	return PJ_OK;
 }
 
@@ -194,8 +195,7 @@ static pj_status sort(struct outcome *outcome, uint64_t memory, unsigned workers
 				    .split_bytes = 20000};
 	outcome->in_order = true;
 	const pj_status status = pj_run(&job, &options, result, error);
-	free((void *)(uintptr_t)outcome->last.ptr);
-	outcome->last = (pj_bytes){NULL, 0};
+	pj__text_fini(&outcome->last);
 	return status;
 }
 
