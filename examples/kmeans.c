@@ -20,10 +20,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { CLUSTERS_MOST = 128, DIMENSIONS_MOST = 8, LANES = 8, WHOLE_DIGITS = 9, DECIMALS = 6, MILLION = 1000000 };
+enum { LARGE_PAGE = 2 << 20 /* bytes; on aarch64 it may be another, and then pages are small */ };
 
 /* The parameters of a run. Centers lie side by side, so that one point is held against several of them at once. */
 struct model {
@@ -330,6 +332,21 @@ static char *make_points(const struct settings *settings, size_t *ret_len)
 	return text;
 }
 
+/*
+ * Twice as much memory, or the first, in pages as large as there are: a worker gets a copy of the table of pages when it
+ * is forked, and a large page is one entry instead of 512. NULL: there is none, and the old memory is as it was.
+ */
+static char *enlarge(char *old, size_t len, size_t room)
+{
+	char *const larger = aligned_alloc(LARGE_PAGE, room);
+	if (!larger)
+		return NULL;
+	(void)madvise(larger, room, MADV_HUGEPAGE); /* where there are no large pages small ones will do */
+	memcpy(larger, old ? old : "", len);
+	free(old);
+	return larger;
+}
+
 /* The text of a file, or NULL, and errno tells why. The caller frees it. */
 static char *read_file(const char *path, size_t *ret_len)
 {
@@ -339,7 +356,7 @@ static char *read_file(const char *path, size_t *ret_len)
 	bool failed = !file;
 	while (!failed && !feof(file)) {
 		if (len == room) {
-			char *const larger = realloc(text, room = room ? 2 * room : 1 << 20);
+			char *const larger = enlarge(text, len, room = room ? 2 * room : LARGE_PAGE);
 			failed = !larger;
 			text = larger ? larger : text;
 		}
