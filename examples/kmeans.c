@@ -333,8 +333,8 @@ static char *make_points(const struct settings *settings, size_t *ret_len)
 }
 
 /*
- * Twice as much memory, or the first, in pages as large as there are: a worker gets a copy of the table of pages when it
- * is forked, and a large page is one entry instead of 512. NULL: there is none, and the old memory is as it was.
+ * Twice as much memory, or the first, in pages as large as there are: a worker gets a copy of the table of pages when
+ * it is forked, and a large page is one entry instead of 512. NULL: there is none, and the old memory is as it was.
  */
 static char *enlarge(char *old, size_t len, size_t room)
 {

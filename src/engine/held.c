@@ -11,6 +11,7 @@
 #include "base/grow.h"
 #include "base/io.h"
 #include "engine/worker.h"
+#include "output/direct.h"
 
 enum { CHUNK_BUFFER = 16 << 10 };
 
@@ -178,18 +179,22 @@ pj_status pj__held_keep(struct worker *worker, uint64_t task, pj__counts *counts
 }
 
 /* Writes a piece of a part: to a part file, or, if there is none, to the output's place. */
-static pj_status write_piece(const struct worker *worker, pj__part_file *file, pj_bytes piece, uint64_t offset,
+static pj_status write_piece(struct worker *worker, pj__part_file *file, pj_bytes piece, uint64_t offset,
 			     pj_error *error)
 {
 	const pj__sink *sink = worker->local->sink;
 	++pj__page_of(worker->local, worker->slot)->here.progress;
-	return file ? pj__part_file_write(file, piece, error)
-		    : pj__pwrite_checked(sink->fd, sink->path, piece.ptr, piece.len, (off_t)offset, error);
+	if (file)
+		return pj__part_file_write(file, piece, error);
+	return worker->local->direct >= 0 && offset >= worker->local->direct_from
+		       ? pj__direct_write(worker->local->direct, sink->fd, sink->path, &worker->direct_buffer, piece,
+					  offset, error)
+		       : pj__pwrite_checked(sink->fd, sink->path, piece.ptr, piece.len, (off_t)offset, error);
 }
 
 /* Writes a held part to a part file, or, if there is none, to the output from `offset` on. */
-static pj_status write_to(const struct worker *worker, const struct held_part *held, pj__part_file *file,
-			  uint64_t offset, pj_error *error)
+static pj_status write_to(struct worker *worker, const struct held_part *held, pj__part_file *file, uint64_t offset,
+			  pj_error *error)
 {
 	enum { PIECE = 256 << 10 };
 	const pj_bytes bytes = pj__text_all(&held->bytes);

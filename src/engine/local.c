@@ -11,6 +11,7 @@
 #include "base/machine.h"
 #include "engine/leader.h"
 #include "engine/shared.h"
+#include "output/direct.h"
 
 /* Parts that the leader merges at a time. */
 enum { ORDERED_MOST = 256 };
@@ -68,7 +69,8 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 			  pj__codec_share codecs, const char *temp, pj_error *error)
 {
 	pj__local *local = &leader->local;
-	*leader = (struct leader){.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1}};
+	*leader = (struct leader){
+		.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1, .direct = -1}};
 	local->temp = temp;
 	struct statvfs is;
 	local->temp_free = statvfs(temp, &is) == 0 ? (uint64_t)is.f_bavail * is.f_frsize : 0;
@@ -112,6 +114,7 @@ void pj__leader_close(struct leader *leader)
 			pj__close(&local->files[i][where]);
 	pj__shared_destroy(local->shared);
 	pj__close(&local->board);
+	pj__close(&local->direct);
 	if (local->pages)
 		munmap(local->pages, (size_t)local->workers * PJ__PAGE_BYTES);
 	pj__spool_fini(&leader->spool);
@@ -450,6 +453,22 @@ static pj__codec_share share_codecs(const pj__run_state *run)
 	return share;
 }
 
+enum { KEPT_SHARE = 8 }; /* of the memory; when about so much waits to be written the kernel makes writers wait, too */
+
+/*
+ * What fits well into the page cache is written there, where it costs no wait for the device; an output that is larger
+ * than the run's memory, or than what the kernel keeps before it makes writers wait, goes past it from there on.
+ */
+static void write_direct(pj__local *local)
+{
+	const pj__sink *sink = local->sink;
+	const uint64_t kept = pj__memory_available() / KEPT_SHARE;
+	if (sink->kind != PJ__SINK_FILE || sink->encoder || local->budget.part < 4 * PJ__DIRECT_BUFFER)
+		return;
+	local->direct = pj__direct_open(sink->fd);
+	local->direct_from = local->budget.memory < kept ? local->budget.memory : kept;
+}
+
 pj_status pj__engine_local(pj__run_state *run, pj_error *error)
 {
 	struct leader *leader = calloc(1, sizeof *leader);
@@ -458,6 +477,8 @@ pj_status pj__engine_local(pj__run_state *run, pj_error *error)
 	pj_status status = pj__leader_open(leader, run->setup, run->plan, count_workers(run), share_codecs(run),
 					   pj__temp_folder(run->setup->options.temp, run->sink), error);
 	leader->local.sink = run->sink;
+	if (!status)
+		write_direct(&leader->local);
 	if (!status)
 		status = pj__leader_begin(leader, run, 0, NULL, error);
 	if (!status)

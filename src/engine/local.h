@@ -162,6 +162,8 @@ typedef struct pj__local {
 	unsigned workers, processors;
 	int (*files)[PJ__STORES];     /* of each slot: its runs and parked parts; on disk: -1 if there can be none */
 	uint64_t (*ends)[PJ__STORES]; /* of each slot: bytes of its files that are published */
+	int direct;                   /* its file, to be written past the page cache; -1: it is not ... */
+	uint64_t direct_from;         /* ... and from which offset on it is */
 	const char *temp;             /* folder for what does not fit into memory ... */
 	uint64_t temp_free;           /* ... and the bytes that were free there at the beginning */
 	pj__budget budget;

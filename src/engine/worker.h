@@ -5,6 +5,7 @@
 #ifndef PJ_ENGINE_WORKER_H
 #define PJ_ENGINE_WORKER_H
 
+#include "base/space.h"
 #include "engine/local.h"
 #include "input/view.h"
 #include "job/reduce.h"
@@ -65,6 +66,7 @@ struct worker {
 	/* finished parts; behind held_count: memory to be used again */
 	struct held_part *held;
 	size_t held_count, held_capacity;
+	pj__space direct_buffer;                   /* for writing past the page cache */
 	_Alignas(16) char buffer[PJ__MESSAGE_MAX]; /* of the message at hand */
 };
 

@@ -1,5 +1,6 @@
 """The memory budget: the same bytes under every budget, nothing beyond it as seen from outside, and clear ends."""
 
+import filecmp
 import functools
 import itertools
 import json
@@ -254,6 +255,20 @@ def test_streams(rows):
                 peak, _ = peak_of(*args, "-m", memory, "-w", "2", "-o", "out", "--overwrite", stdin=cat.stdout)
             assert pathlib.Path("out").read_bytes() == wanted
             assert SANITIZED or peak <= int(memory[:-1]) * MIB
+
+
+def test_large_output(rows):
+    """An output of more bytes than the budget: from there on it goes past the page cache, in whole blocks."""
+    text = pathlib.Path(rows).read_bytes()
+    with open("in", "wb") as file:
+        for i in range(13):
+            file.write(text.replace(b"\t", b"\t%d\t" % i))
+    good("sort", "in", "-w", "2", "-o", "wanted")
+    for workers, memory in (("1", "64M"), ("2", "112M")):
+        peak, _ = peak_of("sort", "in", "-w", workers, "-m", memory, "-o", "out", "--overwrite")
+        assert filecmp.cmp("out", "wanted", shallow=False)
+        assert os.path.getsize("out") > int(memory[:-1]) * MIB
+        assert SANITIZED or peak <= int(memory[:-1]) * MIB
 
 
 HARD = {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
+#include "output/direct.h"
 #include "output/order.h"
 #include "output/private.h"
 
@@ -462,6 +463,71 @@ static void trees_are_removed_whole(void **state)
 	unlink("file");
 }
 
+/* Writes pieces of all lengths in a random order, as workers write their parts, and compares. */
+static void assert_written(int direct, int file, size_t size, uint64_t seed)
+{
+	enum { PIECES = 60 };
+	size_t border[PIECES + 1] = {[PIECES] = size};
+	unsigned order[PIECES];
+	pj__space buffer = {0};
+	char *const text = malloc(size), *const got = malloc(size);
+	assert_true(text && got);
+	for (size_t i = 0; i < size; i++)
+		text[i] = (char)random_below(&seed, 256);
+	for (unsigned i = 0; i < PIECES; i++) {
+		const size_t left = size - border[i];
+		border[i + 1] = i + 1 == PIECES ? size : border[i] + random_below(&seed, i % 3 ? left / 8 + 1 : 5000);
+		if (border[i + 1] > size)
+			border[i + 1] = size;
+		order[i] = i;
+	}
+	for (unsigned i = PIECES - 1; i > 0; i--) {
+		const unsigned other = (unsigned)random_below(&seed, i + 1), kept = order[i];
+		order[i] = order[other];
+		order[other] = kept;
+	}
+	for (unsigned i = 0; i < PIECES; i++) {
+		const size_t from = border[order[i]];
+		const pj_bytes piece = {text + from, border[order[i] + 1] - from};
+		assert_int_equal(pj__direct_write(direct, file, "file", &buffer, piece, from, NULL), PJ_OK);
+	}
+	size_t len;
+	assert_int_equal(pj__pread_full(file, got, size, 0, &len), 0);
+	assert_int_equal(len, size);
+	assert_memory_equal(got, text, size);
+	assert_int_equal(lseek(file, 0, SEEK_END), (off_t)size);
+	pj__space_fini(&buffer);
+	free(text);
+	free(got);
+}
+
+static void bytes_go_past_the_page_cache(void **state)
+{
+	pj__space buffer = {0};
+	pj_error error;
+	(void)state;
+	int file = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	assert_true(file >= 0);
+	int direct = pj__direct_open(file), refuses = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		/* where there is no such thing, or it takes nothing, all goes through the cache */
+		assert_written(direct >= 0 && seed % 2 ? direct : refuses, file, 6000000, seed);
+		assert_int_equal(ftruncate(file, 0), 0);
+	}
+	char *const text = calloc(1, 10000);
+	assert_non_null(text);
+	assert_int_equal(pj__direct_write(refuses, refuses, "file", &buffer, (pj_bytes){text, 10000}, 100, &error),
+			 PJ_ERR_OUTPUT);
+	assert_string_equal(error.file, "file");
+	assert_int_equal(error.offset, 100);
+	pj__space_fini(&buffer);
+	free(text);
+	pj__close(&direct);
+	pj__close(&refuses);
+	pj__close(&file);
+}
+
+/* In two parts, in key order each; then as they should come. */
 /* ------------------------------------------------------------------------------------------------- results by value */
 
 struct expected {
@@ -478,7 +544,6 @@ static pj_status expect(void *arg, pj_bytes key, pj_bytes value)
 	return PJ_OK;
 }
 
-/* In two parts, in key order each; then as they should come. */
 static void the_largest_come_first(void **state)
 {
 	(void)state;
@@ -624,6 +689,7 @@ int main(void)
 		cmocka_unit_test(the_disk_is_full),
 		cmocka_unit_test(abandoned_folders_are_removed),
 		cmocka_unit_test(trees_are_removed_whole),
+		cmocka_unit_test(bytes_go_past_the_page_cache),
 		cmocka_unit_test(the_largest_come_first),
 		cmocka_unit_test(long_results_by_value),
 		cmocka_unit_test(temporary_files_have_a_folder),
