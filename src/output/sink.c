@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "output/private.h"
+#include "base/private.h"
 
 enum { WAIT_MS = 100, TRIES_MOST = 100 };
 static const char inner_name[] = "output";

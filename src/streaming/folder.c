@@ -5,17 +5,16 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <papjuice/process.h>
+
 #include "base/io.h"
+#include "base/private.h"
 #include "streaming/input.h"
 
 /* A path put together after printf; NULL: no memory. */
@@ -32,6 +31,8 @@ static char *path_of(const char *format, ...)
 	return path;
 }
 
+enum { CANNOT_RUN = 127 }; /* the exit code of who could not become a program, as in a shell */
+
 static pj_status cannot(const char *what, const char *path, pj_error *error)
 {
 	return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_OUTPUT), errno, path, "cannot %s", what);
@@ -42,21 +43,6 @@ static pj_status make_folder(const char *path, bool may_exist, pj_error *error)
 	if (mkdir(path, 0777) == 0 || (may_exist && errno == EEXIST))
 		return PJ_OK;
 	return cannot("make the folder", path, error);
-}
-
-static int remove_one(const char *path, const struct stat *is, int kind, struct FTW *walk)
-{
-	(void)is;
-	(void)kind;
-	(void)walk;
-	return remove(path) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-/* Removes a folder with what is in it, as far as that can be done. */
-static void remove_all(const char *path)
-{
-	enum { DESCRIPTORS = 16 };
-	(void)nftw(path, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
 }
 
 /* -------------------------------------------------------------------------------------------- the folder as a whole */
@@ -73,66 +59,18 @@ static pj_status make_above(const char *path, pj_error *error)
 	return status;
 }
 
-static const char prefix[] = ".papjuice-streaming-";
-
-/* Removes the folders in `above` that nobody holds any more. */
-static void remove_left(const char *above)
-{
-	struct dirent **entries = NULL;
-	const int count = scandir(above, &entries, NULL, NULL);
-	for (int i = 0; i < count; i++) {
-		const bool ours = !strncmp(entries[i]->d_name, prefix, sizeof prefix - 1);
-		char *const path = ours ? path_of("%s/%s", above, entries[i]->d_name) : NULL;
-		int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-			remove_all(path);
-		pj__close(&fd); /* read only: nothing can be lost */
-		free(path);
-		free(entries[i]);
-	}
-	free(entries);
-}
-
-/*
- * Makes the folder in `above`, and locks it. Before the lock is held another job may take it for one that was left:
- * then another one is made.
- */
-static pj_status make_locked(pj__folder *folder, const char *above, pj_error *error)
-{
-	enum { TRIES = 16 };
-	for (int i = 0; i < TRIES; i++) {
-		char *const path = path_of("%s/%sXXXXXX", above, prefix);
-		if (!path)
-			return pj__no_memory(error, strlen(above));
-		if (!mkdtemp(path)) {
-			const pj_status status = cannot("make a folder beside the output", path, error);
-			free(path);
-			return status;
-		}
-		int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && access(path, F_OK) == 0) {
-			folder->path = path;
-			folder->fd = fd;
-			return PJ_OK;
-		}
-		pj__close(&fd); /* read only: nothing can be lost */
-		free(path);
-	}
-	return cannot("lock a folder beside the output", above, error);
-}
-
-pj_status pj__folder_create(pj__folder *folder, const char *output, pj_error *error)
+pj_status pj__folder_create(pj__folder *folder, const char *output, const volatile sig_atomic_t *stop, pj_error *error)
 {
 	static const char *const inside[] = {"files", "archives", "work", "side", "done"};
-	*folder = (pj__folder){.fd = -1};
+	*folder = (pj__folder){.fd = -1, .stop = stop};
 	pj_status status = make_above(output, error);
 	const char *const slash = strrchr(output, '/');
 	char *const above = strndup(output, slash > output ? (size_t)(slash - output) : 1);
 	if (!status && !above)
 		status = pj__no_memory(error, strlen(output));
 	if (!status) {
-		remove_left(above);
-		status = make_locked(folder, above, error);
+		pj__private_sweep(above);
+		status = pj__private_create(above, &folder->fd, &folder->path, error);
 	}
 	free(above);
 	for (size_t i = 0; !status && i < sizeof inside / sizeof *inside; i++) {
@@ -149,8 +87,8 @@ void pj__folder_destroy(pj__folder *folder)
 {
 	if (!folder->path)
 		return;
-	remove_all(folder->path);
-	pj__close(&folder->fd); /* read only: nothing can be lost */
+	(void)pj__remove_tree(AT_FDCWD, folder->path); /* the next run beside the output tries again */
+	pj__close(&folder->fd);                        /* read only: nothing can be lost */
 	free(folder->path);
 	pj__strings_fini(&folder->links);
 	pj__strings_fini(&folder->targets);
@@ -214,23 +152,49 @@ pj_status pj__folder_ship(pj__folder *folder, const char *file, pj_error *error)
 	return status;
 }
 
-/* Runs a program and waits for its end. */
-static pj_status run(const char *const *argv, const char *path, pj_error *error)
+/* In the new process. It has no terminal, where unzip would ask for a password, and no input. */
+static int unpacker(void *arg)
 {
-	pid_t child;
-	int ended = 0;
-	const int failed = posix_spawnp(&child, argv[0], NULL, NULL, (char *const *)argv, environ);
-	if (failed) {
-		pj__fail(error, PJ_ERR_RESOURCE, failed, path, "cannot unpack the archive with %s", argv[0]);
+	char *const *const argv = arg;
+	(void)setsid();
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return CANNOT_RUN;
+	execvp(argv[0], argv);
+	return CANNOT_RUN;
+}
+
+/* Waits for the end of an unpacker, or for a signal, which ends it with all that it has started. */
+static pj_status await(const pj__folder *folder, pj_process *process, pj_ending *ret_ending, pj_error *error)
+{
+	enum { LOOK_MS = 50 };
+	pj_status status;
+	do {
+		status = pj_process_join_timed(process, LOOK_MS, ret_ending, error);
+	} while (status == PJ_ERR_TIMEOUT && !(folder->stop && *folder->stop));
+	if (status != PJ_ERR_TIMEOUT)
+		return status;
+	(void)kill(-pj_process_id(process), SIGKILL); /* it may not lead its group yet: then it is alone */
+	pj__fail(error, PJ_ERR_INTERRUPTED, 0, NULL, "the run was stopped");
+	error->signal = *folder->stop;
+	return PJ_ERR_INTERRUPTED;
+}
+
+/* Runs a program and waits for its end. */
+static pj_status run(const pj__folder *folder, const char *const *argv, const char *path, pj_error *error)
+{
+	pj_process *process = NULL;
+	pj_ending ending = {.exit_code = -1};
+	pj_status status = pj_process_start(unpacker, (void *)(uintptr_t)argv, &process, error);
+	if (!status)
+		status = await(folder, process, &ending, error);
+	pj_process_destroy(process);
+	if (status || !ending.exit_code)
+		return status;
+	pj__fail(error, PJ_ERR_INPUT, 0, path, "cannot unpack the archive with %s", argv[0]);
+	if (ending.exit_code == CANNOT_RUN)
 		pj__error_hint(error, "install %s, or ship the files themselves", argv[0]);
-		return PJ_ERR_RESOURCE;
-	}
-	while (waitpid(child, &ended, 0) < 0)
-		if (errno != EINTR)
-			return pj__fail(error, PJ_ERR_RESOURCE, errno, path, "cannot wait for %s", argv[0]);
-	if (WIFEXITED(ended) && !WEXITSTATUS(ended))
-		return PJ_OK;
-	return pj__fail(error, PJ_ERR_INPUT, 0, path, "cannot unpack the archive with %s", argv[0]);
+	return PJ_ERR_INPUT;
 }
 
 static bool ends_in(const char *text, const char *end)
@@ -239,12 +203,13 @@ static bool ends_in(const char *text, const char *end)
 	return len > end_len && !strcmp(text + len - end_len, end);
 }
 
-static pj_status unpack(const char *archive, const char *into, pj_error *error)
+static pj_status unpack(const pj__folder *folder, const char *archive, const char *into, pj_error *error)
 {
 	if (ends_in(archive, ".zip") || ends_in(archive, ".jar"))
-		return run((const char *const[]){"unzip", "-q", "-o", archive, "-d", into, NULL}, archive, error);
+		return run(folder, (const char *const[]){"unzip", "-q", "-o", archive, "-d", into, NULL}, archive,
+			   error);
 	if (ends_in(archive, ".tar") || ends_in(archive, ".tar.gz") || ends_in(archive, ".tgz"))
-		return run((const char *const[]){"tar", "-x", "-f", archive, "-C", into, NULL}, archive, error);
+		return run(folder, (const char *const[]){"tar", "-x", "-f", archive, "-C", into, NULL}, archive, error);
 	pj__fail(error, PJ_ERR_USAGE, 0, archive, "cannot unpack the archive");
 	pj__error_hint(error, "it may be a .zip, .jar, .tar, .tar.gz or .tgz");
 	return PJ_ERR_USAGE;
@@ -262,7 +227,7 @@ pj_status pj__folder_ship_archive(pj__folder *folder, const char *archive, pj_er
 	if (!status)
 		status = add_link(folder, name, into, error);
 	if (!status)
-		status = unpack(path, into, error);
+		status = unpack(folder, path, into, error);
 	free(into);
 	free(path);
 	return status;
@@ -340,7 +305,7 @@ pj_status pj__folder_program(pj__folder *folder, const char *word, char **ret_wo
 /* A new, empty folder, in the place of whatever is there. */
 static pj_status make_anew(const char *path, pj_error *error)
 {
-	remove_all(path);
+	(void)pj__remove_tree(AT_FDCWD, path); /* mostly there is none; else it cannot be made */
 	return make_folder(path, false, error);
 }
 
@@ -387,10 +352,10 @@ pj_status pj__folder_done(const pj__folder *folder, const char *attempt, const c
 	char *const done = path_of("%s/done/%s", folder->path, task);
 	pj_status status = work && side && done ? PJ_OK : pj__no_memory(error, strlen(folder->path));
 	if (!status)
-		remove_all(work);
+		(void)pj__remove_tree(AT_FDCWD, work); /* else it goes with the job's folder */
 	/* mostly nothing is left there, and then there is nothing to move */
 	if (!status && rmdir(side) < 0) {
-		remove_all(done);
+		(void)pj__remove_tree(AT_FDCWD, done); /* of an attempt that was lost; else rename tells */
 		if (rename(side, done) < 0)
 			status = cannot("keep what an attempt has left", side, error);
 	}
@@ -400,8 +365,16 @@ pj_status pj__folder_done(const pj__folder *folder, const char *attempt, const c
 	return status;
 }
 
-/* Moves what is in `from` into `to`; folders that are there already are joined. */
-static pj_status move_all(const char *from, const char *to, int depth, pj_error *error)
+static pj_status taken(const char *name, pj_error *error)
+{
+	pj__fail(error, PJ_ERR_OUTPUT, 0, NULL, "a side file is called as a file of the output");
+	pj__error_reason(error, "%s", name);
+	pj__error_hint(error, "what goes to $mapreduce_task_output_dir needs names of its own");
+	return PJ_ERR_OUTPUT;
+}
+
+/* Moves what is in `from` into `to`, with renameat2's flags; folders that are there already are joined. */
+static pj_status move_all(const char *from, const char *to, unsigned flags, int depth, pj_error *error)
 {
 	enum { DEEPEST = 100 };
 	struct dirent **entries = NULL;
@@ -410,15 +383,22 @@ static pj_status move_all(const char *from, const char *to, int depth, pj_error 
 		return cannot("read the folder", from, error);
 	pj_status status = PJ_OK;
 	for (int i = 0; i < count; i++) {
-		const char *const name = entries[i]->d_name;
-		char *const source = path_of("%s/%s", from, name), *const target = path_of("%s/%s", to, name);
-		const bool is_entry = strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+		const struct dirent *const entry = entries[i];
+		char *const source = path_of("%s/%s", from, entry->d_name);
+		char *const target = path_of("%s/%s", to, entry->d_name);
+		const bool is_entry = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+		struct stat is[2];
 		if (!source || !target)
 			status = pj__no_memory(error, strlen(from));
-		else if (!status && is_entry && rename(source, target) < 0)
-			status = errno == ENOTEMPTY || errno == EEXIST
-					 ? move_all(source, target, depth + 1, error)
-					 : cannot("move a file to the output", target, error);
+		else if (!status && is_entry && renameat2(AT_FDCWD, source, AT_FDCWD, target, flags) < 0) {
+			const bool there = errno == ENOTEMPTY || errno == EEXIST;
+			if (there && lstat(source, &is[0]) == 0 && lstat(target, &is[1]) == 0)
+				status = S_ISDIR(is[0].st_mode) && S_ISDIR(is[1].st_mode)
+						 ? move_all(source, target, flags, depth + 1, error)
+						 : taken(entry->d_name, error);
+			else
+				status = cannot("move a file to the output", target, error);
+		}
 		free(source);
 		free(target);
 		free(entries[i]);
@@ -427,20 +407,35 @@ static pj_status move_all(const char *from, const char *to, int depth, pj_error 
 	return status;
 }
 
-pj_status pj__folder_promote(const pj__folder *folder, const char *output, pj_error *error)
+/* Joins what tasks have left; of equal names the last task's stays. */
+static pj_status join_sides(const char *done, const char *sides, pj_error *error)
 {
-	char *const done = path_of("%s/done", folder->path);
 	struct dirent **tasks = NULL;
-	const int count = done ? scandir(done, &tasks, NULL, alphasort) : -1;
-	pj_status status = count < 0 ? cannot("read the folder", folder->path, error) : PJ_OK;
+	pj_status status = make_folder(sides, false, error);
+	const int count = status ? 0 : scandir(done, &tasks, NULL, alphasort);
+	if (count < 0)
+		status = cannot("read the folder", done, error);
 	for (int i = 0; i < count; i++) {
-		char *const task = tasks[i]->d_name[0] == '.' ? NULL : path_of("%s/%s", done, tasks[i]->d_name);
-		if (!status && task)
-			status = move_all(task, output, 0, error);
+		const bool is_task = tasks[i]->d_name[0] != '.';
+		char *const task = is_task ? path_of("%s/%s", done, tasks[i]->d_name) : NULL;
+		if (!status && is_task)
+			status = task ? move_all(task, sides, 0, 0, error) : pj__no_memory(error, strlen(done));
 		free(task);
 		free(tasks[i]);
 	}
 	free(tasks);
+	return status;
+}
+
+pj_status pj__folder_promote(const pj__folder *folder, const char *output, pj_error *error)
+{
+	char *const done = path_of("%s/done", folder->path), *const sides = path_of("%s/sides", folder->path);
+	pj_status status = done && sides ? PJ_OK : pj__no_memory(error, strlen(folder->path));
+	if (!status)
+		status = join_sides(done, sides, error);
+	if (!status)
+		status = move_all(sides, output, RENAME_NOREPLACE, 0, error);
 	free(done);
+	free(sides);
 	return status;
 }

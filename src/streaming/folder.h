@@ -1,26 +1,35 @@
 /*
- * folder.h: the folders of a job's attempts. They lie in one hidden folder beside the output, and go with the job. Its
- * owner holds a lock (flock) on it: what a killed one has left, the next job that writes beside it removes.
+ * folder.h: the folders of a job's attempts. They lie in one private folder beside the output (base/private.h), and go
+ * with the job; what a killed one has left, the next job that writes beside it removes.
  *
- *     .papjuice-streaming-XXXXXX/files/PROGRAM      copies of shipped programs that may not be executed as they are
- *                                archives/LINK/     unpacked
- *                                work/ATTEMPT/      where an attempt runs: links to all that is shipped, and tmp/
- *                                side/ATTEMPT/      files that an attempt leaves for the output
- *                                done/TASK/         those of attempts that went well
+ *     .papjuice-.../files/PROGRAM      copies of shipped programs that may not be executed as they are
+ *                   archives/NUMBER/   unpacked
+ *                   work/ATTEMPT/      where an attempt runs: links to all that is shipped, and tmp/
+ *                   side/ATTEMPT/      files that an attempt leaves for the output
+ *                   done/TASK/         those of attempts that went well
+ *                   sides/             those of all tasks
+ *                   output/            what is made: it gets its name when all of it is there
  */
 #ifndef PJ_STREAMING_FOLDER_H
 #define PJ_STREAMING_FOLDER_H
 
+#include <signal.h>
+
 #include "streaming/request.h"
 
 typedef struct pj__folder {
-	char *path;                 /* absolute; NULL: none was made */
-	int fd;                     /* of the folder, locked */
+	char *path; /* absolute; NULL: none was made */
+	int fd;     /* of the folder, locked */
+	const volatile sig_atomic_t *stop;
 	pj__strings links, targets; /* what each attempt's folder has, and where it leads */
 } pj__folder;
 
-/* Makes the folder beside `output`, and the folders above that, where they are missing. */
-PJ_MUST_USE pj_status pj__folder_create(pj__folder *folder, const char *output, pj_error *error);
+/*
+ * Makes the folder beside `output`, and the folders above that, where they are missing. A signal in *stop (NULL: none)
+ * ends what unpacks an archive: PJ_ERR_INTERRUPTED.
+ */
+PJ_MUST_USE pj_status pj__folder_create(pj__folder *folder, const char *output, const volatile sig_atomic_t *stop,
+					pj_error *error);
 
 /* Removes it with all that is in it. {0} is fine. */
 void pj__folder_destroy(pj__folder *folder);
@@ -44,7 +53,10 @@ PJ_MUST_USE pj_status pj__folder_begin(const pj__folder *folder, const char *att
 /* The attempt went well: what it left for the output is that of `task` from now on, and its folders are gone. */
 PJ_MUST_USE pj_status pj__folder_done(const pj__folder *folder, const char *attempt, const char *task, pj_error *error);
 
-/* Moves what all tasks have left into the output. */
+/*
+ * Moves what all tasks have left into the output; of side files with one name the last task's stays. PJ_ERR_OUTPUT: one
+ * of them has the name of what is there already.
+ */
 PJ_MUST_USE pj_status pj__folder_promote(const pj__folder *folder, const char *output, pj_error *error);
 
 #endif

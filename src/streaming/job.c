@@ -3,6 +3,7 @@
  */
 #include "streaming/job.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -360,6 +361,11 @@ static pj_status settle_reducer(pj__streaming *streaming, pj_error *error)
 
 /* ------------------------------------------------------------------------------------------------- input and output */
 
+static pj_status exists(const pj__streaming *streaming, pj_error *error)
+{
+	return pj__fail(error, PJ_ERR_EXISTS, 0, NULL, "Output directory file:%s already exists", streaming->output);
+}
+
 static pj_status settle_output(pj__streaming *streaming, pj_error *error)
 {
 	const char *path;
@@ -375,15 +381,10 @@ static pj_status settle_output(pj__streaming *streaming, pj_error *error)
 	if (asprintf(&streaming->output, "%s%s%.*s", here ? here : "", here ? "/" : "", (int)len, path) < 0)
 		streaming->output = NULL;
 	free(here);
-	if (!streaming->output || asprintf(&streaming->output_folder, "%s/", streaming->output) < 0) {
-		streaming->output_folder = NULL;
+	if (!streaming->output)
 		return pj__no_memory(error, len);
-	}
 	struct stat is;
-	if (lstat(streaming->output, &is) == 0)
-		return pj__fail(error, PJ_ERR_EXISTS, 0, NULL, "Output directory file:%s already exists",
-				streaming->output);
-	return PJ_OK;
+	return lstat(streaming->output, &is) == 0 ? exists(streaming, error) : PJ_OK;
 }
 
 /*
@@ -425,7 +426,11 @@ static pj_status ship(pj__streaming *streaming, pj_error *error)
 	const pj__strings *const files[] = {&request->given[PJ__OPT_FILE], &request->files,
 					    &request->given[PJ__OPT_CACHE_FILE]};
 	const pj__strings *const archives[] = {&request->archives, &request->given[PJ__OPT_CACHE_ARCHIVE]};
-	pj_status status = pj__folder_create(&streaming->folder, streaming->output, error);
+	pj_status status = pj__folder_create(&streaming->folder, streaming->output, streaming->options.stop, error);
+	if (!status && asprintf(&streaming->made, "%s/output/", streaming->folder.path) < 0) {
+		streaming->made = NULL;
+		status = pj__no_memory(error, strlen(streaming->folder.path));
+	}
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		for (size_t j = 0; !status && j < files[i]->count; j++) {
 			if (i == 2 && !strchr(files[i]->at[j], '#'))
@@ -555,7 +560,7 @@ static pj_status settle_options(pj__streaming *streaming, pj_error *error)
 				    .path_count = streaming->files.paths.count,
 				    .pieces = streaming->files.pieces,
 				    .piece_count = streaming->files.cut_count};
-	options->output = (pj_output){.path = streaming->output_folder, .columns = PJ_KEY_ONLY};
+	options->output = (pj_output){.path = streaming->made, .columns = PJ_KEY_ONLY};
 	return settle_compression(streaming, &options->output.compression, error);
 }
 
@@ -568,9 +573,10 @@ static void make_stamp(char *stamp, size_t size)
 	snprintf(stamp, size, "%lld_0001", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
 
-pj_status pj__streaming_init(pj__streaming *streaming, pj__request *request, pj_error *error)
+pj_status pj__streaming_init(pj__streaming *streaming, pj__request *request, const volatile sig_atomic_t *stop,
+			     pj_error *error)
 {
-	*streaming = (pj__streaming){.request = request, .conf = &request->conf};
+	*streaming = (pj__streaming){.request = request, .conf = &request->conf, .options = {.stop = stop}};
 	streaming->job = (pj_job){.abi = PJ_ABI, .name = "streaming"};
 	make_stamp(streaming->stamp, sizeof streaming->stamp);
 	pj_status (*const steps[])(pj__streaming * streaming, pj_error * error) = {
@@ -591,7 +597,7 @@ pj_status pj__streaming_init(pj__streaming *streaming, pj__request *request, pj_
 static pj_status remove_file(const char *folder, const char *name, pj_error *error)
 {
 	char *path;
-	if (asprintf(&path, "%s/%s", folder, name) < 0)
+	if (asprintf(&path, "%s%s", folder, name) < 0)
 		return pj__no_memory(error, strlen(folder));
 	pj_status status = PJ_OK;
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -609,10 +615,10 @@ static pj_status remove_empty(const pj__streaming *streaming, pj_error *error)
 		char *path, name[32];
 		struct stat is;
 		snprintf(name, sizeof name, "part-%05llu", (unsigned long long)i);
-		if (asprintf(&path, "%s/%s", streaming->output, name) < 0)
-			return pj__no_memory(error, strlen(streaming->output));
+		if (asprintf(&path, "%s%s", streaming->made, name) < 0)
+			return pj__no_memory(error, strlen(streaming->made));
 		if (stat(path, &is) == 0 && !is.st_size)
-			status = remove_file(streaming->output, name, error);
+			status = remove_file(streaming->made, name, error);
 		free(path);
 	}
 	return status;
@@ -622,8 +628,14 @@ pj_status pj__streaming_finish(pj__streaming *streaming, pj_error *error)
 {
 	pj_status status = streaming->lazy ? remove_empty(streaming, error) : PJ_OK;
 	if (!status && !streaming->marks_success)
-		status = remove_file(streaming->output, "_SUCCESS", error);
-	return status ? status : pj__folder_promote(&streaming->folder, streaming->output, error);
+		status = remove_file(streaming->made, "_SUCCESS", error);
+	if (!status)
+		status = pj__folder_promote(&streaming->folder, streaming->made, error);
+	if (!status && renameat2(AT_FDCWD, streaming->made, AT_FDCWD, streaming->output, RENAME_NOREPLACE) < 0)
+		status = errno == EEXIST ? exists(streaming, error)
+					 : pj__fail(error, PJ_ERR_OUTPUT, errno, streaming->output,
+						    "cannot give the output its name");
+	return status;
 }
 
 static void fini_side(pj__side *side)
@@ -642,5 +654,5 @@ void pj__streaming_fini(pj__streaming *streaming)
 	pj__files_fini(&streaming->files);
 	pj__folder_destroy(&streaming->folder);
 	free(streaming->output);
-	free(streaming->output_folder);
+	free(streaming->made);
 }

@@ -36,8 +36,9 @@ struct pj__streaming {
 	pj__side map, combine, reduce;
 	uint64_t reduces;
 	bool lazy, marks_success;
-	char *output, *output_folder; /* absolute: without and with '/' at the end */
-	char stamp[40];               /* of ids */
+	char *output;   /* absolute, without '/' at the end */
+	char *made;     /* where it is made, in the job's folder, with '/' at the end */
+	char stamp[40]; /* of ids */
 	pj_job job;
 	pj_options options;
 };
@@ -45,11 +46,16 @@ struct pj__streaming {
 /*
  * Settles everything that can be known before the run. Afterwards pj_run may be called with `job` and `options`, then
  * pj__streaming_finish. To be given back with pj__streaming_fini in any case. PJ_ERR_EXISTS: the output exists;
- * PJ_ERR_INPUT: an input is missing; PJ_ERR_USAGE: something is asked for that there is not.
+ * PJ_ERR_INPUT: an input is missing; PJ_ERR_USAGE: something is asked for that there is not. A signal in *stop ends
+ * this, and the run, with PJ_ERR_INTERRUPTED.
  */
-PJ_MUST_USE pj_status pj__streaming_init(pj__streaming *streaming, pj__request *request, pj_error *error);
+PJ_MUST_USE pj_status pj__streaming_init(pj__streaming *streaming, pj__request *request,
+					 const volatile sig_atomic_t *stop, pj_error *error);
 
-/* After a run that went well: side files go into the output, and what is not wanted there goes away. */
+/*
+ * After a run that went well: side files go into the output, what is not wanted there goes away, and it gets its name.
+ * PJ_ERR_EXISTS: somebody else has made an output meanwhile.
+ */
 PJ_MUST_USE pj_status pj__streaming_finish(pj__streaming *streaming, pj_error *error);
 
 void pj__streaming_fini(pj__streaming *streaming);

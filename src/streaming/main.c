@@ -44,7 +44,7 @@ static int refuse(const pj_error *error)
 	char line[4096];
 	if (!about_files) {
 		pj__console_error(error, streaming_logger);
-		return FAILED;
+		return error->status == PJ_ERR_INTERRUPTED ? pj_error_exit_code(error) : FAILED;
 	}
 	pj__console_log("ERROR", streaming_logger, "Error Launching job : %s",
 			pj_error_format(error, line, sizeof line));
@@ -97,15 +97,12 @@ static int run(pj__streaming *streaming)
 		return refuse(&error);
 	}
 	pj__shown shown = {-1, -1, streaming->reduces > 0};
-	struct pj__signals signals;
 	streaming->options.progress = pj__console_progress;
 	streaming->options.progress_arg = &shown;
-	streaming->options.stop = pj__signals_catch(&signals);
 	pj__console_log("INFO", job_logger, "Running job: job_%s", streaming->stamp);
 	if (pj_run(&streaming->job, &streaming->options, result, &error) == PJ_OK)
 		error.status = PJ_OK;
 	const int code = report(streaming, result, &error);
-	pj__signals_restore(&signals);
 	free(result);
 	return code;
 }
@@ -133,8 +130,11 @@ static int stream(int argc, char **argv)
 		(void)pj__no_memory(&error, sizeof *streaming);
 		code = refuse(&error);
 	} else {
-		code = pj__streaming_init(streaming, &request, &error) ? refuse(&error) : run(streaming);
+		struct pj__signals signals;
+		const volatile sig_atomic_t *const stop = pj__signals_catch(&signals);
+		code = pj__streaming_init(streaming, &request, stop, &error) ? refuse(&error) : run(streaming);
 		pj__streaming_fini(streaming);
+		pj__signals_restore(&signals);
 		free(streaming);
 	}
 	pj__request_fini(&request);

@@ -164,9 +164,24 @@ def test_archives(tmp_path, script):
         archive.write("inside")
     if not shutil.which("unzip"):
         pytest.skip("there is no unzip")
-    stream("-reducer", "NONE", "-mapper", script("m.sh", "cat a.tar.gz/inside zip/inside"), "-file", "m.sh",
-           generic=["-archives", "a.tar.gz,b.zip#zip"])
-    assert part() == b"within\t\nwithin\t\n"
+    shutil.copy("b.zip", "c.jar")
+    with tarfile.open("d.tgz", "w:gz") as archive:
+        archive.add("inside", "sub/inside")
+    stream("-reducer", "NONE", "-mapper", script("m.sh", "cat a.tar.gz/inside zip/inside c.jar/inside tgz/sub/inside"),
+           "-file", "m.sh", "-cacheArchive", f"file:{tmp_path}/d.tgz#tgz", generic=["-archives", "a.tar.gz,b.zip#zip,c.jar"])
+    assert part() == 4 * b"within\t\n"
+
+
+@pytest.mark.parametrize("name, code, text", [
+    ("broken.tar.gz", 5, "cannot unpack the archive with tar"),
+    ("broken.rar", 1, "it may be a .zip, .jar, .tar, .tar.gz or .tgz"),
+    ("missing.zip", 1, "File missing.zip does not exist."),
+])
+def test_archives_that_are_none(tmp_path, name, code, text):
+    for there in ("broken.tar.gz", "broken.rar"):
+        (tmp_path / there).write_bytes(b"no archive")
+    assert text in stream("-mapper", "cat", generic=["-archives", name], code=code)
+    assert not os.path.exists("out")
 
 
 def test_raw_bytes(tmp_path):
@@ -320,6 +335,33 @@ def test_side_files_come_into_the_output(script):
         assert file.read() == "m\n"
 
 
+@pytest.mark.parametrize("name", ["part-00000", "_SUCCESS"])
+def test_side_files_take_no_names_of_the_output(script, name):
+    said = stream("-mapper", script("m.sh", f'cat; echo side >"$mapreduce_task_output_dir/{name}"'), code=1)
+    assert "a side file is called as a file of the output" in said and name in said
+    assert not os.path.exists("out")
+
+
+def test_of_side_files_with_one_name_the_last_tasks_stays(script):
+    mapper = script("m.sh", 'cat; mkdir "$mapreduce_task_output_dir/d"; cd "$mapreduce_task_output_dir"; '
+                            'echo $mapreduce_task_partition | tee same >d/same; touch d/$mapreduce_task_partition')
+    stream("-input", "in.txt", "in.txt", "in.txt", "-mapper", mapper, "-reducer", "NONE",
+           generic=define(mapreduce__job__maps=1))
+    assert files() == ["_SUCCESS", "d", "part-00000", "part-00001", "part-00002", "same"]
+    assert files("out/d") == ["0", "1", "2", "same"]
+    for path in ("out/same", "out/d/same"):
+        with open(path, encoding="ascii") as file:
+            assert file.read() == "2\n"
+
+
+def test_folders_that_may_not_be_changed_are_removed(nobody, tmp_path, script):
+    tmp_path.chmod(0o777)
+    mapper = script("m.sh", "cat; mkdir -p a/b; touch a/f a/b/f; chmod 555 a/b; chmod 0 a; mkdir tmp/c; chmod 111 tmp/c")
+    done = run("streaming", "-input", "in.txt", "-output", "out", "-mapper", mapper, preexec_fn=nobody)
+    assert done.returncode == 0 and files() == ["_SUCCESS", "part-00000"]
+    assert not folders()
+
+
 def test_failed_attempts_leave_nothing(script, tmp_path):
     first = tmp_path / "first"
     said = stream("-reducer", "NONE", "-mapper",
@@ -452,6 +494,35 @@ def test_interrupted(script, tmp_path):
     job.send_signal(signal.SIGINT)
     assert job.wait(30) == 130
     assert not folders() and not os.path.exists("out")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_while_an_archive_is_unpacked(script, tmp_path, number):
+    """What unpacks is called tar, waits, and has started something."""
+    (tmp_path / "bin").mkdir()
+    script("bin/tar", f"echo $$ >{tmp_path}/pids; sleep 1000 & echo $! >>{tmp_path}/pids; touch {tmp_path}/ready; wait")
+    (tmp_path / "a.tar").write_bytes(b"")
+    job = subprocess.Popen(command("streaming", "-archives", "a.tar", "-input", "in.txt", "-output", "out"),
+                           env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_for((tmp_path / "ready").exists)
+    job.send_signal(number)
+    assert job.wait(30) == (143 if number == signal.SIGTERM else -signal.SIGKILL)
+    pids = (tmp_path / "pids").read_text(encoding="ascii").split()
+    if number == signal.SIGKILL:
+        os.kill(int(pids.pop()), signal.SIGKILL)  # what an unpacker has started has an input that ends; this has not
+    wait_for(lambda: not any(alive(pid) for pid in pids))
+    assert number == signal.SIGKILL or not folders()
+    assert stream_again() == []
+
+
+def alive(pid):
+    """Does the process run? A dead one that nobody has reaped does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_what_a_killed_job_leaves_goes_with_the_next(script, tmp_path):

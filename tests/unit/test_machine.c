@@ -9,7 +9,7 @@
 
 #include "base/cgroup.h"
 #include "base/machine.h"
-#include "output/private.h"
+#include "base/private.h"
 
 static char root[] = "/tmp/papjuice-test-XXXXXX";
 

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
+#include "base/private.h"
 #include "output/direct.h"
 #include "output/order.h"
-#include "output/private.h"
 
 static char folder[] = "/tmp/papjuice-test-XXXXXX";
 

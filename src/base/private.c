@@ -5,7 +5,7 @@
  * looks, once it has the lock, if the folder is still there, and tries again if it is not. The lock belongs to the open
  * folder, which the workers inherit: it is free when the leader and all of them are gone.
  */
-#include "output/private.h"
+#include "base/private.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -65,9 +65,22 @@ pj_status pj__private_create(const char *parent, int *ret_fd, char **ret_path, p
 	return pj__fail(error, PJ_ERR_OUTPUT, EEXIST, parent, "cannot make a folder in");
 }
 
+/* Opens a folder that is to be emptied. */
+static int open_to_empty(int parent_fd, const char *name)
+{
+	enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW };
+	int fd = openat(parent_fd, name, FLAGS);
+	if (fd < 0 && errno == EACCES && fchmodat(parent_fd, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
+		fd = openat(parent_fd, name, FLAGS);
+	struct stat is;
+	if (fd >= 0 && fstat(fd, &is) == 0 && (is.st_mode & 0300) != 0300)
+		(void)fchmod(fd, 0700); /* another user's: then what is in it cannot be removed, and that is told */
+	return fd;
+}
+
 int pj__remove_tree(int parent_fd, const char *name)
 {
-	const int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	const int fd = open_to_empty(parent_fd, name);
 	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!folder) {
 		const int failed = errno;

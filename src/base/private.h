@@ -1,8 +1,8 @@
 /*
  * private.h: the private folder of a run, and the folders that dead runs left.
  */
-#ifndef PJ_OUTPUT_PRIVATE_H
-#define PJ_OUTPUT_PRIVATE_H
+#ifndef PJ_BASE_PRIVATE_H
+#define PJ_BASE_PRIVATE_H
 
 #include "base/error.h"
 
@@ -12,7 +12,10 @@
  */
 PJ_MUST_USE pj_status pj__private_create(const char *parent, int *ret_fd, char **ret_path, pj_error *error);
 
-/* Removes the folder `name` in `parent_fd` and everything in it, following no link. Returns 0 or an errno. */
+/*
+ * Removes the folder `name` in `parent_fd` and everything in it, following no link. What it may not read or change it
+ * makes its own first, as far as it belongs to this user: programs make such folders. Returns 0 or an errno.
+ */
 int pj__remove_tree(int parent_fd, const char *name);
 
 /* Removes the private folders in `parent` whose owner is dead. What cannot be removed is left alone. */
