@@ -22,8 +22,8 @@ static const pj_job_option options[] = {
 	[REDUCE] = {"reduce", 0, "CMD", NULL, "the reducer: reads lines in key order"},
 	[COMBINE] = {"combine", 0, "CMD", NULL, "reduces some of a mapper's lines beforehand"},
 	[SHELL] = {"shell", 0, NULL, NULL, "commands are for sh -c, not words"},
-	[SEP] = {"sep", 't', "CHAR", "\\t", "the byte behind the key; '\\t' is a tab"},
-	[FIELDS] = {"fields", 0, "N", "1", "the key is the first N fields; 0: the line"},
+	[SEP] = {"sep", 't', "CHAR", NULL, "the byte behind the key [tab]"},
+	[FIELDS] = {"fields", 0, "N", NULL, "the key is the first N fields; 0: the line [1]"},
 	{NULL},
 };
 
@@ -119,14 +119,14 @@ static pj_status split_lines(pj_task *task, pj_bytes text, void *arg)
 
 static bool read_separator(const char *text, char *ret_separator)
 {
-	*ret_separator = strcmp(text, "\\t") ? *text : '\t';
-	return text[0] && (!text[1] || !strcmp(text, "\\t")) && *ret_separator != '\n';
+	*ret_separator = !text || !strcmp(text, "\\t") ? '\t' : *text;
+	return !text || (text[0] && (!text[1] || !strcmp(text, "\\t")) && *ret_separator != '\n');
 }
 
 static bool read_fields(const char *text, unsigned *ret_fields)
 {
-	int64_t fields;
-	if (!pj_parse_i64(pj_bytes_of(text), &fields) || fields < 0 || fields > FIELDS_MOST)
+	int64_t fields = 1;
+	if (text && (!pj_parse_i64(pj_bytes_of(text), &fields) || fields < 0 || fields > FIELDS_MOST))
 		return false;
 	*ret_fields = (unsigned)fields;
 	return true;
@@ -160,6 +160,9 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 			     "papjuice run --map CMD --reduce CMD; see papjuice help programs");
 	if (values[COMBINE] && !values[REDUCE])
 		return wrong(error, "a combiner without a reducer", values[COMBINE], "--reduce CMD names the reducer");
+	if (!values[REDUCE] && (values[SEP] || values[FIELDS]))
+		return wrong(error, "a key without a reducer", values[SEP] ? "--sep" : "--fields",
+			     "without --reduce lines go through as they are; --reduce CMD names the reducer");
 	struct own *const own = calloc(1, sizeof *own);
 	if (!own)
 		return no_memory(error);
@@ -186,7 +189,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 static const pj_job job = {
 	.abi = PJ_ABI,
 	.name = "run",
-	.summary = "programs in any language as mapper and reducer",
+	.summary = "programs in any language",
 	.output = {.columns = PJ_KEY_ONLY},
 	.options = options,
 	.configure = configure,
@@ -195,8 +198,6 @@ static const pj_job job = {
 bool names_commands(int argc, char **argv)
 {
 	static const char *const names[] = {"--map", "--reduce", "--combine"};
-	if (argc < 2 || argv[1][0] != '-')
-		return false;
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
 			const size_t len = strlen(names[n]);
@@ -208,7 +209,7 @@ bool names_commands(int argc, char **argv)
 
 int run_commands(int argc, char **argv)
 {
-	char name[] = "papjuice run";
+	char name[] = "papjuice run --map CMD --reduce CMD"; /* as the help shows it */
 	char *const before = argv[0];
 	argv[0] = name;
 	const int code = pj_main(&job, argc, argv);

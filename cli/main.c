@@ -4,7 +4,7 @@
  *
  *     papjuice JOB ...        a built-in job
  *     papjuice run JOB ...    a built-in job, a plug-in (.so) or a C source (.c)
- *     papjuice run --map CMD --reduce CMD ...    programs (commands.c)
+ *     papjuice run --map CMD --reduce CMD ...    programs in any language (commands.c)
  *     papjuice jobs [NAME]    papjuice help [TOPIC]    papjuice --help    papjuice --version
  */
 #include <errno.h>
@@ -37,6 +37,16 @@ static int unknown(const char *what, const char *name, const char *const *names,
 	else
 		snprintf(hint, sizeof hint, "all of them: %s", see);
 	return usage_error(what, name, hint);
+}
+
+/* What was printed on standard output has to arrive there: the exit code. */
+static int flush_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	pj_error error = {.status = PJ_ERR_OUTPUT, .errnum = errno, .task = -1, .offset = -1};
+	snprintf(error.what, sizeof error.what, "cannot write to standard output");
+	return pj_error_report(&error);
 }
 
 static size_t add_jobs(const char **names, size_t count)
@@ -146,6 +156,26 @@ static int is_path(const char *job)
 	return strchr(job, '/') || ends_in(job, ".so") || ends_in(job, ".c");
 }
 
+static int run_help(void)
+{
+	fputs("papjuice run: a job of your own\n"
+	      "\n"
+	      "  papjuice run --map CMD --reduce CMD [options] [INPUT...]\n"
+	      "      programs in any language; either may be left out\n"
+	      "  papjuice run job.c [options] [INPUT...]\n"
+	      "      a source in C, compiled when it has changed\n"
+	      "  papjuice run job.so [options] [INPUT...]\n"
+	      "      a plug-in; and a built-in job by its name\n"
+	      "\n"
+	      "  papjuice run --map 'grep -o ERROR:.*' --reduce 'uniq -c' logs/\n"
+	      "  papjuice run examples/wordcount.c book.txt -o counts.tsv\n"
+	      "\n"
+	      "The options: papjuice run --map CMD -h, papjuice run job.c -h\n"
+	      "The manual:  papjuice help programs, papjuice help own-jobs\n",
+	      stdout);
+	return flush_output();
+}
+
 static int command_run(int argc, char **argv)
 {
 	static const char how[] =
@@ -153,8 +183,10 @@ static int command_run(int argc, char **argv)
 	if (argc < 2)
 		return usage_error("no job to run", "JOB is missing", how);
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))
-		return pj_help("own-jobs", NULL);
-	if (names_commands(argc, argv))
+		return run_help();
+	/* what is a job's name stays one: it may have options of these names */
+	if (names_commands(argc, argv) && !pj_builtin_find(argv[1]) && !ends_in(argv[1], ".so") &&
+	    !ends_in(argv[1], ".c"))
 		return run_commands(argc, argv);
 	if (argv[1][0] == '-')
 		return usage_error("the job comes first", argv[1], how);
@@ -198,11 +230,8 @@ static int command_version(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	if (printf("papjuice %s\n", PJ_VERSION) > 0 && fflush(stdout) == 0)
-		return 0;
-	pj_error error = {.status = PJ_ERR_OUTPUT, .errnum = errno, .task = -1, .offset = -1};
-	snprintf(error.what, sizeof error.what, "cannot write to standard output");
-	return pj_error_report(&error);
+	printf("papjuice %s\n", PJ_VERSION);
+	return flush_output();
 }
 
 static const struct {
@@ -218,6 +247,8 @@ static int unknown_command(const char *name)
 		snprintf(hint, sizeof hint, "a job of your own is run so: papjuice run %s [options] [INPUT...]", name);
 		return usage_error("unknown command", name, hint);
 	}
+	if (!strncmp(name, "--map", 5) || !strncmp(name, "--reduce", 8))
+		return usage_error("unknown command", name, "programs are run so: papjuice run --map CMD --reduce CMD");
 	const char *names[NAMES_MAX];
 	size_t count = 0;
 	for (; count < sizeof commands / sizeof *commands; count++)
@@ -228,9 +259,11 @@ static int unknown_command(const char *name)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fputs("usage: papjuice JOB [options] [INPUT...]      such as: papjuice wordcount book.txt\n"
-		      "       papjuice run JOB [options] [INPUT...]  JOB: a name, a plug-in (.so) or a source (.c)\n"
-		      "       papjuice help                          shows jobs, topics and examples\n",
+		fputs("usage: papjuice wordcount book.txt                   a built-in job: papjuice jobs lists them\n"
+		      "       papjuice run --map CMD --reduce CMD logs/     programs in any language\n"
+		      "       papjuice run job.c book.txt                   a job of your own, in C\n"
+		      "       papjuice streaming -input in -output out ...  a Hadoop Streaming job, as it is\n"
+		      "       papjuice help                                 the options, the topics, and more examples\n",
 		      stderr);
 		return 2;
 	}

@@ -35,6 +35,9 @@ void pj__console_usage(void)
 {
 	fputs("usage: papjuice streaming [generic options] [streaming options]\n"
 	      "\n"
+	      "  papjuice streaming -input logs -output counts \\\n"
+	      "      -mapper 'grep -o ERROR.*' -reducer 'uniq -c' -numReduceTasks 1\n"
+	      "\n"
 	      "Hadoop's generic options, which come first:\n"
 	      "  -D NAME=VALUE           sets a property; -conf FILE reads properties\n"
 	      "  -files A,B#LINK         files to be in the folder of each attempt\n"

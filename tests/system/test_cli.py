@@ -79,6 +79,8 @@ def test_no_command_is_a_short_usage():
     done = run()
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"usage: papjuice ") and len(done.stderr.splitlines()) <= 5
+    for word in (b"papjuice run --map", b"papjuice streaming", b"papjuice help"):
+        assert word in done.stderr
 
 
 @pytest.mark.parametrize("args", [["help"], ["--help"], ["-h"]])

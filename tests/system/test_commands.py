@@ -200,6 +200,29 @@ def test_wrong_usage(tmp_path):
         (["--map", "cat 'x", "in"], "a quote is not closed"),
         (["--map", "cat", "--reduce", "cat", "--sep", "ab", "in"], "bad value for --sep"),
         (["--map", "cat", "--reduce", "cat", "--fields", "-1", "in"], "bad value for --fields"),
+        (["--map", "cat", "--sep", ";", "in"], "a key without a reducer: --sep"),
+        (["--map", "cat", "--fields", "1", "in"], "a key without a reducer: --fields"),
+        (["in", "--shell"], "unknown job: in"),
     ]:
         assert said in message(run("run", *args), 2)
-    assert b"--reduce CMD" in good("run", "--map", "cat", "--help")
+    assert "papjuice run --map CMD --reduce CMD" in run("--map", "cat", "in").stderr.decode()
+
+
+def test_inputs_may_come_first(tmp_path):
+    """Only what is a job's name is a job."""
+    (tmp_path / "in.txt").write_bytes(b"b\na\n")
+    (tmp_path / "other").write_bytes(b"c\n")
+    assert good("run", "in.txt", "--map", "cat") == b"b\na\n"
+    assert good("run", "./in.txt", "other", "--reduce=cat") == b"a\nb\nc\n"
+    assert good("run", "in.txt", "--map", "cat", "--", "other") == b"b\na\nc\n"
+    assert "unknown option" in message(run("run", "wordcount", "--map", "cat", "in.txt"), 2)
+    assert "unknown job" in message(run("run", "in.txt", "--", "--map", "cat"), 2)
+
+
+def test_help():
+    for word in ("-h", "--help"):
+        text = good("run", word).decode("ascii")
+        assert "--map CMD --reduce CMD" in text and "job.c" in text and max(map(len, text.splitlines())) <= 80
+    text = good("run", "--map", "cat", "-h").decode("ascii")
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.index("papjuice run --map CMD --reduce CMD book.txt") < text.index("usage:") < text.index("--combine")
