@@ -12,45 +12,46 @@ static const char hadoop[] = "org.apache.hadoop.";
 static const struct {
 	pj__class_use use;
 	pj__class id;
-	const char *name;
-	const char *packages; /* behind "org.apache.hadoop.", each ended by a blank */
+	const char *names; /* behind "org.apache.hadoop.", with blanks between; the first one is shown */
 } classes[] = {
-	{PJ__USE_MAPPER, PJ__IDENTITY_MAPPER, "IdentityMapper", "mapred.lib. "},
-	{PJ__USE_MAPPER, PJ__IDENTITY_MAPPER, "Mapper", "mapreduce. "},
-	{PJ__USE_MAPPER, PJ__INVERSE_MAPPER, "InverseMapper", "mapred.lib. mapreduce.lib.map. "},
-	{PJ__USE_MAPPER, PJ__TOKEN_COUNT_MAPPER, "TokenCountMapper", "mapred.lib. "},
-	{PJ__USE_MAPPER, PJ__TOKEN_COUNT_MAPPER, "TokenCounterMapper", "mapreduce.lib.map. "},
-	{PJ__USE_REDUCER, PJ__IDENTITY_REDUCER, "IdentityReducer", "mapred.lib. "},
-	{PJ__USE_REDUCER, PJ__IDENTITY_REDUCER, "Reducer", "mapreduce. "},
-	{PJ__USE_REDUCER, PJ__LONG_SUM_REDUCER, "LongSumReducer", "mapred.lib. mapreduce.lib.reduce. "},
-	{PJ__USE_REDUCER, PJ__AGGREGATE_REDUCER, "ValueAggregatorReducer",
-	 "mapred.lib.aggregate. mapreduce.lib.aggregate. "},
-	{PJ__USE_REDUCER, PJ__AGGREGATE_REDUCER, "ValueAggregatorCombiner",
-	 "mapred.lib.aggregate. mapreduce.lib.aggregate. "},
-	{PJ__USE_INPUT_FORMAT, PJ__TEXT_INPUT, "TextInputFormat", "mapred. mapreduce.lib.input. "},
-	{PJ__USE_INPUT_FORMAT, PJ__KEY_VALUE_INPUT, "KeyValueTextInputFormat", "mapred. mapreduce.lib.input. "},
-	{PJ__USE_INPUT_FORMAT, PJ__NLINE_INPUT, "NLineInputFormat", "mapred.lib. mapreduce.lib.input. "},
-	{PJ__USE_OUTPUT_FORMAT, PJ__TEXT_OUTPUT, "TextOutputFormat", "mapred. mapreduce.lib.output. "},
-	{PJ__USE_PARTITIONER, PJ__HASH_PARTITIONER, "HashPartitioner", "mapred.lib. mapreduce.lib.partition. "},
-	{PJ__USE_PARTITIONER, PJ__FIELD_PARTITIONER, "KeyFieldBasedPartitioner",
-	 "mapred.lib. mapreduce.lib.partition. "},
-	{PJ__USE_COMPARATOR, PJ__FIELD_COMPARATOR, "KeyFieldBasedComparator", "mapred.lib. mapreduce.lib.partition. "},
-	{PJ__USE_COMPARATOR, PJ__TEXT_COMPARATOR, "Text$Comparator", "io. "},
+	{PJ__USE_MAPPER, PJ__IDENTITY_MAPPER, "mapred.lib.IdentityMapper mapreduce.Mapper"},
+	{PJ__USE_MAPPER, PJ__INVERSE_MAPPER, "mapred.lib.InverseMapper mapreduce.lib.map.InverseMapper"},
+	{PJ__USE_MAPPER, PJ__TOKEN_COUNT_MAPPER, "mapred.lib.TokenCountMapper mapreduce.lib.map.TokenCounterMapper"},
+	{PJ__USE_REDUCER, PJ__IDENTITY_REDUCER, "mapred.lib.IdentityReducer mapreduce.Reducer"},
+	{PJ__USE_REDUCER, PJ__LONG_SUM_REDUCER, "mapred.lib.LongSumReducer mapreduce.lib.reduce.LongSumReducer"},
+	{PJ__USE_REDUCER, PJ__AGGREGATE_REDUCER,
+	 "mapred.lib.aggregate.ValueAggregatorReducer mapreduce.lib.aggregate.ValueAggregatorReducer "
+	 "mapred.lib.aggregate.ValueAggregatorCombiner mapreduce.lib.aggregate.ValueAggregatorCombiner"},
+	{PJ__USE_INPUT_FORMAT, PJ__TEXT_INPUT, "mapred.TextInputFormat mapreduce.lib.input.TextInputFormat"},
+	{PJ__USE_INPUT_FORMAT, PJ__KEY_VALUE_INPUT,
+	 "mapred.KeyValueTextInputFormat mapreduce.lib.input.KeyValueTextInputFormat"},
+	{PJ__USE_INPUT_FORMAT, PJ__NLINE_INPUT, "mapred.lib.NLineInputFormat mapreduce.lib.input.NLineInputFormat"},
+	{PJ__USE_OUTPUT_FORMAT, PJ__TEXT_OUTPUT, "mapred.TextOutputFormat mapreduce.lib.output.TextOutputFormat"},
+	{PJ__USE_PARTITIONER, PJ__HASH_PARTITIONER,
+	 "mapred.lib.HashPartitioner mapreduce.lib.partition.HashPartitioner"},
+	{PJ__USE_PARTITIONER, PJ__FIELD_PARTITIONER,
+	 "mapred.lib.KeyFieldBasedPartitioner mapreduce.lib.partition.KeyFieldBasedPartitioner"},
+	{PJ__USE_COMPARATOR, PJ__FIELD_COMPARATOR,
+	 "mapred.lib.KeyFieldBasedComparator mapreduce.lib.partition.KeyFieldBasedComparator"},
+	{PJ__USE_COMPARATOR, PJ__TEXT_COMPARATOR, "io.Text$Comparator"},
 };
 enum { CLASSES = sizeof classes / sizeof *classes };
 
-/* Is `name`, a full one, that of the index-th class? */
-static bool is_full_name(size_t index, const char *name)
+/* The simple name at the end of the full one that begins at `name`. */
+static pj_bytes simple_name(const char *name)
 {
-	if (strncmp(name, hadoop, sizeof hadoop - 1) != 0)
-		return false;
-	const char *const package = name + sizeof hadoop - 1;
-	const char *const dot = strrchr(package, '.');
-	if (!dot || strcmp(dot + 1, classes[index].name) != 0)
-		return false;
-	const size_t len = (size_t)(dot + 1 - package);
-	for (const char *at = classes[index].packages; *at; at = strchr(at, ' ') + 1)
-		if (!strncmp(at, package, len) && at[len] == ' ')
+	const size_t len = strcspn(name, " ");
+	const char *const dot = memrchr(name, '.', len);
+	return (pj_bytes){dot + 1, (size_t)(name + len - (dot + 1))};
+}
+
+/* Is `name` one of the names, in full or the simple one? */
+static bool is_among(const char *names, const char *name)
+{
+	const bool full = !strncmp(name, hadoop, sizeof hadoop - 1);
+	const pj_bytes wanted = pj_bytes_of(full ? name + sizeof hadoop - 1 : name);
+	for (const char *at = names; *at; at += strcspn(at, " "), at += *at == ' ')
+		if (pj_bytes_equal(wanted, full ? (pj_bytes){at, strcspn(at, " ")} : simple_name(at)))
 			return true;
 	return false;
 }
@@ -60,14 +61,17 @@ static void list_names(pj__class_use use, char *list, size_t size)
 	size_t used = 0;
 	list[0] = 0;
 	for (size_t i = 0; i < CLASSES && used < size; i++)
-		if (classes[i].use == use)
-			used += (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", classes[i].name);
+		if (classes[i].use == use) {
+			const pj_bytes name = simple_name(classes[i].names);
+			used += (size_t)snprintf(list + used, size - used, "%s%.*s", used ? ", " : "", (int)name.len,
+						 name.ptr);
+		}
 }
 
 pj_status pj__class_find(pj__class_use use, const char *option, const char *name, pj__class *ret_class, pj_error *error)
 {
 	for (size_t i = 0; i < CLASSES; i++)
-		if (classes[i].use == use && (!strcmp(classes[i].name, name) || is_full_name(i, name))) {
+		if (classes[i].use == use && is_among(classes[i].names, name)) {
 			*ret_class = classes[i].id;
 			return PJ_OK;
 		}

@@ -86,17 +86,18 @@ static const char *value_of(const pj__conf *conf, const char *name, size_t len)
 	return pj__conf_get(conf, copy);
 }
 
-/* A value may name others, down to as many as Hadoop follows. */
-static void expand(const pj__conf *conf, const char *value, int depth, pj_text *to)
+/* A value may name others, down to as many as Hadoop follows; *left: how many more may be put in, in all. */
+static void expand(const pj__conf *conf, const char *value, int depth, int *left, pj_text *to)
 {
-	for (const char *start; depth && (start = strstr(value, "${"));) {
+	for (const char *start; depth && *left && (start = strstr(value, "${"));) {
 		const char *const end = strchr(start, '}');
 		if (!end)
 			break;
 		const char *const known = value_of(conf, start + 2, (size_t)(end - start) - 2);
 		pj_text_bytes(to, (pj_bytes){value, (size_t)(start - value)});
+		--*left;
 		if (known)
-			expand(conf, known, depth - 1, to);
+			expand(conf, known, depth - 1, left, to);
 		else
 			pj_text_bytes(to, (pj_bytes){start, (size_t)(end - start) + 1});
 		value = end + 1;
@@ -106,8 +107,9 @@ static void expand(const pj__conf *conf, const char *value, int depth, pj_text *
 
 void pj__conf_expand(const pj__conf *conf, const char *value, pj_text *to)
 {
-	enum { DEEPEST = 20 };
-	expand(conf, value, DEEPEST, to);
+	enum { DEEPEST = 20, MOST = 1000 };
+	int left = MOST;
+	expand(conf, value, DEEPEST, &left, to);
 }
 
 bool pj__conf_bool(const pj__conf *conf, const char *name, bool otherwise)

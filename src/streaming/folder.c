@@ -108,7 +108,8 @@ static size_t find_link(const pj__folder *folder, const char *name)
 
 static pj_status add_link(pj__folder *folder, const char *name, const char *target, pj_error *error)
 {
-	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+	/* tmp/ is in each attempt's folder */
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "tmp"))
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "%s cannot be the name of what is shipped", name);
 	const size_t there = find_link(folder, name);
 	if (there < folder->links.count && !strcmp(folder->targets.at[there], target))

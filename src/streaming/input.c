@@ -16,6 +16,7 @@
 
 #include "base/grow.h"
 #include "base/io.h"
+#include "codec/codec.h"
 
 static bool is_hidden(const char *path)
 {
@@ -39,14 +40,21 @@ pj_status pj__plain_path(const char *path, const char **ret_path, pj_error *erro
 	return PJ_OK;
 }
 
-static pj_status add_file(pj__files *files, const char *path, uint64_t size, pj_error *error)
+static pj_status not_a_file(const char *path, pj_error *error)
 {
+	return pj__fail(error, PJ_ERR_INPUT, 0, NULL, "Not a file: file:%s", path);
+}
+
+static pj_status add_file(pj__files *files, const char *path, const struct stat *is, pj_error *error)
+{
+	if (!S_ISREG(is->st_mode))
+		return not_a_file(path, error);
 	pj_status status =
 		pj__grow(&files->sizes, &files->size_capacity, files->paths.count + 1, sizeof *files->sizes, error);
 	if (!status)
 		status = pj__strings_add(&files->paths, path, strlen(path), error);
 	if (!status)
-		files->sizes[files->paths.count - 1] = size;
+		files->sizes[files->paths.count - 1] = (uint64_t)is->st_size;
 	return status;
 }
 
@@ -70,12 +78,12 @@ static pj_status add_entry(const struct listing *listing, const char *path, int 
 	if (stat(path, &is) < 0)
 		return cannot_list(path, error);
 	if (!S_ISDIR(is.st_mode))
-		return add_file(listing->files, path, (uint64_t)is.st_size, error);
+		return add_file(listing->files, path, &is, error);
 	if (listing->recursive)
 		return add_folder(listing, path, depth + 1, error);
 	if (listing->ignores_folders)
 		return PJ_OK;
-	return pj__fail(error, PJ_ERR_INPUT, 0, NULL, "Not a file: file:%s", path);
+	return not_a_file(path, error);
 }
 
 static pj_status add_folder(const struct listing *listing, const char *folder, int depth, pj_error *error)
@@ -129,9 +137,11 @@ static pj_status add_matches(const struct listing *listing, const char *given, p
 		return pj__no_memory(error, strlen(path));
 	for (size_t len = strlen(pattern); len > 1 && pattern[len - 1] == '/'; len--)
 		pattern[len - 1] = 0;
+	/* what is there by this name is meant, whatever characters are in it */
 	const bool is_pattern = strpbrk(pattern, "*?[{") && access(pattern, F_OK) < 0;
 	glob_t found = {0};
-	const int failed = glob(pattern, GLOB_BRACE | GLOB_NOSORT | (is_pattern ? 0 : GLOB_NOMAGIC), NULL, &found);
+	const int failed = is_pattern ? glob(pattern, GLOB_BRACE | GLOB_NOSORT, NULL, &found) : 0;
+	const size_t count = is_pattern ? found.gl_pathc : 1;
 	size_t taken = 0;
 	if (failed && failed != GLOB_NOMATCH)
 		status = pj__fail(error, PJ_ERR_INPUT, errno, pattern, "cannot expand the pattern");
@@ -139,8 +149,8 @@ static pj_status add_matches(const struct listing *listing, const char *given, p
 		status = pj__fail(error, PJ_ERR_INPUT, 0, NULL, "Input path does not exist: file:%s", pattern);
 	if (!status && found.gl_pathc)
 		qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_bytes);
-	for (size_t i = 0; !status && i < found.gl_pathc; i++) {
-		const char *const match = found.gl_pathv[i];
+	for (size_t i = 0; !status && i < count; i++) {
+		const char *const match = is_pattern ? found.gl_pathv[i] : pattern;
 		struct stat is;
 		if (is_hidden(match))
 			continue;
@@ -149,7 +159,7 @@ static pj_status add_matches(const struct listing *listing, const char *given, p
 			status = cannot_list(match, error);
 		else
 			status = S_ISDIR(is.st_mode) ? add_folder(listing, match, 0, error)
-						     : add_file(listing->files, match, (uint64_t)is.st_size, error);
+						     : add_file(listing->files, match, &is, error);
 	}
 	if (!status && !taken)
 		status = pj__fail(error, PJ_ERR_INPUT, 0, NULL, "Input Pattern file:%s matches 0 files", pattern);
@@ -184,7 +194,7 @@ static pj_status add_cut(pj__files *files, pj__cut cut, pj_error *error)
 	return status;
 }
 
-/* Hadoop cannot read from the middle of these. */
+/* Hadoop goes by the name, the engine by the first bytes: nobody cuts what is compressed for either. */
 static bool is_compressed(const char *path)
 {
 	static const char *const ends[] = {".gz", ".bz2", ".deflate", ".lz4", ".snappy", ".zst", ".xz"};
@@ -194,7 +204,13 @@ static bool is_compressed(const char *path)
 		if (len > end && !strcmp(path + len - end, ends[i]))
 			return true;
 	}
-	return false;
+	char head[PJ__MAGIC_BYTES];
+	size_t got = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd >= 0 && pj__read_full(fd, head, sizeof head, &got) != 0)
+		got = 0; /* the engine will tell why it cannot be read */
+	pj__close(&fd);  /* read only: nothing can be lost */
+	return pj__codec_of(head, got) != PJ__CODEC_NONE;
 }
 
 static pj_status cut_by_size(pj__files *files, size_t file, uint64_t bytes, pj_error *error)
@@ -203,7 +219,7 @@ static pj_status cut_by_size(pj__files *files, size_t file, uint64_t bytes, pj_e
 	uint64_t rest = size;
 	pj_status status = PJ_OK;
 	/* a last piece of a tenth more is not cut */
-	const bool whole = !bytes || is_compressed(files->paths.at[file]);
+	const bool whole = !bytes || size <= bytes || is_compressed(files->paths.at[file]);
 	while (!status && !whole && (double)rest / (double)bytes > 1.1) {
 		status = add_cut(files, (pj__cut){file, size - rest, bytes}, error);
 		rest -= bytes;
@@ -273,8 +289,9 @@ pj_status pj__files_cut(pj__files *files, const pj__cutting *cutting, pj_error *
 	const uint64_t bytes = wanted > cutting->least ? wanted : cutting->least;
 	pj_status status = PJ_OK;
 	for (size_t i = 0; !status && i < files->paths.count; i++)
-		status = cutting->lines ? cut_by_lines(files, i, cutting->lines, error)
-					: cut_by_size(files, i, bytes, error);
+		status = cutting->lines && !is_compressed(files->paths.at[i])
+				 ? cut_by_lines(files, i, cutting->lines, error)
+				 : cut_by_size(files, i, cutting->lines ? 0 : bytes, error);
 	/* one more, so that there is an array also of none */
 	if (!status)
 		status = pj__grow(&files->pieces, &files->piece_capacity, files->cut_count + 1, sizeof *files->pieces,

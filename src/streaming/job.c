@@ -376,7 +376,7 @@ static pj_status settle_output(pj__streaming *streaming, pj_error *error)
 	if (path[0] != '/' && !here)
 		return pj__fail(error, PJ_ERR_OUTPUT, errno, NULL, "cannot tell the current folder");
 	size_t len = strlen(path);
-	while (len > 1 && path[len - 1] == '/')
+	while (len > 1 && (path[len - 1] == '/' || (path[len - 1] == '.' && path[len - 2] == '/')))
 		len--;
 	if (asprintf(&streaming->output, "%s%s%.*s", here ? here : "", here ? "/" : "", (int)len, path) < 0)
 		streaming->output = NULL;
@@ -384,7 +384,9 @@ static pj_status settle_output(pj__streaming *streaming, pj_error *error)
 	if (!streaming->output)
 		return pj__no_memory(error, len);
 	struct stat is;
-	return lstat(streaming->output, &is) == 0 ? exists(streaming, error) : PJ_OK;
+	/* a folder above what is to be made will exist, too */
+	const bool is_above = !strcmp(strrchr(streaming->output, '/'), "/..");
+	return is_above || lstat(streaming->output, &is) == 0 ? exists(streaming, error) : PJ_OK;
 }
 
 /*

@@ -30,7 +30,7 @@ ROOMS = {
     "engine": ["base", "codec", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command", "job"],
     "front": [],
     "jobs": [],
-    "streaming": ["base", "front"],
+    "streaming": ["base", "codec", "front"],
 }
 # Rooms outside of src/ that see the public headers only, and the public headers, which see each other only.
 PUBLIC_ONLY = ("include", "cli", "examples")

@@ -429,6 +429,50 @@ def test_compressed_input_and_output(tmp_path):
     assert "SnappyCodec" in said and "GzipCodec" in said
 
 
+def test_what_is_compressed_is_one_map_task(tmp_path):
+    """By its name or by its first bytes, and also where lines are counted."""
+    text = b"".join(b"%d\n" % i for i in range(20000))
+    for name in ("in.gz", "packed"):
+        (tmp_path / name).write_bytes(gzip.compress(text))
+    (tmp_path / "in.bz2").write_bytes(bz2.compress(text, 1))
+    expected = b"".join(b"%d\t\n" % i for i in range(20000))
+    inputs = ["-input", "in.gz", "packed", "in.bz2"]
+    stream(*inputs, "-mapper", "cat", "-reducer", "NONE", generic=define(mapreduce__job__maps=50))
+    assert files() == ["_SUCCESS", "part-00000", "part-00001", "part-00002"]
+    assert part(0) == part(1) == part(2) == expected
+    stream(*inputs, "-mapper", "cut -f 2", "-reducer", "NONE", "-inputformat", LIB + "NLineInputFormat", output="lines")
+    assert len(files("lines")) == 4 and part(2, "lines") == expected
+
+
+def test_a_compressed_input_need_not_be_read(tmp_path, script):
+    (tmp_path / "in.gz").write_bytes(gzip.compress(b"line\n" * 1000000))
+    stream("-input", "in.gz", "-mapper", "head -n 1", "-reducer", script("r.sh", "head -n 1"))
+    assert part() == b"line\t\n"
+
+
+def test_a_damaged_input_is_an_error(tmp_path):
+    packed = gzip.compress(os.urandom(100000))
+    (tmp_path / "in.gz").write_bytes(packed[:-50000])
+    assert "in.gz" in stream("-input", "in.gz", "-mapper", "cat", code=1)
+    assert not os.path.exists("out")
+
+
+@pytest.mark.parametrize("codec, end, tool", [
+    ("GzipCodec", "gz", "gzip"), ("BZip2Codec", "bz2", "bzip2"), ("ZStandardCodec", "zst", "zstd")])
+def test_part_files_are_compressed(tmp_path, codec, end, tool):
+    if not shutil.which(tool):
+        pytest.skip(f"there is no {tool}")
+    (tmp_path / "in.txt").write_bytes(b"".join(b"%d\n" % (i * 7919 % 10007) for i in range(30000)))
+    options = ["-mapper", "cat", "-reducer", "uniq -c", "-numReduceTasks", "3"]
+    stream(*options, output="plain")
+    stream(*options, generic=["-D", "mapreduce.output.fileoutputformat.compress=true", "-D",
+                              f"mapreduce.output.fileoutputformat.compress.codec=org.apache.hadoop.io.compress.{codec}"])
+    assert files() == ["_SUCCESS"] + [f"part-0000{i}.{end}" for i in range(3)]
+    for i in range(3):
+        text = subprocess.run([tool, "-dc", f"out/part-0000{i}.{end}"], capture_output=True, check=True).stdout
+        assert text == part(i, "plain")
+
+
 def test_globs_and_lists(tmp_path):
     for name in ("a1", "a2", "b1", "c1", "_a3"):
         (tmp_path / name).write_text(name + "\n")
@@ -437,11 +481,54 @@ def test_globs_and_lists(tmp_path):
     assert part() == b"a1\t\na2\t\nb1\t\nc1\t\n"
 
 
-def test_the_output_must_not_exist(tmp_path):
+def test_names_that_look_like_patterns(tmp_path):
+    """What is there by a name is meant by it."""
+    for name in ("a[1]", "b\\c", "d{e,f}", "g\nh", b"\xff\xfe", "i j"):
+        name = os.fsdecode(name)
+        (tmp_path / name).write_text("x\n")
+        stream("-input", name, "-mapper", "cat", output=f"out {name}")
+        assert part(output=f"out {name}") == b"x\t\n"
+
+
+@pytest.mark.parametrize("output", ["out", "out/", "file", "link", "out/.", "out/./", "new/..", "/"])
+def test_the_output_must_not_exist(tmp_path, output):
     (tmp_path / "out").mkdir()
-    said = stream("-mapper", "cat", code=5)
-    assert f"Error Launching job : Output directory file:{tmp_path}/out already exists" in said
-    assert files() == []
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to("nothing")
+    before = sorted(os.listdir("."))
+    assert "Error Launching job : Output directory file:/" in stream("-mapper", "cat", output=output, code=5)
+    assert sorted(os.listdir(".")) == before and files() == []
+
+
+def test_the_output_may_lie_in_new_folders():
+    stream("-mapper", "cat", output="new/folders/out/.")
+    assert files("new/folders/out") == ["_SUCCESS", "part-00000"] and files("new/folders") == ["out"]
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "pipe"])
+def test_inputs_that_are_no_files(path):
+    os.mkfifo("pipe")
+    assert "Not a file: file:/" in stream("-input", path, "-mapper", "cat", code=5)
+
+
+def test_nothing_is_shipped_as_tmp():
+    assert "tmp cannot be the name" in stream("-mapper", "cat", generic=["-files", "in.txt#tmp"], code=1)
+
+
+@pytest.mark.parametrize("text, line", [
+    (b"", b""), (b"\n", b"\t\n"), (b"a", b"a\t\n"), (b"a\t", b"a\t\n"), (b"\t", b"\t\n"), (b"\t\t", b"\t\t\n"), (b"\tv\n", b"\tv\n")])
+@pytest.mark.parametrize("reduces", [0, 1])
+def test_edges_of_keys(tmp_path, text, line, reduces):
+    """Keys without a byte, the separator at an end, the newline that is missing; a combiner where none is needed."""
+    (tmp_path / "in.txt").write_bytes(text)
+    stream("-mapper", "cat", "-reducer", "cat", "-combiner", "cat", "-numReduceTasks", str(reduces))
+    assert part() == line
+
+
+def test_environment_of_strange_names(script):
+    stream("-mapper", script("m.sh", 'cat >/dev/null; echo "$A|$B"'), "-cmdenv", "=x", "-cmdenv", "A", "-cmdenv", "B=a = b",
+           "-reducer", "NONE", generic=["-D", "=y", "-D", "a=${a}${a}", "-D", "b=${b}${a}${a}"])
+    assert part() == b"|a = b\t\n"
 
 
 @pytest.mark.parametrize("args, text", [

@@ -512,6 +512,11 @@ static void properties_have_two_names(void **state)
 	pj_text text = {0};
 	pj__conf_expand(&conf, pj__conf_get(&conf, "a"), &text);
 	assert_text(&text, "<${b}${c}4>");
+	/* one that names itself twice would grow without end */
+	assert_int_equal(pj__conf_set(&conf, "d", "${d}${d}", NULL), PJ_OK);
+	pj__conf_expand(&conf, "${d}", &text);
+	assert_in_range(text.len, 100, 10000);
+	pj__text_fini(&text);
 	assert_int_equal(pj__conf_set(&conf, "t", "TRUE", NULL), PJ_OK);
 	assert_true(pj__conf_bool(&conf, "t", false));
 	assert_false(pj__conf_bool(&conf, "a", false));
