@@ -259,11 +259,11 @@ static int unknown_command(const char *name)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fputs("usage: papjuice wordcount book.txt                   a built-in job: papjuice jobs lists them\n"
+		fputs("usage: papjuice wordcount book.txt                   a built-in job (see papjuice jobs)\n"
 		      "       papjuice run --map CMD --reduce CMD logs/     programs in any language\n"
 		      "       papjuice run job.c book.txt                   a job of your own, in C\n"
 		      "       papjuice streaming -input in -output out ...  a Hadoop Streaming job, as it is\n"
-		      "       papjuice help                                 the options, the topics, and more examples\n",
+		      "       papjuice help                                 options, topics, more examples\n",
 		      stderr);
 		return 2;
 	}

@@ -194,6 +194,35 @@ def test_a_bomb_without_lines(tmp_path):
         assert "line is too long" in line
 
 
+def test_a_bomb(tmp_path):
+    """More than a gigabyte of lines from a few kilobytes."""
+    if not shutil.which("zstd"):
+        pytest.skip("there is no zstd")
+    with open(tmp_path / "in", "wb") as file:
+        lines = subprocess.Popen("yes '' | head -c 1100M", shell=True, stdout=subprocess.PIPE)
+        subprocess.run(["zstd", "-qc"], stdin=lines.stdout, stdout=file, check=True)
+        lines.wait()
+    for job in (["wordcount"], ["run", "--map", "true"]):
+        line = message(run(*job, "in", "-w", "2", "-o", "out"), 3)
+        assert re.search(r"looks like a decompression bomb: in:\d+: Zstandard: \d+ bytes were decoded from \d+", line), line
+        assert not pathlib.Path("out").exists()
+
+
+@pytest.mark.parametrize("kind", ["gz", "bgzf", "bz2", "xz-blocks", "zst-frames", "lz4-frames"])
+def test_programs_read_the_text(kind, text, tmp_path):
+    (tmp_path / "plain").write_bytes(text)
+    (tmp_path / "in").write_bytes(FORMATS[kind](text))
+    programs = ["run", "--map", "tr a-f A-F", "--reduce", "uniq -c", "--fields", "0"]
+    wanted = good(*programs, "plain")
+    for options in (["-w", "1"], ["-w", "3", *SPLIT], ["--sorter", "simple"]):
+        assert good(*programs, "in", *options) == wanted, options
+    assert good(*programs, "-", text=FORMATS[kind](text)) == wanted
+    # the order of the input, whatever is read of it; and a program that reads nothing, or a line
+    assert good("run", "--map", "cat", "in", *SPLIT) == text + b"\n" * (text[-1:] != b"\n")
+    assert good("run", "--map", "true", "in", *SPLIT) == b""
+    assert good("run", "--map", "head -n 1", "in", "--split-size", "1G") == text[: text.index(b"\n") + 1]
+
+
 DECODERS = {"gz": gzip.decompress, "bz2": bz2.decompress, "zst": by("zstd", "-qdc")}
 
 
@@ -218,6 +247,19 @@ def test_compressed_output(kind, text, tmp_path):
     lines = b"".join(DECODERS[kind](part) for part in parts["made"]).splitlines(True)
     assert b"".join(sorted(lines, key=lambda line: line.split(b"\t")[0])) == wanted
     assert good("sort", "parts", "-k", "1,1") == good("sort", "-k", "1,1", text=wanted)
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_compressed_output_of_programs(kind, text, tmp_path):
+    (tmp_path / "in").write_bytes(text)
+    programs = ["run", "--map", "cat", "--reduce", "uniq -c", "--fields", "0", "in", "-p", "3"]
+    assert DECODERS[kind](good(*programs, "--compress", kind)) == good(*programs)
+    good(*programs, "-o", "plain/")
+    for workers in ("1", "3"):
+        good(*programs, "-w", workers, "-o", "parts/", "--overwrite", "--compress", kind)
+        for number in range(3):
+            packed = (tmp_path / "parts" / f"part-0000{number}.{kind}").read_bytes()
+            assert DECODERS[kind](packed) == (tmp_path / "plain" / f"part-0000{number}").read_bytes()
 
 
 def test_compressed_output_of_nothing(tmp_path):
