@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 void pj__console_log(const char *level, const char *logger, const char *format, ...)
@@ -27,7 +28,16 @@ void pj__console_error(const pj_error *error, const char *logger)
 {
 	char line[4096];
 	pj__console_log("ERROR", logger, "%s", pj_error_format(error, line, sizeof line));
-	if (error->hint[0])
+	pj__console_hint(error, logger);
+}
+
+void pj__console_hint(const pj_error *error, const char *logger)
+{
+	static const char memory[] = "--memory ";
+	const size_t len = sizeof memory - 1;
+	if (!strncmp(error->hint, memory, len))
+		pj__console_log("ERROR", logger, "hint: -D papjuice.memory=%s", error->hint + len);
+	else if (error->hint[0] && !strstr(error->hint, "--"))
 		pj__console_log("ERROR", logger, "hint: %s", error->hint);
 }
 

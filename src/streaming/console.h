@@ -14,6 +14,9 @@ void pj__console_log(const char *level, const char *logger, const char *format, 
 /* Prints an error in as many records as it has lines. */
 void pj__console_error(const pj_error *error, const char *logger);
 
+/* The hint alone, if there is one, in the words of this command line: of an option that is not here nothing is said. */
+void pj__console_hint(const pj_error *error, const char *logger);
+
 /* Prints how to use it. */
 void pj__console_usage(void);
 

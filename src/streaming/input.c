@@ -178,6 +178,8 @@ pj_status pj__files_list(pj__files *files, const pj__strings *inputs, const pj__
 	pj_status status = PJ_OK;
 	for (size_t i = 0; !status && i < inputs->count; i++)
 		status = pj__strings_split(&paths, inputs->at[i], error);
+	if (!status && !paths.count)
+		status = pj__fail(error, PJ_ERR_INPUT, 0, NULL, "No input paths specified in job");
 	for (size_t i = 0; !status && i < paths.count; i++)
 		status = add_matches(&listing, paths.at[i], error);
 	pj__strings_fini(&paths);

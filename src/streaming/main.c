@@ -48,8 +48,7 @@ static int refuse(const pj_error *error)
 	}
 	pj__console_log("ERROR", streaming_logger, "Error Launching job : %s",
 			pj_error_format(error, line, sizeof line));
-	if (error->hint[0])
-		pj__console_log("ERROR", streaming_logger, "hint: %s", error->hint);
+	pj__console_hint(error, streaming_logger);
 	return NO_INPUT_OR_OUTPUT;
 }
 

@@ -407,6 +407,7 @@ def test_inputs_that_are_not_there(tmp_path):
     here = str(tmp_path)
     assert f"Input path does not exist: file:{here}/no" in stream("-input", "no", "-mapper", "cat", code=5)
     assert f"Input Pattern file:{here}/n* matches 0 files" in stream("-input", "n*", "-mapper", "cat", code=5)
+    assert "No input paths specified in job" in stream("-input", ",", "-mapper", "cat", code=5)
     assert "not on this machine" in stream("-input", "hdfs://host/in", "-mapper", "cat", code=5)
     (tmp_path / "in" / "sub").mkdir(parents=True)
     assert "Not a file: file:" in stream("-input", "in", "-mapper", "cat", code=5)
@@ -546,6 +547,12 @@ def test_wrong_command_lines(args, text):
     done = run("streaming", *args)
     assert done.returncode == 1 and text in done.stderr.decode()
     assert done.stderr.endswith(b"Streaming Command Failed!\n") or not args
+
+
+def test_hints_are_about_this_command_line():
+    assert "hint: -D papjuice.memory=10M is the least" in stream("-mapper", "cat", generic=["-D", "papjuice.memory=1"], code=1)
+    said = stream("-mapper", "sh -c 'exit 3'", code=1)
+    assert "exit code 3" in said and "--" not in said
 
 
 def test_help():
