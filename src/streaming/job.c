@@ -14,12 +14,21 @@
 #include <unistd.h>
 
 #include "front/front.h"
+#include "streaming/console.h"
 #include "streaming/java.h"
 #include "streaming/lines.h"
 
 static const uint64_t mib = 1024 * 1024;
 
 /* -------------------------------------------------------------------------------------------------------- callbacks */
+
+/* Tells why an attempt cannot be made or ended: of a callback the engine knows only that it failed. */
+static pj_status told(pj_status status, const pj_error *error)
+{
+	if (status)
+		pj__console_error(error, "streaming.StreamJob");
+	return status;
+}
 
 static pj_status prepare(void *arg, const pj_attempt *attempt, pj_start *start)
 {
@@ -33,7 +42,7 @@ static pj_status prepare(void *arg, const pj_attempt *attempt, pj_start *start)
 		snprintf(id + strlen(id), 16, "_combine");
 	const pj_status status = pj__folder_begin(&streaming->folder, id, &work, &left, &error);
 	if (status)
-		return status;
+		return told(status, &error);
 	pj__environment_set(&streaming->environment, attempt, work, left, start);
 	pj_start_folder(start, work);
 	free(work);
@@ -50,7 +59,7 @@ static pj_status done(void *arg, const pj_attempt *attempt)
 		return PJ_OK;
 	pj__attempt_id(&streaming->environment, attempt, id);
 	pj__task_id(&streaming->environment, attempt, task);
-	return pj__folder_done(&streaming->folder, id, task, &error);
+	return told(pj__folder_done(&streaming->folder, id, task, &error), &error);
 }
 
 /* What programs say goes where our own messages go, line by line, as far as somebody may want to read it. */

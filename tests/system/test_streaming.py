@@ -342,6 +342,11 @@ def test_side_files_take_no_names_of_the_output(script, name):
     assert not os.path.exists("out")
 
 
+def test_a_folder_that_is_gone_is_told(script):
+    said = stream("-mapper", script("m.sh", 'cat; rmdir "$mapreduce_task_output_dir"'), code=1)
+    assert re.search("cannot keep what an attempt has left: .*/side/attempt_.*: No such file or directory", said)
+
+
 def test_of_side_files_with_one_name_the_last_tasks_stays(script):
     mapper = script("m.sh", 'cat; mkdir "$mapreduce_task_output_dir/d"; cd "$mapreduce_task_output_dir"; '
                             'echo $mapreduce_task_partition | tee same >d/same; touch d/$mapreduce_task_partition')
