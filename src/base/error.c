@@ -69,7 +69,7 @@ pj_error pj__error_bounded(const pj_error *told)
 	pj_error error = *told;
 	error.phase[sizeof error.phase - 1] = error.what[sizeof error.what - 1] = 0;
 	error.file[sizeof error.file - 1] = error.reason[sizeof error.reason - 1] = 0;
-	error.hint[sizeof error.hint - 1] = 0;
+	error.hint[sizeof error.hint - 1] = error.said[sizeof error.said - 1] = 0;
 	return error;
 }
 

@@ -126,6 +126,15 @@ pj_status pj__pwritev_checked(int fd, const char *name, struct iovec *pieces, si
 	return PJ_OK;
 }
 
+void pj__park_position(int fd)
+{
+	/* the farthest that the file system knows; a step too far moves nothing */
+	off_t most = 0;
+	for (int bit = 62; bit >= 0; bit--)
+		if (lseek(fd, most | (off_t)1 << bit, SEEK_SET) >= 0)
+			most |= (off_t)1 << bit;
+}
+
 pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error)
 {
 	const int fd = memfd_create(label, MFD_CLOEXEC);
@@ -170,6 +179,7 @@ pj_status pj__temp_file(const char *folder, int *ret_fd, pj_error *error)
 		fd = make_and_remove(folder);
 	if (fd < 0)
 		return no_temp_file(folder, error);
+	pj__park_position(fd);
 	*ret_fd = fd;
 	return PJ_OK;
 }
