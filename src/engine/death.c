@@ -145,7 +145,7 @@ static void add_number(const struct leader *leader, int64_t task, struct death *
 	pj_error *why = &death->why;
 	const bool is_place = death->in_record || (why->status == PJ_ERR_RECORD && death->here.at != PJ__AT_NOTHING);
 	if (leader->phase == PJ__PHASE_MAP && task >= 0 && is_place && why->offset >= 0)
-		pj__bad_number(leader->run->plan, (size_t)task,
+		pj__bad_number(leader->run->bad, (size_t)task,
 			       (pj__record_at){.source = death->here.source, .offset = (uint64_t)why->offset}, why);
 }
 

@@ -103,8 +103,11 @@ static void print_left_out(const struct run *run, const struct pj__outcome *outc
 	const size_t count = outcome->left_out_count;
 	for (size_t i = 0; i < count && i < NAMED; i++) {
 		const struct pj__left_out *const one = &outcome->left_out[i];
-		pj__print_note(run->program, "bad record: %s:%llu: line %llu: %s", one->file,
-			       (unsigned long long)one->offset, (unsigned long long)one->record, one->reason);
+		char line[32] = ""; /* not counted, where the run was stopped or the input is gone */
+		if (one->record)
+			snprintf(line, sizeof line, " line %llu:", (unsigned long long)one->record);
+		pj__print_note(run->program, "bad record: %s:%llu:%s %s", one->file, (unsigned long long)one->offset,
+			       line, one->reason);
 	}
 	if (count > NAMED || outcome->left_out_lost)
 		pj__print_note(run->program, "and more of them: --stats FILE lists all there is memory for");

@@ -173,17 +173,6 @@ static pj_status open_folder(pj__sink *sink, pj_error *error)
 	return status;
 }
 
-static pj_status stopped(const pj__sink *sink, pj_error *error)
-{
-	const int signal = sink->stop ? *sink->stop : 0;
-	if (!signal)
-		return PJ_OK;
-	pj__fail(error, PJ_ERR_INTERRUPTED, 0, NULL, "the run was stopped");
-	if (error)
-		error->signal = signal;
-	return PJ_ERR_INTERRUPTED;
-}
-
 /* Opens the stream at the path. A pipe that nobody reads yet is tried again: a wait in open() could not be ended. */
 static pj_status open_path(pj__sink *sink, pj_error *error)
 {
@@ -194,7 +183,7 @@ static pj_status open_path(pj__sink *sink, pj_error *error)
 		if (failed != ENXIO || stat(sink->path, &is) < 0 || !S_ISFIFO(is.st_mode))
 			return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output")
 				      : PJ_OK;
-		const pj_status status = stopped(sink, error);
+		const pj_status status = pj__stopped_by(sink->stop, error);
 		if (status)
 			return status;
 		poll(NULL, 0, WAIT_MS / 5);
@@ -225,7 +214,7 @@ static pj_status open_stream(pj__sink *sink, pj_error *error)
 static pj_status write_waiting(const pj__sink *sink, pj_bytes bytes, pj_error *error)
 {
 	for (size_t done = 0; done < bytes.len;) {
-		const pj_status status = stopped(sink, error);
+		const pj_status status = pj__stopped_by(sink->stop, error);
 		if (status)
 			return status;
 		struct pollfd room = {.fd = sink->fd, .events = POLLOUT};

@@ -106,7 +106,7 @@ FAILURES = [
     ("pwrite64", "ENOSPC", ""),
     ("write", "EIO", ""),
     ("linkat", "EIO", ""),
-    ("renameat2", "ENOSPC", ""),
+    ("renameat,renameat2", "ENOSPC", ""),
     ("mkdir", "EACCES", ""),
     ("mkdirat", "ENOSPC", ""),
     ("flock", "EINTR", ""),

@@ -353,7 +353,7 @@ def kill_leader(ground, kind, dice):
 
 # Calls that touch files, or the memory files of runs.
 KILLED_AT = (
-    "openat,mkdir,mkdirat,flock,linkat,renameat2,rename,unlinkat,unlink,fchmod,close,pwrite64,pread64,write,"
+    "openat,mkdir,mkdirat,flock,linkat,renameat,renameat2,rename,unlinkat,unlink,fchmod,close,pwrite64,pread64,write,"
     "memfd_create"
 )
 
