@@ -100,7 +100,7 @@ static int run(pj__streaming *streaming)
 	struct pj__signals signals;
 	streaming->options.progress = pj__console_progress;
 	streaming->options.progress_arg = &shown;
-	streaming->options.stop = pj__signals_catch(&signals);
+	streaming->options.stop = pj__signals_catch(&signals, false);
 	pj__console_log("INFO", job_logger, "Running job: job_%s", streaming->stamp);
 	if (pj_run(&streaming->job, &streaming->options, result, &error) == PJ_OK)
 		error.status = PJ_OK;

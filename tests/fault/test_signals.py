@@ -6,6 +6,7 @@ More of it: test_outputs.py (standard output, RLIMIT_FSIZE), tests/system/test_c
 """
 
 import os
+import pathlib
 import random
 import resource
 import signal
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import LIMIT, counts, limit_of, lines_of, message, run, start, until
+from conftest import LIMIT, PAPJUICE, ROOT, SANITIZED, counts, limit_of, lines_of, message, run, start, until
 from trials import JOBS, KINDS, LITTLE, PLENTY, Ground, Inputs, kinds_named, outputs_of
 
 pytestmark = pytest.mark.usefixtures("trace")
@@ -103,7 +104,14 @@ def blocked(name, job, tmp_path):
         (tmp_path / "in").write_bytes(b"in")
         return start("wordcount", "in", "-o", "fifo")
     (tmp_path / "in").write_bytes(b"!")
-    return start("run", job("faulty"), "in", "--how", "hang")
+    if name.startswith("a program's own code"):
+        library = pathlib.Path(PAPJUICE).parent / "libpapjuice.so.0"
+        source, include = ROOT / "tests" / "jobs" / "faulty.c", ROOT / "include"
+        subprocess.run(["cc", source, "-I", include, "-o", "faulty", library, f"-Wl,-rpath,{library.parent}"], check=True)
+        return subprocess.Popen(["./faulty", "in", "--how", "hang", "--sorter", "simple", "-o", "out"],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    how = "deaf" if "deaf" in name else "hang"
+    return start("run", job("faulty"), "in", "--how", how, *(["--sorter", "simple"] if "simple" in name else []))
 
 
 @pytest.mark.parametrize(
@@ -116,6 +124,9 @@ def blocked(name, job, tmp_path):
         "standard output, simple",
         "an output that nobody reads",
         "user code",
+        "user code, simple",
+        "user code that is deaf, simple",
+        pytest.param("a program's own code, simple", marks=pytest.mark.skipif(SANITIZED, reason="it is built without")),
     ],
 )
 def test_asked_to_end_while_it_waits(name, job, trace, tmp_path):
