@@ -35,6 +35,12 @@ PJ_MUST_USE pj_status pj__pwritev_checked(int fd, const char *name, struct iovec
 					  pj_error *error);
 
 /*
+ * A new descriptor, moved if it is one of the three standard ones, which somebody had closed: there whoever prints would
+ * find it, and a child puts other files in its place. -1, with an errno, stays that; so does a failure.
+ */
+int pj__beyond_standard(int fd);
+
+/*
  * Moves the position of a file that is read and written at offsets to where nothing can be: whoever writes to the
  * descriptor by mistake gets an error (EFBIG), and does not write over what is there.
  */

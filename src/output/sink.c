@@ -151,7 +151,7 @@ static pj_status make_private(pj__sink *sink, pj_error *error)
 
 static pj_status open_file(pj__sink *sink, pj_error *error)
 {
-	sink->fd = open(sink->parent, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	sink->fd = pj__beyond_standard(open(sink->parent, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
 	if (sink->fd >= 0) {
 		sink->unnamed = true;
 		return PJ_OK;
@@ -161,7 +161,8 @@ static pj_status open_file(pj__sink *sink, pj_error *error)
 	const pj_status status = make_private(sink, error);
 	if (status)
 		return status;
-	sink->fd = openat(sink->private_fd, inner_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0666);
+	sink->fd = pj__beyond_standard(
+		openat(sink->private_fd, inner_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0666));
 	return sink->fd >= 0 ? PJ_OK : pj__fail(error, PJ_ERR_OUTPUT, errno, sink->path, "cannot write the output");
 }
 

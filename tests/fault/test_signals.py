@@ -5,6 +5,7 @@ are closed or full, are errors with a message. Of which job, at which moment: by
 More of it: test_outputs.py (standard output, RLIMIT_FSIZE), tests/system/test_cli.py (the second SIGINT).
 """
 
+import itertools
 import os
 import pathlib
 import random
@@ -232,7 +233,10 @@ def test_spills_that_may_not_grow(name, ground):
     assert failed
 
 
-@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]], ids=str)
+CLOSED = [closed for count in (1, 2, 3) for closed in itertools.combinations(range(3), count)]
+
+
+@pytest.mark.parametrize("closed", CLOSED, ids=str)
 def test_closed_descriptors(closed, tmp_path):
     """Files that are opened in their place are not taken for them; the exit code tells what a message cannot."""
     (tmp_path / "in").write_bytes(b"a b a\n" * 1000)
@@ -249,6 +253,31 @@ def test_closed_descriptors(closed, tmp_path):
     assert code("missing", "-o", "none") == 3 and not (tmp_path / "none").exists()
     assert code("in", "-o", "out") == 4
     assert (tmp_path / "out").read_bytes() == counts(b"a b a\n" * 1000)
+
+
+@pytest.mark.parametrize("sorter", ["plex", "simple"])
+@pytest.mark.parametrize("closed", CLOSED, ids=str)
+def test_user_code_with_closed_descriptors(closed, sorter, job, tmp_path):
+    """It reads from nothing and prints to nowhere, or to standard error; nothing of it comes among the results. It may
+    also close what there is; in a process of its own, that is."""
+    text = b"a b a\n" * 1000 + b"!\n"
+    (tmp_path / "in").write_bytes(text)
+
+    def close():
+        for fd in closed:
+            os.close(fd)
+
+    def code(*args):
+        return run("run", job("wild"), "in", "-w", "2", "--sorter", sorter, *args, preexec_fn=close, stdout=None).returncode
+
+    for more in ([], ["--map"]):
+        assert code("--how", "print", "-o", "out", "--overwrite", *more) == 0
+        expected = b"".join(word + b"\t1\n" for word in text.split()) if more else counts(text)
+        assert (tmp_path / "out").read_bytes() == expected
+    if sorter == "plex":
+        for how in ("close", "babble"):
+            assert code("--how", how, "--once", how, "-o", "out", "--overwrite") == 0
+            assert (tmp_path / "out").read_bytes() == counts(text)
 
 
 def test_statistics_that_cannot_be_written(tmp_path):
