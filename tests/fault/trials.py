@@ -6,6 +6,7 @@ is given, so a seed repeats it, as far as the machine's timing does.
 """
 
 import collections
+import gzip
 import os
 import pathlib
 import random
@@ -23,7 +24,9 @@ from conftest import (  # noqa: E402 pylint: disable=wrong-import-position
     PAPJUICE,
     SANITIZED,
     Trace,
+    bgzf,
     children_of,
+    in_members,
     limit_of,
     parts_of,
     send,
@@ -57,7 +60,8 @@ class Left(Broken):
 
 class Inputs:
     """A folder with `in`: lines of a key, a number and words, many of them rare, so that tables become full, about 4 MB;
-    `other`: some of them; `bad`: with one that has no number. And what is known of runs on them."""
+    `other`: some of them; `bad`: with one that has no number; `members`, `blocks` and `frames`: `in` compressed as gzip,
+    so that it can be cut, and zstd. And what is known of runs on them."""
 
     def __init__(self, folder, lines=100_000, seed=7):
         dice, made = random.Random(seed), []
@@ -68,10 +72,19 @@ class Inputs:
         self.folder = folder
         folder.mkdir()
         (folder / "in").write_bytes(b"".join(made))
+        (folder / "members").write_bytes(in_members(gzip.compress)(b"".join(made)))
+        (folder / "blocks").write_bytes(bgzf(b"".join(made)))
+        (folder / "frames").write_bytes(in_members(self.zstd)(b"".join(made)))
         (folder / "other").write_bytes(b"".join(dice.sample(made, lines // 4)))
         made[lines // 2] = b"key none\n"
         (folder / "bad").write_bytes(b"".join(made))
         self.results, self.seconds = {}, {}
+
+    @staticmethod
+    def zstd(data):
+        """Compressed by the program itself, which passes each line on as it is."""
+        args = [PAPJUICE, "grep", "", "--compress", "zst", "-w", "1"]
+        return subprocess.run(args, input=data, stdout=subprocess.PIPE, check=bool(data)).stdout
 
 
 class Job:
@@ -79,6 +92,7 @@ class Job:
 
     def __init__(self, name, *args, inputs=("in",), output="place/out", kept=False, pipe=False):
         self.name, self.args, self.inputs, self.output, self.kept, self.pipe = name, args, inputs, output, kept, pipe
+        self.packed = not {"members", "blocks", "frames"}.isdisjoint(inputs)
 
     def __repr__(self):
         return self.name
@@ -86,6 +100,7 @@ class Job:
 
 BOTH = ("in", "other")
 BY_SPACE = ("--sep", " ")
+PROGRAMS = ("--map", "tr ' ' '\\t'", "--reduce", "cut -f 1,2,3")
 JOBS = [
     Job("wordcount", "wordcount"),
     Job("wordcount --by-count", "wordcount", "--by-count"),
@@ -108,6 +123,12 @@ JOBS = [
     Job("index", "index"),
     Job("join", "join", "-a", "1", inputs=BOTH),
     Job("join to a folder", "join", "-p", "3", inputs=BOTH, output="place/out/"),
+    Job("wordcount, gz members to zst", "wordcount", "--compress", "zst", inputs=("members",)),
+    Job("sort, zst frames to gz", "sort", "--compress", "gz", inputs=("frames",)),
+    Job("grep -n, bgzf", "grep", "-n", "w[13579] ", inputs=("blocks",)),
+    Job("wordcount, gz members, shared", "wordcount", "--sorter", "shared", inputs=("members",), kept=True),
+    Job("programs", "run", *PROGRAMS),
+    Job("programs, zst frames", "run", *PROGRAMS, inputs=("frames",)),
 ]
 
 
@@ -123,7 +144,8 @@ class Kind:
         return f"{self.job}, {self.memory} memory, {self.workers} workers"
 
     def args(self, inputs):
-        memory = f"{4 + 6 * self.workers}M" if self.memory == LITTLE else "1G"
+        codecs = 6 + 3 * self.workers if self.job.packed else 0
+        memory = f"{4 + 6 * self.workers + codecs}M" if self.memory == LITTLE else "1G"
         return [*self.job.args, *([] if self.job.pipe else inputs * self.times), "-q", "-w", str(self.workers),
                 "-m", memory]
 
