@@ -23,6 +23,7 @@ ROOT = TESTS.parent
 PAPJUICE = os.path.abspath(os.environ.get("PAPJUICE", ROOT / "build" / "papjuice"))
 SANITIZED = bool(os.environ.get("PAPJUICE_SANITIZE"))
 MARK = "PAPJUICE_TRIAL"
+SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))  # of the dice of tests that tell it
 LIMIT = 60  # seconds after which a run has hung
 GONE = 1.0  # seconds in which all processes of a run must be gone once its leader is
 DICTIONARY = "/usr/share/dictd/gcide.dict.dz"

@@ -3,6 +3,7 @@ it exactly these are left out, listed and kept, and with one less the job fails.
 count that goes wrong at the word "!"; its ways to go wrong are those of test_workers.py.
 """
 
+import gzip
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ from conftest import (
     command,
     counts,
     good,
+    in_members,
     limit_of,
     message,
     parts_of,
@@ -132,6 +134,25 @@ def test_a_stream(job, tmp_path):
                    "stats", stdin=cat.stdout)
     assert done.returncode == 0, done.stderr
     check_left_out(poisoned, done.stdout, "standard input")
+
+
+def test_where_compressed_records_and_programs_fail(job, tmp_path):
+    """As README.md and docs/reliability.md have it."""
+    poisoned = Poisoned(6000, 1)
+    (tmp_path / "in").write_bytes(poisoned.text)
+    (tmp_path / "in.gz").write_bytes(in_members(gzip.compress)(poisoned.text))
+    args = ["run", job("faulty"), "in.gz", "--how", "crash", "-w", "2"]
+    line = message(run(*args), 5)
+    assert f"in.gz:{poisoned.offsets[0]}: signal 11" in line
+    assert re.search(r"in.gz:\d+: signal 11", message(run(*args, "--split-size", "2K"), 5))
+    done = run(*args, "--split-size", "2K", "--skip-bad", "1", "--bad-records", "bad", "--stats", "stats")
+    assert done.returncode == 0, done.stderr
+    check_left_out(poisoned, done.stdout, "in.gz")
+    program = "awk '/!/ { exit 7 } { print }'"
+    for skip in ([], ["--skip-bad", "1"]):
+        done = run("run", "--map", program, *skip, "in", "-w", "2")
+        told = r"the mapper awk failed: in:\d+: it ended with exit code 7 \(map task 0, attempt [23]\)"
+        assert re.search(told, message(done, 5))
 
 
 def test_a_flaky_failure_costs_no_record(job, tmp_path):

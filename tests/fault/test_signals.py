@@ -16,24 +16,13 @@ import time
 
 import pytest
 
-from conftest import LIMIT, PAPJUICE, ROOT, SANITIZED, counts, limit_of, lines_of, message, run, start, until
-from trials import JOBS, KINDS, LITTLE, PLENTY, Ground, Inputs, kinds_named, outputs_of
+from conftest import LIMIT, PAPJUICE, ROOT, SANITIZED, SEED, counts, limit_of, lines_of, message, run, start, until
+from trials import JOBS, KINDS, LITTLE, PLENTY, ground, inputs, kinds_named, outputs_of  # noqa: F401 two are fixtures
 
 pytestmark = pytest.mark.usefixtures("trace")
 
-SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))
 OLD = b"what was there before\n"
 ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    return Inputs(tmp_path_factory.mktemp("inputs") / "in")
-
-
-@pytest.fixture
-def ground(inputs, tmp_path):
-    return Ground(tmp_path / "ground", inputs)
 
 
 def kind_of(job, dice):

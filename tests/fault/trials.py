@@ -16,6 +16,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from conftest import (  # noqa: E402 pylint: disable=wrong-import-position
@@ -290,6 +292,16 @@ class Ground:
                                         if name != "out" and not (private_may_stay and name.startswith(".papjuice-"))]
         if left:
             raise Left(f"files were left: {left}")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return Inputs(tmp_path_factory.mktemp("inputs") / "in")
+
+
+@pytest.fixture
+def ground(inputs, tmp_path):
+    return Ground(tmp_path / "ground", inputs)
 
 
 def say(errors):
