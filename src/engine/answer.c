@@ -1,10 +1,10 @@
 /*
  * answer.c: may a worker have said this?
  *
- * User code runs in the process that talks to the leader. It may write to the channel by accident, or over what is about
- * to be sent. So nothing that comes from a worker is used before it was held against what that worker was told: its
- * kind, its task, its state, and that what it names lies within the worker's files. A worker that says something else
- * counts as dead (death.c). What a worker has counted cannot be checked; neither can bytes that pass for its results.
+ * User code runs in the process that talks to the leader. It may write to the channel by accident, or over what is
+ * about to be sent. So nothing that comes from a worker is used before it was held against what that worker was told:
+ * its kind, its task, its state, and that what it names lies within the worker's files. A worker that says something
+ * else counts as dead (death.c). What a worker has counted cannot be checked, nor can bytes that pass for its results.
  */
 #include <sys/stat.h>
 

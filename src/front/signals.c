@@ -4,8 +4,8 @@
  * Handlers can reach static memory only, so this is the one place of the library with a word of state; it means
  * something between pj__signals_catch and pj__signals_restore.
  *
- * Where user code runs in this very process, or in the one that is waited for (the sorter `simple`), nobody looks at the
- * word before that code returns. There patience ends after a while: a timer sends one more signal, which ends that
+ * Where user code runs in this very process, or in the one that is waited for (the sorter `simple`), nobody looks at
+ * the word before that code returns. There patience ends after a while: a timer sends one more signal, which ends that
  * process at once, as any SIGKILL might. The output appears by one rename, so it is the old or the new one, whole; only
  * a private folder may stay, until the next run.
  *
@@ -27,16 +27,18 @@ static const int ignored[PJ__SIGNALS_IGNORED] = {SIGPIPE, SIGXFSZ};
 static volatile sig_atomic_t stop_signal;
 static struct timespec first_time;
 static volatile pid_t forward_to;
-static timer_t timer;
-static volatile sig_atomic_t has_timer;
+static struct {
+	volatile sig_atomic_t is_limited;
+	timer_t timer;
+} patience;
 
 /* The first signal came: from now on patience is limited. */
 static void be_asked(int signal)
 {
-	static const struct itimerspec patience = {.it_value = {.tv_nsec = 600000000}};
+	static const struct itimerspec limit = {.it_value = {.tv_nsec = 600000000}};
 	stop_signal = signal;
-	if (has_timer)
-		timer_settime(timer, 0, &patience, NULL);
+	if (patience.is_limited)
+		timer_settime(patience.timer, 0, &limit, NULL);
 }
 
 static void say(const char *text)
@@ -106,7 +108,7 @@ static void limit_patience(const struct pj__signals *signals)
 	for (size_t i = 0; i < PJ__SIGNALS_HANDLED && !event.sigev_signo; i++)
 		if (signals->before[i].sa_handler != SIG_IGN)
 			event.sigev_signo = handled[i];
-	has_timer = event.sigev_signo && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
+	patience.is_limited = event.sigev_signo && timer_create(CLOCK_MONOTONIC, &event, &patience.timer) == 0;
 }
 
 const volatile sig_atomic_t *pj__signals_catch(struct pj__signals *signals, bool limits_patience)
@@ -127,9 +129,9 @@ const volatile sig_atomic_t *pj__signals_forward(struct pj__signals *signals, pi
 
 void pj__signals_restore(const struct pj__signals *signals)
 {
-	if (has_timer)
-		timer_delete(timer);
-	has_timer = 0;
+	if (patience.is_limited)
+		timer_delete(patience.timer);
+	patience.is_limited = 0;
 	for (size_t i = 0; i < PJ__SIGNALS_HANDLED; i++)
 		sigaction(handled[i], &signals->before[i], NULL);
 	for (size_t i = 0; i < PJ__SIGNALS_IGNORED; i++)

@@ -3,7 +3,8 @@
  *
  * Only a record that was in work by itself (map.h: careful) is accused. The second time it is left out, if as many may
  * be; so a worker that was killed for another reason costs no record. What is left out is told in the order of the
- * input, and its bytes go to a file of their own, which appears as an output does, and behind it: complete, or not at all.
+ * input, and its bytes go to a file of their own, which appears as an output does, and behind it: complete, or not at
+ * all.
  *
  * In order: open, (accuse, list), write, commit, close.
  */

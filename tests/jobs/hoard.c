@@ -1,6 +1,6 @@
 /*
- * hoard.c: a job that passes its words on (map only), and at the word "!" takes memory without end, shared memory, which
- * RLIMIT_DATA does not count: it ends when the kernel has no more and kills somebody.
+ * hoard.c: a job that passes its words on (map only), and at the word "!" takes memory without end, shared memory,
+ * which RLIMIT_DATA does not count: it ends when the kernel has no more and kills somebody.
  *
  *     --log FILE     gets "+PID" and "-PID" where a map task begins and ends, and "!PID" before memory is taken
  *     --once FILE    only if FILE is not there; it is made first
