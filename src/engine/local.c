@@ -477,6 +477,8 @@ static void write_direct(pj__local *local)
 	if (sink->kind != PJ__SINK_FILE || sink->encoder || local->budget.part < 4 * PJ__DIRECT_BUFFER)
 		return;
 	local->direct = pj__direct_open(sink->fd);
+	if (local->direct >= 0)
+		pj__park_position(local->direct);
 	local->direct_from = local->budget.memory < kept ? local->budget.memory : kept;
 }
 
