@@ -10,9 +10,11 @@ import pathlib
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import time
 import uuid
+import zlib
 
 import pytest
 
@@ -21,6 +23,7 @@ ROOT = TESTS.parent
 PAPJUICE = os.path.abspath(os.environ.get("PAPJUICE", ROOT / "build" / "papjuice"))
 SANITIZED = bool(os.environ.get("PAPJUICE_SANITIZE"))
 MARK = "PAPJUICE_TRIAL"
+SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))  # of the dice of tests that tell it
 LIMIT = 60  # seconds after which a run has hung
 GONE = 1.0  # seconds in which all processes of a run must be gone once its leader is
 DICTIONARY = "/usr/share/dictd/gcide.dict.dz"
@@ -222,6 +225,29 @@ def make_text(size, seed=1):
     count = size // 4
     text = b"".join(map(bytes.__add__, dice.choices(words, weights, k=count), dice.choices(spaces, k=count)))[:size]
     return text.rstrip() + b" end"
+
+
+def bgzf(data, step=20000):
+    """Members whose headers tell how long they are, and the empty one at the end."""
+    made = b""
+    for at in [*range(0, len(data), step), len(data)]:
+        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+        text = data[at : at + step]
+        body = packer.compress(text) + packer.flush()
+        made += b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff\x06\0BC\x02\0" + struct.pack("<H", len(body) + 25)
+        made += body + struct.pack("<II", zlib.crc32(text), len(text))
+    return made
+
+
+def in_members(pack):
+    """Several files behind one another, an empty one among them."""
+
+    def packed(data):
+        step = len(data) // 7 + 1
+        pieces = [data[at : at + step] for at in range(0, len(data), step)]
+        return b"".join(pack(piece) for piece in [*pieces[:3], b"", *pieces[3:]])
+
+    return packed
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
  */
 #include "base/error.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -69,7 +68,7 @@ pj_error pj__error_bounded(const pj_error *told)
 	pj_error error = *told;
 	error.phase[sizeof error.phase - 1] = error.what[sizeof error.what - 1] = 0;
 	error.file[sizeof error.file - 1] = error.reason[sizeof error.reason - 1] = 0;
-	error.hint[sizeof error.hint - 1] = 0;
+	error.hint[sizeof error.hint - 1] = error.said[sizeof error.said - 1] = 0;
 	return error;
 }
 
@@ -89,6 +88,17 @@ pj_status pj__status_of_errno(int errnum, pj_status otherwise)
 	default:
 		return otherwise;
 	}
+}
+
+pj_status pj__stopped_by(const volatile sig_atomic_t *stop, pj_error *error)
+{
+	const int signal = stop ? *stop : 0;
+	if (!signal)
+		return PJ_OK;
+	pj__fail(error, PJ_ERR_INTERRUPTED, 0, NULL, "the run was stopped");
+	if (error)
+		error->signal = signal;
+	return PJ_ERR_INTERRUPTED;
 }
 
 void pj__error_reason(pj_error *error, const char *format, ...)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <papjuice/status.h>
+#include <signal.h>
 
 /*
  * Fills `error` (NULL: nothing) with `status`, errno-style `errnum` (0: none), the file's name (NULL: none) and what
@@ -22,6 +23,9 @@ pj_error pj__error_bounded(const pj_error *told);
 
 /* The status that fits a failed system call on memory, descriptors or disk, or `otherwise`. */
 pj_status pj__status_of_errno(int errnum, pj_status otherwise);
+
+/* PJ_ERR_INTERRUPTED, with the signal, if *stop is one (NULL: it never is). Looked at in all that may take long. */
+pj_status pj__stopped_by(const volatile sig_atomic_t *stop, pj_error *error);
 
 /* Add to a filled error, where there is one: the reason in words, a hint, the place. */
 void pj__error_reason(pj_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

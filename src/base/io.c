@@ -126,9 +126,28 @@ pj_status pj__pwritev_checked(int fd, const char *name, struct iovec *pieces, si
 	return PJ_OK;
 }
 
+int pj__beyond_standard(int fd)
+{
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	const int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), saved = errno;
+	close(fd);
+	errno = saved;
+	return moved;
+}
+
+void pj__park_position(int fd)
+{
+	/* the farthest that the file system knows; a step too far moves nothing */
+	off_t most = 0;
+	for (int bit = 62; bit >= 0; bit--)
+		if (lseek(fd, most | (off_t)1 << bit, SEEK_SET) >= 0)
+			most |= (off_t)1 << bit;
+}
+
 pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error)
 {
-	const int fd = memfd_create(label, MFD_CLOEXEC);
+	const int fd = pj__beyond_standard(memfd_create(label, MFD_CLOEXEC));
 	if (fd < 0)
 		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_RESOURCE), errno, NULL,
 				"cannot make a memory file (%s)", label);
@@ -168,8 +187,10 @@ pj_status pj__temp_file(const char *folder, int *ret_fd, pj_error *error)
 	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
 		fd = make_and_remove(folder);
+	fd = pj__beyond_standard(fd);
 	if (fd < 0)
 		return no_temp_file(folder, error);
+	pj__park_position(fd);
 	*ret_fd = fd;
 	return PJ_OK;
 }

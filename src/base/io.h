@@ -34,12 +34,25 @@ PJ_MUST_USE pj_status pj__pwrite_checked(int fd, const char *name, const void *f
 PJ_MUST_USE pj_status pj__pwritev_checked(int fd, const char *name, struct iovec *pieces, size_t count, off_t offset,
 					  pj_error *error);
 
+/*
+ * A new descriptor, moved if it is one of the three standard ones, which somebody had closed: there whoever prints
+ * would find it, and a child puts other files in its place. -1, with an errno, stays that; a failure becomes it.
+ */
+int pj__beyond_standard(int fd);
+
+/*
+ * Moves the position of a file that is read and written at offsets to where nothing can be: whoever writes to the
+ * descriptor by mistake gets an error (EFBIG), and does not write over what is there.
+ */
+void pj__park_position(int fd);
+
 /* A memory file: no name anywhere, closed on exec, gone with its last descriptor. */
 PJ_MUST_USE pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error);
 
 /*
  * A file without a name in `folder`, for what need not stay: open for reading and writing, closed on exec, gone with
- * its last descriptor. Where the file system has no such files, one of a random name that is taken away at once.
+ * its last descriptor, its position parked. Where the file system has no such files, one of a random name that is taken
+ * away at once.
  */
 PJ_MUST_USE pj_status pj__temp_file(const char *folder, int *ret_fd, pj_error *error);
 

@@ -17,12 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
+
 static const char prefix[] = ".papjuice-";
 
 /* Opens and locks a folder. Returns 0, or an errno: ENOENT: it is gone; EWOULDBLOCK: somebody owns it. */
 static int own(int parent_fd, const char *name, int *ret_fd)
 {
-	const int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	const int fd = pj__beyond_standard(openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
 	if (fd < 0)
 		return errno;
 	struct stat locked, there;

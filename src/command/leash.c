@@ -75,7 +75,7 @@ static pj_status start_guard(pj__leash *leash, pj_error *error)
 		return status;
 	}
 	leash->alive = ends[0];
-	leash->ready = ready[1];
+	leash->ready = ready[1] = pj__beyond_standard(ready[1]);
 	pj_status status = pj__child_start(&leash->guard, PJ__SIGNALS_WORKER, guard, leash, error);
 	close(ends[0]);
 	close(ready[1]);

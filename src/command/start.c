@@ -94,23 +94,13 @@ bool pj_start_folder(pj_start *start, const char *folder)
 
 /* --------------------------------------------------------------------------------------------------------- pipes */
 
-/* A descriptor that is none of the three standard ones, in whose place the child puts others. */
-static int beyond_standard(int fd)
-{
-	if (fd > STDERR_FILENO)
-		return fd;
-	const int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	close(fd);
-	return moved;
-}
-
 /* A pipe whose `ours`-th end does not block. */
 static int make_pipe(int ends[2], int ours)
 {
 	if (pipe2(ends, O_CLOEXEC))
 		return errno;
 	for (int i = 0; i < 2; i++)
-		ends[i] = beyond_standard(ends[i]);
+		ends[i] = pj__beyond_standard(ends[i]);
 	/* A smaller pipe does, too, and so it is where somebody has many large ones. */
 	(void)fcntl(ends[ours], F_SETPIPE_SZ, PIPE_BYTES);
 	if (ends[0] >= 0 && ends[1] >= 0 && fcntl(ends[ours], F_SETFL, O_NONBLOCK) >= 0)

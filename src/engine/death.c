@@ -94,7 +94,13 @@ static void explain(struct leader *leader, const pj__event *event, struct death 
 {
 	const struct slot *slot = &leader->slots[event->slot];
 	pj__fail(&death->why, PJ_ERR_CRASH, 0, NULL, "a worker died");
-	if (slot->failed) {
+	if (slot->senseless) {
+		death->kind = "error";
+		death->loss = PJ__LOSS_CODE;
+		pj__error_reason(&death->why, "what it said to its leader makes no sense");
+		pj__error_hint(&death->why, "does the user's code write to descriptors that are not its own, or over "
+					    "memory?");
+	} else if (slot->failed) {
 		explain_told(leader, slot, death);
 	} else if (event->cut_off || event->exit_code == PJ__EXIT_CUT_OFF) {
 		death->kind = "error";
@@ -139,7 +145,7 @@ static void add_number(const struct leader *leader, int64_t task, struct death *
 	pj_error *why = &death->why;
 	const bool is_place = death->in_record || (why->status == PJ_ERR_RECORD && death->here.at != PJ__AT_NOTHING);
 	if (leader->phase == PJ__PHASE_MAP && task >= 0 && is_place && why->offset >= 0)
-		pj__bad_number(leader->run->plan, (size_t)task,
+		pj__bad_number(leader->run->bad, (size_t)task,
 			       (pj__record_at){.source = death->here.source, .offset = (uint64_t)why->offset}, why);
 }
 
@@ -244,6 +250,9 @@ static void read_page(struct leader *leader, unsigned slot, struct death *death)
 	const pj__sources *sources = &leader->run->plan->sources;
 	memcpy(&death->here, here, sizeof *here);
 	here->at = PJ__AT_NOTHING;
+	/* it went on until it was killed */
+	if (leader->slots[slot].senseless)
+		death->here = (pj__whereabouts){.at = PJ__AT_NOTHING, .source = UINT32_MAX};
 	/* user code may have written over it */
 	death->in_record = death->here.at == PJ__AT_RECORD && leader->phase == PJ__PHASE_MAP &&
 			   death->here.source < sources->count &&

@@ -48,13 +48,28 @@ static void give_up_pages(const pj__local *local, unsigned slot)
 		(void)munmap(local->pages + before + PJ__PAGE_BYTES, end - before - PJ__PAGE_BYTES);
 }
 
-static void replace_standard_files(void)
+/* Puts /dev/null in the place of a standard file. */
+static void put_nothing(int place, int mode)
 {
-	const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (nothing >= 0 && nothing != STDIN_FILENO) {
-		(void)dup2(nothing, STDIN_FILENO);
+	const int nothing = open("/dev/null", mode);
+	if (nothing >= 0 && nothing != place) {
+		(void)dup2(nothing, place);
 		(void)close(nothing);
 	}
+}
+
+/* Whoever started us may have closed standard error; then its place is free, or held by what cannot be written. */
+static bool can_write(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static void replace_standard_files(void)
+{
+	put_nothing(STDIN_FILENO, O_RDONLY);
+	if (!can_write(STDERR_FILENO))
+		put_nothing(STDERR_FILENO, O_WRONLY);
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	/* In a process group of its own it is in the background: a terminal that minds must not stop it. */
 	const struct sigaction ignored = {.sa_handler = SIG_IGN};
@@ -87,6 +102,8 @@ static void go_first(void)
 
 void pj__isolate(const pj__local *local, unsigned slot)
 {
+	int output = local->not_theirs;
+	(void)pj__close(&output); /* the leader has it, too: nothing is lost */
 	give_up_pages(local, slot);
 	replace_standard_files();
 	limit_memory(local);

@@ -205,6 +205,7 @@ static pj_status send(struct leader *leader, unsigned slot, pj__message *message
 		to->progress = pj__whereabouts_moved(&pj__page_of(&leader->local, slot)->here);
 	}
 	to->busy = true;
+	to->told = message->kind;
 	pj_status status = PJ_ERR_BUSY;
 	/* Few messages are on their way to a worker, so its queue has room, but the kernel may be short of memory. */
 	for (int tries = 0; status == PJ_ERR_BUSY && tries < SENDS_MOST; tries++) {
@@ -392,15 +393,27 @@ static pj_status did_sample(struct leader *leader, unsigned slot, const pj__mess
 	return status;
 }
 
+/* What a worker says makes no sense: its death follows. */
+static pj_status disbelieve(struct leader *leader, unsigned slot)
+{
+	leader->slots[slot].senseless = true;
+	pj__dispatcher_kill(leader->dispatcher, slot);
+	return PJ_OK;
+}
+
 static pj_status did(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
 {
 	struct slot *from = &leader->slots[slot];
 	pj_status status = PJ_OK;
-	from->busy = false;
 	if (message->kind == PJ__SAMPLED) {
+		status = did_sample(leader, slot, message, error);
+		if (status == PJ_ERR_CORRUPT)
+			return disbelieve(leader, slot);
 		leader->sampling = PJ__SAMPLE_DONE;
-		return did_sample(leader, slot, message, error);
 	}
+	from->busy = false;
+	if (message->kind == PJ__SAMPLED)
+		return status;
 	if (message->kind != PJ__PUBLISHED)
 		status = pj__schedule_hold(&leader->schedule, slot, error);
 	if (status)
@@ -429,13 +442,8 @@ static pj_status did(struct leader *leader, unsigned slot, const pj__message *me
 /* What a worker has counted, for its next answer. */
 static pj_status hear_tally(struct leader *leader, const pj__event *event, pj_error *error)
 {
-	pj__tally_message *message = calloc(1, sizeof *message);
-	if (!message)
-		return pj__no_memory(error, sizeof *message);
-	memcpy(message, event->message, event->size < sizeof *message ? event->size : sizeof *message);
-	const pj_status status = pj__tally_add(&leader->slots[event->slot].tally, &message->tally, error);
-	free(message);
-	return status;
+	const pj__tally_message *message = event->message;
+	return pj__tally_add(&leader->slots[event->slot].tally, &message->tally, error);
 }
 
 static pj_status hear(struct leader *leader, const pj__event *event, pj_error *error)
@@ -443,6 +451,11 @@ static pj_status hear(struct leader *leader, const pj__event *event, pj_error *e
 	pj__message message = {0};
 	memcpy(&message, event->message, event->size < sizeof message ? event->size : sizeof message);
 	struct slot *slot = &leader->slots[event->slot];
+	/* Its death follows: whatever it did is done again. */
+	if (slot->failed || slot->senseless)
+		return PJ_OK;
+	if (!pj__leader_believes(leader, event->slot, event->message, event->size))
+		return disbelieve(leader, event->slot);
 	if (message.kind == PJ__TALLY)
 		return hear_tally(leader, event, error);
 	if (message.kind == PJ__FAILED) {

@@ -18,7 +18,8 @@ typedef enum pj__sampling { PJ__SAMPLE_DONE, PJ__SAMPLE_WANTED, PJ__SAMPLE_RUNNI
 
 /* A worker, as the leader sees it. */
 struct slot {
-	bool busy;            /* it has a message that it will answer */
+	bool busy;            /* it has a message that it will answer: */
+	uint32_t told;        /* ... of this kind */
 	bool dead;            /* to be started again when there is work */
 	bool useful;          /* a task of it was published */
 	pj__counts pending;   /* of what it has not published ... */
@@ -32,6 +33,7 @@ struct slot {
 	uint64_t memory_most; /* that was seen of its process */
 	bool failed;          /* it told why it ends: */
 	pj_error why;
+	bool senseless; /* it said what no worker says, and was killed */
 };
 
 /* A part of the output: of a reduce task, or of a map task of a map-only job. */
@@ -125,10 +127,16 @@ PJ_MUST_USE pj_status pj__leader_post(struct leader *leader, const void *items, 
 /* Memory of all processes now; keeps the highest. */
 void pj__leader_measure(struct leader *leader);
 
+/* ---- answer.c ---- */
+
+/* May the slot's worker have sent these `size` bytes, aligned to 16, as things stand? */
+bool pj__leader_believes(const struct leader *leader, unsigned slot, const void *said, size_t size);
+
 /* ---- need.c ---- */
 
 /* A worker could not write to the temporary folder: says in `why` how much space is needed there, if that is it. */
 void pj__leader_need(const struct leader *leader, pj_error *why);
+
 /* ---- death.c ---- */
 
 /* A worker is gone: charges its task, and decides if the run can go on. */
@@ -142,6 +150,9 @@ PJ_MUST_USE pj_status pj__parts_grow(struct leader *leader, size_t count, pj_err
 /* A slot holds a part; `counts` is what its attempt did. */
 PJ_MUST_USE pj_status pj__part_held(struct leader *leader, unsigned slot, size_t part, const pj__counts *counts,
 				    pj_error *error);
+
+/* Is a part that was written parked in a file of its worker, for the leader to take? */
+bool pj__parts_are_parked(const struct leader *leader);
 
 /* Tells workers to write what can be written. */
 void pj__parts_pump(struct leader *leader);

@@ -29,6 +29,10 @@ static pj_status make_files(struct leader *leader, pj_error *error)
 	/* Where there can be none, a worker that needs it will tell why. */
 	for (unsigned i = 0; i < local->workers && !status; i++)
 		(void)!pj__temp_file(local->temp, &local->files[i][PJ__ON_DISK], NULL);
+	/* Every worker has all of them: one that writes to a wrong descriptor must not reach what others have made. */
+	pj__park_position(local->board);
+	for (unsigned i = 0; i < local->workers && !status; i++)
+		pj__park_position(local->files[i][PJ__IN_MEMORY]);
 	if (status == PJ_ERR_RESOURCE)
 		pj__error_hint(error, "use fewer workers (-w), or raise the limit of open files (ulimit -n)");
 	if (!status) {
@@ -69,8 +73,12 @@ pj_status pj__leader_open(struct leader *leader, const pj__setup *setups, const 
 			  pj__codec_share codecs, const char *temp, pj_error *error)
 {
 	pj__local *local = &leader->local;
-	*leader = (struct leader){
-		.local = {.setups = setups, .plans = plans, .workers = workers, .board = -1, .direct = -1}};
+	*leader = (struct leader){.local = {.setups = setups,
+					    .plans = plans,
+					    .workers = workers,
+					    .board = -1,
+					    .not_theirs = -1,
+					    .direct = -1}};
 	local->temp = temp;
 	struct statvfs is;
 	local->temp_free = statvfs(temp, &is) == 0 ? (uint64_t)is.f_bavail * is.f_frsize : 0;
@@ -202,6 +210,9 @@ pj_status pj__leader_begin(struct leader *leader, pj__run_state *run, uint32_t j
 			     .parks = leader->local.stays || run->sink->encoder,
 			     .output = *output,
 			     .params = {UINT64_MAX, 0}};
+	leader->local.not_theirs = brief->parks || brief->kind == PJ__SINK_STREAM ? run->sink->fd : -1;
+	if (brief->kind == PJ__SINK_FILE && leader->local.not_theirs < 0)
+		pj__park_position(run->sink->fd);
 	const bool samples = run->plan->ranges > 1 && !run->setup->job.map_only;
 	leader->sampling = samples ? PJ__SAMPLE_WANTED : PJ__SAMPLE_DONE;
 	pj_status status = begin_files(leader, run->plan->files, error);
@@ -466,6 +477,8 @@ static void write_direct(pj__local *local)
 	if (sink->kind != PJ__SINK_FILE || sink->encoder || local->budget.part < 4 * PJ__DIRECT_BUFFER)
 		return;
 	local->direct = pj__direct_open(sink->fd);
+	if (local->direct >= 0)
+		pj__park_position(local->direct);
 	local->direct_from = local->budget.memory < kept ? local->budget.memory : kept;
 }
 

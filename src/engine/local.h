@@ -121,6 +121,14 @@ typedef struct pj__message {
 	};
 } pj__message;
 
+/* The kind of the answer to a message that has one. */
+static inline uint32_t pj__answer_to(uint32_t kind)
+{
+	_Static_assert(PJ__SAMPLED - PJ__SAMPLE == PJ__WRITTEN - PJ__WRITE,
+		       "answers come in the order of what is told");
+	return kind + (PJ__SAMPLED - PJ__SAMPLE);
+}
+
 /* A worker tells what was counted for the answer that follows. */
 typedef struct pj__tally_message {
 	uint32_t kind; /* PJ__TALLY; where a pj__message has it */
@@ -158,6 +166,7 @@ typedef struct pj__local {
 	const pj__plan *plans;   /* ... and what each is to be run on */
 	const pj__sink *sink;    /* of a single run; NULL: the brief says that workers park everything */
 	pj__brief brief;         /* of the run at hand */
+	int not_theirs;          /* the output, where the leader alone writes it: workers close it; -1: they write it */
 	bool stays;              /* the workers stand for several runs */
 	unsigned workers, processors;
 	int (*files)[PJ__STORES];     /* of each slot: its runs and parked parts; on disk: -1 if there can be none */

@@ -31,6 +31,11 @@ static bool in_order(const struct leader *leader)
 	       leader->run->sink->kind == PJ__SINK_FUNCTION;
 }
 
+bool pj__parts_are_parked(const struct leader *leader)
+{
+	return leader->local.brief.ordered || in_order(leader);
+}
+
 pj_status pj__parts_grow(struct leader *leader, size_t count, pj_error *error)
 {
 	const pj_status status = pj__grow(&leader->parts, &leader->part_capacity, count, sizeof *leader->parts, error);
@@ -217,9 +222,6 @@ static pj_status take_parked(struct leader *leader, unsigned slot, const pj__mes
 
 pj_status pj__part_written(struct leader *leader, unsigned slot, const pj__message *message, pj_error *error)
 {
-	if (message->task >= leader->part_count || !leader->parts[message->task].told ||
-	    message->write.where >= PJ__STORES)
-		return pj__fail(error, PJ_ERR_INTERNAL, 0, NULL, "a worker wrote a part that it was not told to");
 	struct part *part = &leader->parts[message->task];
 	if (leader->local.brief.ordered) {
 		/* It stays parked until all are there. */

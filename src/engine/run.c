@@ -9,14 +9,7 @@
 
 pj_status pj__stopped(const pj__run_state *run, pj_error *error)
 {
-	const volatile sig_atomic_t *stop = run->setup->options.stop;
-	const int signal = stop ? *stop : 0;
-	if (!signal)
-		return PJ_OK;
-	pj__fail(error, PJ_ERR_INTERRUPTED, 0, NULL, "the run was stopped");
-	if (error)
-		error->signal = signal;
-	return PJ_ERR_INTERRUPTED;
+	return pj__stopped_by(run->setup->options.stop, error);
 }
 
 void pj__run_tell_tally(const pj__run_state *run)
@@ -89,9 +82,11 @@ pj_status pj__run_commit(pj__run_state *run, pj_error *error)
 	if (!status)
 		status = pj__stopped(run, error);
 	if (!status)
-		status = pj__bad_finish(run->bad, error);
+		status = pj__bad_write(run->bad, error);
 	if (!status)
 		status = pj__sink_commit(run->sink, error);
+	if (!status)
+		status = pj__bad_commit(run->bad, error);
 	run->result->commit_seconds = seconds_since(begun);
 	return status;
 }

@@ -13,8 +13,11 @@
 
 #include "front/front.h"
 
-static pj_status killed(int signal, pj_error *error)
+/* `wish`: the signal that asked us to end the run before, 0: none. */
+static pj_status killed(int signal, int wish, pj_error *error)
 {
+	if (wish)
+		signal = wish;
 	/* it had no handler yet, or none any more: an end as good as that of the handler */
 	const bool asked = signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
 	pj__front_fail(error, asked ? PJ_ERR_INTERRUPTED : PJ_ERR_CRASH,
@@ -60,7 +63,7 @@ pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_err
 		return system_failed("cannot start a process", saved, error);
 	}
 	struct pj__signals signals;
-	pj__signals_forward(&signals, child);
+	const volatile sig_atomic_t *const wish = pj__signals_forward(&signals, child);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	int how = 0;
 	pid_t reaped;
@@ -72,7 +75,7 @@ pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_err
 	if (reaped < 0)
 		return system_failed("the end of the process that ran the job is not known", wait_errno, error);
 	if (WIFSIGNALED(how))
-		return killed(WTERMSIG(how), error);
+		return killed(WTERMSIG(how), *wish, error);
 	*ret_code = WEXITSTATUS(how);
 	return PJ_OK;
 }

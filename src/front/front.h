@@ -180,13 +180,14 @@ struct pj__signals {
 };
 
 /*
- * From here on the first SIGINT, SIGTERM or SIGHUP sets the word that is returned, a second one ends the process.
- * A signal that was ignored stays so. SIGPIPE and SIGXFSZ are ignored.
+ * From here on the first SIGINT, SIGTERM or SIGHUP sets the word that is returned, a second one ends the process; if
+ * `limits_patience`, it ends, with a message, when the first was not heard for 0.6 s. A signal that was ignored stays
+ * so. SIGPIPE and SIGXFSZ are ignored.
  */
-const volatile sig_atomic_t *pj__signals_catch(struct pj__signals *signals);
+const volatile sig_atomic_t *pj__signals_catch(struct pj__signals *signals, bool limits_patience);
 
-/* From here on they are handed on to `child`. */
-void pj__signals_forward(struct pj__signals *signals, pid_t child);
+/* From here on they are handed on to `child`, which is killed 0.6 s after the first, which the word holds then. */
+const volatile sig_atomic_t *pj__signals_forward(struct pj__signals *signals, pid_t child);
 
 /* As it was before. */
 void pj__signals_restore(const struct pj__signals *signals);

@@ -54,6 +54,12 @@ static bool has_own_input(const pj_job *job)
 	return job->input.path_count || job->input.memory_count || job->input.read;
 }
 
+/* Does user code run in the process that calls pj_run? */
+static bool is_sequential(const struct run *run)
+{
+	return pj__sorter_of(run->job, &run->settings.run) == PJ_SORTER_SIMPLE;
+}
+
 /* Standard input where no input is named. False: there is nobody who would send any. */
 static bool settle_inputs(struct run *run)
 {
@@ -103,8 +109,11 @@ static void print_left_out(const struct run *run, const struct pj__outcome *outc
 	const size_t count = outcome->left_out_count;
 	for (size_t i = 0; i < count && i < NAMED; i++) {
 		const struct pj__left_out *const one = &outcome->left_out[i];
-		pj__print_note(run->program, "bad record: %s:%llu: line %llu: %s", one->file,
-			       (unsigned long long)one->offset, (unsigned long long)one->record, one->reason);
+		char line[32] = ""; /* not counted, where the run was stopped or the input is gone */
+		if (one->record)
+			snprintf(line, sizeof line, " line %llu:", (unsigned long long)one->record);
+		pj__print_note(run->program, "bad record: %s:%llu:%s %s", one->file, (unsigned long long)one->offset,
+			       line, one->reason);
 	}
 	if (count > NAMED || outcome->left_out_lost)
 		pj__print_note(run->program, "and more of them: --stats FILE lists all there is memory for");
@@ -180,7 +189,8 @@ static int run_here(void *arg)
 	run->settings.run.bad_record = pj__outcome_left_out;
 	run->settings.run.bad_record_arg = outcome;
 	struct pj__signals signals;
-	run->settings.run.stop = pj__signals_catch(&signals);
+	/* a plug-in's sequential run is a child of ours, and our parent's patience is limited */
+	run->settings.run.stop = pj__signals_catch(&signals, is_sequential(run) && !run->job->load);
 	if (pj_run(run->job, &run->settings.run, &outcome->result, &outcome->error) == PJ_OK)
 		outcome->error.status = PJ_OK;
 	pj__progress_erase(&progress);
@@ -225,8 +235,7 @@ static int run_job(struct run *run)
 		pj__print_error(run->program, &error);
 		return pj_error_exit_code(&error);
 	}
-	const bool loaded_here = run->job->load && pj__sorter_of(run->job, &run->settings.run) == PJ_SORTER_SIMPLE;
-	return loaded_here ? run_apart(run) : run_here(run);
+	return run->job->load && is_sequential(run) ? run_apart(run) : run_here(run);
 }
 
 static int print_version(const struct run *run)

@@ -535,7 +535,9 @@ pj_status pj__reader_count_lines(pj__reader *reader, pj__split split, uint64_t *
 	while (!status && !reader->decoder && at < split.end - 1) {
 		const uint64_t rest = split.end - 1 - at;
 		const size_t size = rest < reader->capacity ? (size_t)rest : reader->capacity;
-		status = fetch(reader, reader->buffer.at, size, at, error);
+		status = pj__stopped_by(reader->stop, error);
+		if (!status)
+			status = fetch(reader, reader->buffer.at, size, at, error);
 		if (!status)
 			lines += pj__count_newlines(reader->buffer.at, reader->buffer.at + size);
 		at += size;
@@ -550,9 +552,10 @@ static pj_status decode_up_to(pj__reader *reader, uint64_t offset, uint64_t *lin
 	while (reader->next < offset && reader->next < reader->split.limit) {
 		const uint64_t left = offset - reader->next;
 		size_t got;
-		const pj_status status =
-			read_on(reader, reader->buffer.at,
-				left < reader->piece_bytes ? (size_t)left : reader->piece_bytes, &got, error);
+		pj_status status = pj__stopped_by(reader->stop, error);
+		if (!status)
+			status = read_on(reader, reader->buffer.at,
+					 left < reader->piece_bytes ? (size_t)left : reader->piece_bytes, &got, error);
 		if (status)
 			return status;
 		*lines += pj__count_newlines(reader->buffer.at, reader->buffer.at + got);

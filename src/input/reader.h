@@ -61,6 +61,8 @@ typedef struct pj__reader {
 	void *arg;
 	size_t usual;
 	bool is_strained;
+	/* Optional: becomes a signal's number when lines need not be counted, nor looked for, any more. */
+	const volatile sig_atomic_t *stop;
 	/* the open source */
 	uint32_t source;
 	int fd; /* -1: none */

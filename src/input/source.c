@@ -262,9 +262,7 @@ static pj_status add_list(pj__sources *sources, const char *path, pj_error *erro
 
 static int open_folder(void)
 {
-	int folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (folder == 0)
-		pj__close(&folder);
+	const int folder = pj__beyond_standard(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	return folder > 0 ? folder : 0;
 }
 

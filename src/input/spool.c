@@ -64,6 +64,9 @@ pj_status pj__spool_init(pj__spool *spool, pj__sources *sources, uint64_t split_
 		if (sources->at[i].kind == PJ__SOURCE_STREAM)
 			status = temp ? pj__temp_file(temp, &sources->at[i].spool, error)
 				      : pj__memory_file("papjuice-spool", &sources->at[i].spool, error);
+	for (size_t i = 0; i < sources->count && !status; i++)
+		if (sources->at[i].kind == PJ__SOURCE_STREAM)
+			pj__park_position(sources->at[i].spool);
 	if (!status)
 		status = open_next(spool, error);
 	if (status)

@@ -46,6 +46,8 @@ pj_status pj__bad_open(pj__bad *bad, const pj_options *options, const pj__plan *
 	status = check_sink(bad, output, error);
 	if (status)
 		pj__sink_close(&bad->sink);
+	else
+		pj__park_position(bad->sink.fd);
 	bad->has_sink = !status;
 	return status;
 }
@@ -62,14 +64,14 @@ void pj__bad_close(pj__bad *bad)
 /* --------------------------------------------------------------------------------------------------------- numbers */
 
 /* Counts lines of a source from `start` on, where `before` lines precede the first one, to the one at `offset`. */
-static pj_status count_to(const pj__sources *sources, pj__split from, uint64_t offset, uint64_t *ret_number,
-			  pj_error *error)
+static pj_status count_to(const pj__bad *bad, pj__split from, uint64_t offset, uint64_t *ret_number, pj_error *error)
 {
 	pj__reader reader;
 	uint64_t lines = 0, bytes;
 	pj__split split = from;
 	split.end = offset + 1;
-	pj_status status = pj__reader_init(&reader, sources, 0, error);
+	pj_status status = pj__reader_init(&reader, &bad->plan->sources, 0, error);
+	reader.stop = bad->options->stop;
 	if (!status)
 		status = pj__reader_count_lines(&reader, split, &lines, &bytes, error);
 	pj__reader_fini(&reader);
@@ -85,12 +87,13 @@ static pj__split counted_from(const pj__plan *plan, size_t task, pj__record_at a
 	return task < plan->task_count && pj__plan_is_streamed(plan, task) ? plan->splits[plan->first[task]] : begin;
 }
 
-void pj__bad_number(const pj__plan *plan, size_t task, pj__record_at at, pj_error *error)
+void pj__bad_number(const pj__bad *bad, size_t task, pj__record_at at, pj_error *error)
 {
+	const pj__plan *plan = bad->plan;
 	uint64_t number;
 	/* Of a compressed one only the place in the text is known. */
 	if (error && at.source < plan->sources.count && !pj__source_is_packed(&plan->sources.at[at.source]) &&
-	    !count_to(&plan->sources, counted_from(plan, task, at), at.offset, &number, NULL))
+	    !count_to(bad, counted_from(plan, task, at), at.offset, &number, NULL))
 		error->record = number;
 }
 
@@ -124,6 +127,7 @@ static pj_status keep(pj__bad *bad, pj_error *error)
 	record->kept = bad->kept_end;
 	record->bytes = 0;
 	status = pj__reader_init(&reader, sources, 0, error);
+	reader.stop = bad->options->stop;
 	if (!status)
 		status = pj__reader_record(&reader, (uint32_t)record->at.source, record->at.offset, &lines, keep_piece,
 					   bad, error);
@@ -131,7 +135,7 @@ static pj_status keep(pj__bad *bad, pj_error *error)
 	if (!status && pj__source_is_packed(&sources->at[record->at.source]))
 		record->number = lines + 1;
 	if (!status && sources->at[record->at.source].kind == PJ__SOURCE_STREAM)
-		status = count_to(sources, counted_from(bad->plan, record->task, record->at), record->at.offset,
+		status = count_to(bad, counted_from(bad->plan, record->task, record->at), record->at.offset,
 				  &record->number, error);
 	return status;
 }
@@ -264,16 +268,22 @@ static size_t sort_left_out(pj__bad *bad)
 	return count;
 }
 
-pj_status pj__bad_finish(pj__bad *bad, pj_error *error)
+pj_status pj__bad_write(pj__bad *bad, pj_error *error)
 {
-	const size_t count = sort_left_out(bad);
+	const size_t count = bad->has_sink ? sort_left_out(bad) : 0;
 	pj_status status = PJ_OK;
 	uint64_t offset = 0;
-	if (!bad->has_sink)
-		return PJ_OK;
 	for (size_t i = 0; i < count && !status; i++)
 		status = write_record(bad, &bad->at[i], &offset, error);
-	return status ? status : pj__sink_commit(&bad->sink, error);
+	return status;
+}
+
+pj_status pj__bad_commit(pj__bad *bad, pj_error *error)
+{
+	const pj_status status = bad->has_sink ? pj__sink_commit(&bad->sink, error) : PJ_OK;
+	if (status)
+		pj__error_hint(error, "the output is there, and complete: only the file of bad records is missing");
+	return status;
 }
 
 void pj__bad_tell(pj__bad *bad, pj_result *result)
@@ -288,7 +298,7 @@ void pj__bad_tell(pj__bad *bad, pj_result *result)
 		if (from.source != record->at.source)
 			from = (pj__split){.source = (uint32_t)record->at.source};
 		if (!record->number && !pj__source_is_packed(&sources->at[record->at.source]) &&
-		    count_to(sources, from, record->at.offset, &record->number, NULL) == PJ_OK) {
+		    count_to(bad, from, record->at.offset, &record->number, NULL) == PJ_OK) {
 			from.start = record->at.offset;
 			from.lines = record->number - 1;
 		}

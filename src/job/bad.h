@@ -3,9 +3,10 @@
  *
  * Only a record that was in work by itself (map.h: careful) is accused. The second time it is left out, if as many may
  * be; so a worker that was killed for another reason costs no record. What is left out is told in the order of the
- * input, and its bytes go to a file of their own, which appears as an output does: complete, or not at all.
+ * input, and its bytes go to a file of their own, which appears as an output does, and behind it: complete, or not at
+ * all.
  *
- * In order: open, (accuse, list), finish, close.
+ * In order: open, (accuse, list), write, commit, close.
  */
 #ifndef PJ_JOB_BAD_H
 #define PJ_JOB_BAD_H
@@ -70,13 +71,17 @@ PJ_MUST_USE pj_status pj__bad_accuse(pj__bad *bad, size_t task, pj__record_at at
  */
 pj__record_at *pj__bad_list(const pj__bad *bad, const pj__split *splits, size_t split_count, size_t *ret_count);
 
-/* The job has done all else: keeps the bytes of what was left out. */
-PJ_MUST_USE pj_status pj__bad_finish(pj__bad *bad, pj_error *error);
+/*
+ * The job has done all else: writes the bytes of what was left out. Their file gets its name by the commit, which comes
+ * behind that of the output: so there is none of a run that has no output.
+ */
+PJ_MUST_USE pj_status pj__bad_write(pj__bad *bad, pj_error *error);
+PJ_MUST_USE pj_status pj__bad_commit(pj__bad *bad, pj_error *error);
 
 /* Tells the caller of the run about every record that was left out, or is one too many, in the order of the input. */
 void pj__bad_tell(pj__bad *bad, pj_result *result);
 
-/* Completes an error about a record of a task by the record's number, if it can be counted. */
-void pj__bad_number(const pj__plan *plan, size_t task, pj__record_at at, pj_error *error);
+/* Completes an error about a record of a task by the record's number, if it can be counted, and the run goes on. */
+void pj__bad_number(const pj__bad *bad, size_t task, pj__record_at at, pj_error *error);
 
 #endif

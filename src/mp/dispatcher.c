@@ -88,6 +88,15 @@ pj_status pj__dispatcher_start(pj__dispatcher *dispatcher, unsigned slot_index, 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_RESOURCE), errno, NULL,
 				"cannot make a channel to a worker");
+	ends[0] = pj__beyond_standard(ends[0]);
+	ends[1] = pj__beyond_standard(ends[1]);
+	if (ends[0] < 0 || ends[1] < 0) {
+		const int failed = errno;
+		pj__close(&ends[0]);
+		pj__close(&ends[1]);
+		return pj__fail(error, pj__status_of_errno(failed, PJ_ERR_RESOURCE), failed, NULL,
+				"cannot make a channel to a worker");
+	}
 	widen(ends[0]);
 	widen(ends[1]);
 	slot->cut_off = false;

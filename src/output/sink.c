@@ -151,7 +151,7 @@ static pj_status make_private(pj__sink *sink, pj_error *error)
 
 static pj_status open_file(pj__sink *sink, pj_error *error)
 {
-	sink->fd = open(sink->parent, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	sink->fd = pj__beyond_standard(open(sink->parent, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
 	if (sink->fd >= 0) {
 		sink->unnamed = true;
 		return PJ_OK;
@@ -161,7 +161,8 @@ static pj_status open_file(pj__sink *sink, pj_error *error)
 	const pj_status status = make_private(sink, error);
 	if (status)
 		return status;
-	sink->fd = openat(sink->private_fd, inner_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0666);
+	sink->fd = pj__beyond_standard(
+		openat(sink->private_fd, inner_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0666));
 	return sink->fd >= 0 ? PJ_OK : pj__fail(error, PJ_ERR_OUTPUT, errno, sink->path, "cannot write the output");
 }
 
@@ -171,17 +172,6 @@ static pj_status open_folder(pj__sink *sink, pj_error *error)
 	if (!status && mkdirat(sink->private_fd, inner_name, 0777) < 0)
 		status = pj__fail(error, PJ_ERR_OUTPUT, errno, sink->private_path, "cannot make a folder in");
 	return status;
-}
-
-static pj_status stopped(const pj__sink *sink, pj_error *error)
-{
-	const int signal = sink->stop ? *sink->stop : 0;
-	if (!signal)
-		return PJ_OK;
-	pj__fail(error, PJ_ERR_INTERRUPTED, 0, NULL, "the run was stopped");
-	if (error)
-		error->signal = signal;
-	return PJ_ERR_INTERRUPTED;
 }
 
 /* Opens the stream at the path. A pipe that nobody reads yet is tried again: a wait in open() could not be ended. */
@@ -194,7 +184,7 @@ static pj_status open_path(pj__sink *sink, pj_error *error)
 		if (failed != ENXIO || stat(sink->path, &is) < 0 || !S_ISFIFO(is.st_mode))
 			return failed ? pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot write the output")
 				      : PJ_OK;
-		const pj_status status = stopped(sink, error);
+		const pj_status status = pj__stopped_by(sink->stop, error);
 		if (status)
 			return status;
 		poll(NULL, 0, WAIT_MS / 5);
@@ -225,7 +215,7 @@ static pj_status open_stream(pj__sink *sink, pj_error *error)
 static pj_status write_waiting(const pj__sink *sink, pj_bytes bytes, pj_error *error)
 {
 	for (size_t done = 0; done < bytes.len;) {
-		const pj_status status = stopped(sink, error);
+		const pj_status status = pj__stopped_by(sink->stop, error);
 		if (status)
 			return status;
 		struct pollfd room = {.fd = sink->fd, .events = POLLOUT};

@@ -17,6 +17,8 @@ struct footer {
 	uint64_t magic, version, buckets, index, bytes, pairs, reserved, checksum;
 };
 
+_Static_assert(sizeof(struct footer) == PJ__FOOTER_BYTES, "docs/formats.md");
+
 static const uint64_t footer_magic = 0x4e55524543554a50; /* "PJUCERUN" */
 enum { FORMAT_VERSION = 2 };
 

@@ -22,6 +22,8 @@
 /* The name that errors give to a file of runs. */
 #define PJ__RUN_FILE "stored run"
 
+enum { PJ__FOOTER_BYTES = 64 }; /* no blob is shorter */
+
 typedef struct pj__segment {
 	uint64_t offset, bytes, pairs; /* `bytes`: of the records, however they are stored */
 	uint64_t packed;               /* stored bytes, in blocks; 0: the records are stored as they are */

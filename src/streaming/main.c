@@ -130,7 +130,7 @@ static int stream(int argc, char **argv)
 		code = refuse(&error);
 	} else {
 		struct pj__signals signals;
-		const volatile sig_atomic_t *const stop = pj__signals_catch(&signals);
+		const volatile sig_atomic_t *const stop = pj__signals_catch(&signals, false);
 		code = pj__streaming_init(streaming, &request, stop, &error) ? refuse(&error) : run(streaming);
 		pj__streaming_fini(streaming);
 		pj__signals_restore(&signals);

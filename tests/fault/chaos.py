@@ -84,6 +84,12 @@ class Chaos:
             self.told = time.monotonic()
             print(f"  {self.told - self.begin:6.0f} s: {what}", flush=True)
 
+    def row(self, workers, *names):
+        """The line of the table for a run with so many workers."""
+        row = self.rows[names]
+        row.workers.add(workers)
+        return row
+
     def trial(self, name, row, what, *args):
         """One run: counts it, and tells what broke. Returns the number of kills."""
         row.runs += 1
@@ -116,8 +122,7 @@ class Chaos:
             # where runs cannot be caught, or are broken, it does not go on for ever
             if killed + self.broken >= self.options.kills or runs > 20 * self.options.kills or self.over():
                 return
-            row = self.rows["workers", kind.job.name, kind.memory]
-            row.workers.add(kind.workers)
+            row = self.row(kind.workers, "workers", kind.job.name, kind.memory)
             killed += self.trial(name, row, kill_workers, self.ground, kind, dice)
             runs += 1
             self.tell(f"{killed} workers killed")
@@ -130,12 +135,10 @@ class Chaos:
                 return
             if runs % 2 and calls:
                 killer, call, number = calls.pop()
-                row = self.rows["leader", f"at a system call, {killer.output}", PLENTY]
-                row.workers.add(2)
+                row = self.row(2, "leader", f"at a system call, {killer.output}", PLENTY)
                 killed += self.trial(f"{call} {number}, {killer.output}", row, killer.kill, call, number)
             else:
-                row = self.rows["leader", kind.job.name, kind.memory]
-                row.workers.add(kind.workers)
+                row = self.row(kind.workers, "leader", kind.job.name, kind.memory)
                 killed += self.trial(name, row, kill_leader, self.ground, kind, dice)
             runs += 1
             self.tell(f"{killed} leaders killed")
@@ -161,8 +164,7 @@ class Chaos:
 
     def cell(self, stage, way):
         """Strikes once, and always. Returns how it went, in a word."""
-        row, broken, done = self.rows["matrix", stage, LITTLE], self.broken, 0
-        row.workers.add(2)
+        row, broken, done = self.row(2, "matrix", stage, LITTLE), self.broken, 0
         for often in ("once", "always"):
             if not self.over():
                 dice = random.Random(f"{self.options.seed} {stage} {way} {often}")

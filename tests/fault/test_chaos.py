@@ -14,22 +14,23 @@ import time
 import pytest
 
 import chaos
-from conftest import children_of, send, until
-from trials import JOBS, KINDS, OUTPUTS, PAPJUICE, Ground, Hang, Inputs, Left, Wrong, kill_leader, kill_workers
+from conftest import SEED, children_of, send, until
+from trials import (  # noqa: F401 the last two are fixtures
+    JOBS,
+    KINDS,
+    OUTPUTS,
+    PAPJUICE,
+    Hang,
+    Left,
+    Wrong,
+    kill_leader,
+    kill_workers,
+    ground,
+    inputs,
+)
 
 pytestmark = pytest.mark.usefixtures("time_limit")
 
-SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    return Inputs(tmp_path_factory.mktemp("inputs") / "in")
-
-
-@pytest.fixture
-def ground(inputs, tmp_path):
-    return Ground(tmp_path / "ground", inputs)
 
 
 def some_kinds(job, count):

@@ -5,11 +5,11 @@ The columns of a test's failure are the ways; `make chaos` prints the whole matr
 """
 
 import concurrent.futures
-import os
 import random
 
 import pytest
 
+from conftest import SEED
 from trials import (
     FAULTY_PROGRAM,
     KINDS,
@@ -27,7 +27,6 @@ from trials import (
 
 pytestmark = pytest.mark.usefixtures("time_limit")
 
-SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))
 AT_ONCE = 4  # runs that mostly wait for each other's time limits
 
 

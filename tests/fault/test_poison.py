@@ -3,15 +3,34 @@ it exactly these are left out, listed and kept, and with one less the job fails.
 count that goes wrong at the word "!"; its ways to go wrong are those of test_workers.py.
 """
 
+import gzip
 import json
+import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
-from conftest import LIMIT, PAPJUICE, counts, good, limit_of, message, parts_of, run
+from conftest import (
+    LIMIT,
+    PAPJUICE,
+    children_of,
+    command,
+    counts,
+    good,
+    in_members,
+    limit_of,
+    message,
+    parts_of,
+    run,
+    start,
+    until,
+)
+from trials import find_strace
 
 pytestmark = pytest.mark.usefixtures("trace")
 
@@ -117,6 +136,25 @@ def test_a_stream(job, tmp_path):
     check_left_out(poisoned, done.stdout, "standard input")
 
 
+def test_where_compressed_records_and_programs_fail(job, tmp_path):
+    """As README.md and docs/reliability.md have it."""
+    poisoned = Poisoned(6000, 1)
+    (tmp_path / "in").write_bytes(poisoned.text)
+    (tmp_path / "in.gz").write_bytes(in_members(gzip.compress)(poisoned.text))
+    args = ["run", job("faulty"), "in.gz", "--how", "crash", "-w", "2"]
+    line = message(run(*args), 5)
+    assert f"in.gz:{poisoned.offsets[0]}: signal 11" in line
+    assert re.search(r"in.gz:\d+: signal 11", message(run(*args, "--split-size", "2K"), 5))
+    done = run(*args, "--split-size", "2K", "--skip-bad", "1", "--bad-records", "bad", "--stats", "stats")
+    assert done.returncode == 0, done.stderr
+    check_left_out(poisoned, done.stdout, "in.gz")
+    program = "awk '/!/ { exit 7 } { print }'"
+    for skip in ([], ["--skip-bad", "1"]):
+        done = run("run", "--map", program, *skip, "in", "-w", "2")
+        told = r"the mapper awk failed: in:\d+: it ended with exit code 7 \(map task 0, attempt [23]\)"
+        assert re.search(told, message(done, 5))
+
+
 def test_a_flaky_failure_costs_no_record(job, tmp_path):
     poisoned = Poisoned(2000, 1)
     (tmp_path / "in").write_bytes(poisoned.text)
@@ -175,6 +213,56 @@ def test_the_file_of_bad_records(job, tmp_path):
     message(run("run", job("faulty"), "in2", "--bad-records", "in2", "--overwrite", "-o", "out"), 4)
     good("run", job("faulty"), "in2", "--bad-records", "none", "-o", "out")
     assert (tmp_path / "none").read_bytes() == b""
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_no_bad_records_without_an_output(old, job, trace, tmp_path):
+    """Output and bad records get their names one after another: whatever fails or dies there, bad records are never
+    those of a run whose output is not there. An error behind the output's commit says that it is there."""
+    strace, why_not = find_strace()
+    if not strace:
+        pytest.skip(why_not)
+    poisoned = Poisoned(300, 1)
+    (tmp_path / "in").write_bytes(poisoned.text)
+    args = [*command("run", job("faulty"), "in", "--how", "fail", "-w", "1", "--skip-bad", "1", "-o", "out"),
+            "--bad-records", "bad", *(["--overwrite"] if old else [])]
+    names, ends = (tmp_path / "out", tmp_path / "bad"), set()
+    call = "renameat,renameat2" if old else "linkat"  # without flags the C library takes the older one
+    for fault in ("error=EIO", "signal=KILL"):
+        for number in (1, 2, 3):
+            for path in names:
+                path.unlink(missing_ok=True)
+                if old:
+                    path.write_bytes(b"old")
+            done = subprocess.run(
+                [strace, "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:{fault}:when={number}", *args],
+                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=limit_of(LIMIT), check=False)
+            new = [path.exists() and path.read_bytes() != b"old" for path in names]
+            assert new != [False, True], (fault, number)
+            assert all(new) == (done.returncode == 0), (fault, number, done)
+            assert (b"the output is there" in done.stderr) == (new == [True, False] and fault == "error=EIO"), done
+            ends.add((fault, *new))
+            trace.private_may_stay = True
+    run("wordcount", "in", "-o", "next")  # removes what killed ones have left
+    trace.private_may_stay = False
+    assert len(ends) == 6, ends  # neither, the output alone; and both, as there are but two such calls
+
+
+def test_a_line_that_cannot_be_counted(job, tmp_path):
+    """The run is stopped while the bad record's line is not counted yet: the note does without."""
+    poisoned = Poisoned(300, 1)
+    (tmp_path / "in").write_bytes(poisoned.text)
+    os.mkfifo("fifo")
+    seen = set()
+    args = ["in", "fifo", "--how", "hang", "--task-timeout", "0.3", "--kind", "map", "-w", "1", "--skip-bad", "1"]
+    with start("run", job("faulty"), *args, "-o", "out") as program:
+        with open("fifo", "wb"):
+            until(lambda: seen.update(children_of(program.pid)) or len(seen) > 3)
+            time.sleep(0.2)
+            program.send_signal(signal.SIGINT)
+            errors = program.communicate(timeout=limit_of(20))[1].decode()
+    assert program.returncode == 130, errors
+    assert f"bad record: in:{poisoned.offsets[0]}: a worker made no progress" in errors and "line" not in errors
 
 
 @pytest.mark.slow

@@ -9,11 +9,10 @@ import time
 
 import pytest
 
-from conftest import children_of, good, limit_of, run, send, start, state_of, until, without_leak_check
+from conftest import SEED, children_of, good, limit_of, run, send, start, state_of, until, without_leak_check
 
 pytestmark = pytest.mark.usefixtures("trace")
 
-SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))
 QUICK = ["--split-size", "100K", "-w", "2"]
 
 

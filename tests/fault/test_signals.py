@@ -5,7 +5,9 @@ are closed or full, are errors with a message. Of which job, at which moment: by
 More of it: test_outputs.py (standard output, RLIMIT_FSIZE), tests/system/test_cli.py (the second SIGINT).
 """
 
+import itertools
 import os
+import pathlib
 import random
 import resource
 import signal
@@ -14,24 +16,13 @@ import time
 
 import pytest
 
-from conftest import LIMIT, counts, limit_of, lines_of, message, run, start, until
-from trials import JOBS, KINDS, LITTLE, PLENTY, Ground, Inputs, kinds_named, outputs_of
+from conftest import LIMIT, PAPJUICE, ROOT, SANITIZED, SEED, counts, limit_of, lines_of, message, run, start, until
+from trials import JOBS, KINDS, LITTLE, PLENTY, ground, inputs, kinds_named, outputs_of  # noqa: F401 two are fixtures
 
 pytestmark = pytest.mark.usefixtures("trace")
 
-SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))
 OLD = b"what was there before\n"
 ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    return Inputs(tmp_path_factory.mktemp("inputs") / "in")
-
-
-@pytest.fixture
-def ground(inputs, tmp_path):
-    return Ground(tmp_path / "ground", inputs)
 
 
 def kind_of(job, dice):
@@ -103,7 +94,14 @@ def blocked(name, job, tmp_path):
         (tmp_path / "in").write_bytes(b"in")
         return start("wordcount", "in", "-o", "fifo")
     (tmp_path / "in").write_bytes(b"!")
-    return start("run", job("faulty"), "in", "--how", "hang")
+    if name.startswith("a program's own code"):
+        library = pathlib.Path(PAPJUICE).parent / "libpapjuice.so.0"
+        source, include = ROOT / "tests" / "jobs" / "faulty.c", ROOT / "include"
+        subprocess.run(["cc", source, "-I", include, "-o", "faulty", library, f"-Wl,-rpath,{library.parent}"], check=True)
+        return subprocess.Popen(["./faulty", "in", "--how", "hang", "--sorter", "simple", "-o", "out"],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    how = "deaf" if "deaf" in name else "hang"
+    return start("run", job("faulty"), "in", "--how", how, *(["--sorter", "simple"] if "simple" in name else []))
 
 
 @pytest.mark.parametrize(
@@ -116,6 +114,9 @@ def blocked(name, job, tmp_path):
         "standard output, simple",
         "an output that nobody reads",
         "user code",
+        "user code, simple",
+        "user code that is deaf, simple",
+        pytest.param("a program's own code, simple", marks=pytest.mark.skipif(SANITIZED, reason="it is built without")),
     ],
 )
 def test_asked_to_end_while_it_waits(name, job, trace, tmp_path):
@@ -221,7 +222,10 @@ def test_spills_that_may_not_grow(name, ground):
     assert failed
 
 
-@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]], ids=str)
+CLOSED = [closed for count in (1, 2, 3) for closed in itertools.combinations(range(3), count)]
+
+
+@pytest.mark.parametrize("closed", CLOSED, ids=str)
 def test_closed_descriptors(closed, tmp_path):
     """Files that are opened in their place are not taken for them; the exit code tells what a message cannot."""
     (tmp_path / "in").write_bytes(b"a b a\n" * 1000)
@@ -238,6 +242,31 @@ def test_closed_descriptors(closed, tmp_path):
     assert code("missing", "-o", "none") == 3 and not (tmp_path / "none").exists()
     assert code("in", "-o", "out") == 4
     assert (tmp_path / "out").read_bytes() == counts(b"a b a\n" * 1000)
+
+
+@pytest.mark.parametrize("sorter", ["plex", "simple"])
+@pytest.mark.parametrize("closed", CLOSED, ids=str)
+def test_user_code_with_closed_descriptors(closed, sorter, job, tmp_path):
+    """It reads from nothing and prints to nowhere, or to standard error; nothing of it comes among the results. It may
+    also close what there is; in a process of its own, that is."""
+    text = b"a b a\n" * 1000 + b"!\n"
+    (tmp_path / "in").write_bytes(text)
+
+    def close():
+        for fd in closed:
+            os.close(fd)
+
+    def code(*args):
+        return run("run", job("wild"), "in", "-w", "2", "--sorter", sorter, *args, preexec_fn=close, stdout=None).returncode
+
+    for more in ([], ["--map"]):
+        assert code("--how", "print", "-o", "out", "--overwrite", *more) == 0
+        expected = b"".join(word + b"\t1\n" for word in text.split()) if more else counts(text)
+        assert (tmp_path / "out").read_bytes() == expected
+    if sorter == "plex":
+        for how in ("close", "babble"):
+            assert code("--how", how, "--once", how, "-o", "out", "--overwrite") == 0
+            assert (tmp_path / "out").read_bytes() == counts(text)
 
 
 def test_statistics_that_cannot_be_written(tmp_path):

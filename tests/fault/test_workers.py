@@ -17,6 +17,7 @@ import pytest
 
 from conftest import (
     LIMIT,
+    SEED,
     children_of,
     counts,
     good,
@@ -34,7 +35,6 @@ from conftest import (
 
 pytestmark = pytest.mark.usefixtures("trace")
 
-SEED = int(os.environ.get("PAPJUICE_SEED", random.randrange(10**9)))
 TEXT = b"".join(b"some words of line %d of the text\n" % i for i in range(4000)) + b"a ! here\n" + b"the end\n" * 1000
 ALL = ["-w", "3", "--split-size", "10K"]
 

@@ -6,6 +6,7 @@ is given, so a seed repeats it, as far as the machine's timing does.
 """
 
 import collections
+import gzip
 import os
 import pathlib
 import random
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from conftest import (  # noqa: E402 pylint: disable=wrong-import-position
@@ -23,7 +26,9 @@ from conftest import (  # noqa: E402 pylint: disable=wrong-import-position
     PAPJUICE,
     SANITIZED,
     Trace,
+    bgzf,
     children_of,
+    in_members,
     limit_of,
     parts_of,
     send,
@@ -57,7 +62,8 @@ class Left(Broken):
 
 class Inputs:
     """A folder with `in`: lines of a key, a number and words, many of them rare, so that tables become full, about 4 MB;
-    `other`: some of them; `bad`: with one that has no number. And what is known of runs on them."""
+    `other`: some of them; `bad`: with one that has no number; `members`, `blocks` and `frames`: `in` compressed as gzip,
+    so that it can be cut, and zstd. And what is known of runs on them."""
 
     def __init__(self, folder, lines=100_000, seed=7):
         dice, made = random.Random(seed), []
@@ -68,10 +74,19 @@ class Inputs:
         self.folder = folder
         folder.mkdir()
         (folder / "in").write_bytes(b"".join(made))
+        (folder / "members").write_bytes(in_members(gzip.compress)(b"".join(made)))
+        (folder / "blocks").write_bytes(bgzf(b"".join(made)))
+        (folder / "frames").write_bytes(in_members(self.zstd)(b"".join(made)))
         (folder / "other").write_bytes(b"".join(dice.sample(made, lines // 4)))
         made[lines // 2] = b"key none\n"
         (folder / "bad").write_bytes(b"".join(made))
         self.results, self.seconds = {}, {}
+
+    @staticmethod
+    def zstd(data):
+        """Compressed by the program itself, which passes each line on as it is."""
+        args = [PAPJUICE, "grep", "", "--compress", "zst", "-w", "1"]
+        return subprocess.run(args, input=data, stdout=subprocess.PIPE, check=bool(data)).stdout
 
 
 class Job:
@@ -79,6 +94,7 @@ class Job:
 
     def __init__(self, name, *args, inputs=("in",), output="place/out", kept=False, pipe=False):
         self.name, self.args, self.inputs, self.output, self.kept, self.pipe = name, args, inputs, output, kept, pipe
+        self.packed = not {"members", "blocks", "frames"}.isdisjoint(inputs)
 
     def __repr__(self):
         return self.name
@@ -86,6 +102,7 @@ class Job:
 
 BOTH = ("in", "other")
 BY_SPACE = ("--sep", " ")
+PROGRAMS = ("--map", "tr ' ' '\\t'", "--reduce", "cut -f 1,2,3")
 JOBS = [
     Job("wordcount", "wordcount"),
     Job("wordcount --by-count", "wordcount", "--by-count"),
@@ -108,6 +125,12 @@ JOBS = [
     Job("index", "index"),
     Job("join", "join", "-a", "1", inputs=BOTH),
     Job("join to a folder", "join", "-p", "3", inputs=BOTH, output="place/out/"),
+    Job("wordcount, gz members to zst", "wordcount", "--compress", "zst", inputs=("members",)),
+    Job("sort, zst frames to gz", "sort", "--compress", "gz", inputs=("frames",)),
+    Job("grep -n, bgzf", "grep", "-n", "w[13579] ", inputs=("blocks",)),
+    Job("wordcount, gz members, shared", "wordcount", "--sorter", "shared", inputs=("members",), kept=True),
+    Job("programs", "run", *PROGRAMS),
+    Job("programs, zst frames", "run", *PROGRAMS, inputs=("frames",)),
 ]
 
 
@@ -123,7 +146,8 @@ class Kind:
         return f"{self.job}, {self.memory} memory, {self.workers} workers"
 
     def args(self, inputs):
-        memory = f"{4 + 6 * self.workers}M" if self.memory == LITTLE else "1G"
+        codecs = 6 + 3 * self.workers if self.job.packed else 0
+        memory = f"{4 + 6 * self.workers + codecs}M" if self.memory == LITTLE else "1G"
         return [*self.job.args, *([] if self.job.pipe else inputs * self.times), "-q", "-w", str(self.workers),
                 "-m", memory]
 
@@ -270,6 +294,16 @@ class Ground:
             raise Left(f"files were left: {left}")
 
 
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return Inputs(tmp_path_factory.mktemp("inputs") / "in")
+
+
+@pytest.fixture
+def ground(inputs, tmp_path):
+    return Ground(tmp_path / "ground", inputs)
+
+
 def say(errors):
     return errors.decode("utf-8", "replace")[-500:]
 
@@ -353,7 +387,7 @@ def kill_leader(ground, kind, dice):
 
 # Calls that touch files, or the memory files of runs.
 KILLED_AT = (
-    "openat,mkdir,mkdirat,flock,linkat,renameat2,rename,unlinkat,unlink,fchmod,close,pwrite64,pread64,write,"
+    "openat,mkdir,mkdirat,flock,linkat,renameat,renameat2,rename,unlinkat,unlink,fchmod,close,pwrite64,pread64,write,"
     "memfd_create"
 )
 

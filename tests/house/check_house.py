@@ -70,7 +70,7 @@ INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\uf
 # Data that the compilers bring along, and what the signal handlers of src/front/signals.c write to and read.
 RUNTIME_DATA = ("completed.0", "__dso_handle", "__TMC_END__", "_edata", "__bss_start", "_end", "__cpu_model",
                 "__cpu_features2")
-KEPT_DATA = ("stop_signal", "first_time", "forward_to", "watched")
+KEPT_DATA = ("stop_signal", "first_time", "forward_to", "patience", "watched")
 
 Problem = collections.namedtuple("Problem", "place text")
 

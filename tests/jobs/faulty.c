@@ -1,7 +1,7 @@
 /*
  * faulty.c: a word count that goes wrong when it meets the word "!", in the mapper, in the reducer or around them.
  *
- *     --how HOW      crash, abort, kill, stop, hang, exit=N, status=N, fail (with a message), sleep=MS
+ *     --how HOW      crash, abort, kill, stop, hang, deaf, exit=N, status=N, fail (with a message), sleep=MS
  *     --at WHERE     map, reduce, begin, end
  *     --once FILE    only if FILE is not there; it is made first
  *     --kind KIND    sum (combined), general, map (map only)
@@ -26,6 +26,13 @@ static int is(const char *name)
 	return strcmp(how, name) == 0;
 }
 
+static void block_signals(void)
+{
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
 static void end_process(void)
 {
 	if (is("crash"))
@@ -36,7 +43,9 @@ static void end_process(void)
 		kill(getpid(), SIGKILL);
 	if (is("stop"))
 		kill(getpid(), SIGSTOP);
-	while (is("hang"))
+	if (is("deaf"))
+		block_signals();
+	while (is("hang") || is("deaf"))
 		pause();
 	if (number_of("exit") >= 0)
 		exit(number_of("exit"));

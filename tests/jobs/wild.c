@@ -1,7 +1,7 @@
 /*
  * wild.c: a word count that does to its process, at the word "!", what a wild mapper may do by accident.
  *
- *     --how HOW      scribble, unmap, close, chdir, mask, locale, print, fork, orphan, exit, longjmp, allocate
+ *     --how HOW      scribble, unmap, close, babble, chdir, mask, locale, print, fork, orphan, exit, longjmp, allocate
  *     --once FILE    only if FILE is not there; it is made first
  *
  * What ends the process ends it there; else the word is counted as any other.
@@ -80,6 +80,17 @@ static void print_everywhere(void)
 	(void)!read(0, &byte, 1);
 }
 
+/* To every descriptor there is, but for standard error; in odd lengths, and as many bytes as a message may have. */
+static void babble(void)
+{
+	static char noise[40000];
+	for (size_t i = 0; i < sizeof noise; i++)
+		noise[i] = (char)(i * 151 >> 3);
+	for (int fd = 3; fd < 1024; fd++)
+		for (size_t size = 1; size < sizeof noise; size = 3 * size + 2)
+			(void)!write(fd, noise, size);
+}
+
 static void block_signals(void)
 {
 	sigset_t all;
@@ -109,7 +120,7 @@ static void run_wild(void)
 		void (*act)(void);
 	} acts[] = {
 		{"scribble", scribble},      {"unmap", unmap},         {"mask", block_signals}, {"locale", use_locale},
-		{"print", print_everywhere}, {"orphan", leave_orphan}, {"allocate", allocate}};
+		{"print", print_everywhere}, {"orphan", leave_orphan}, {"allocate", allocate},  {"babble", babble}};
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
 		if (!strcmp(how, acts[i].name))
 			acts[i].act();

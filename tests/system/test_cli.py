@@ -641,8 +641,8 @@ def test_the_first_signal_ends_the_run_cleanly(tmp_path, sorter, sent):
     began = time.monotonic()
     program.send_signal(sent)
     output, errors = program.communicate(timeout=LIMIT)
-    # `simple` looks at the end of a piece of text, and a piece here takes its time
-    assert sorter == "simple" or time.monotonic() - began < 1.5
+    # in `simple` nobody looks before the piece of text ends, which takes its time: the process is killed
+    assert time.monotonic() - began < 1.5
     assert program.returncode == 128 + sent and output == b""
     lines = errors.decode().splitlines()
     assert len(lines) == 2 and sent.name in lines[0] and lines[1].startswith("hint: ")
@@ -658,8 +658,8 @@ def test_a_second_signal_ends_it_at_once(tmp_path):
     slow_job(tmp_path, STUCK)
     program = start("run", "./slow.so", "lines", "--sorter", "simple")
     program.send_signal(signal.SIGINT)
-    time.sleep(0.4)
-    assert program.poll() is None  # user code is stuck: it cannot stop by itself
+    time.sleep(0.2)
+    assert program.poll() is None  # user code is stuck: it cannot stop by itself, and is not killed yet
     program.send_signal(signal.SIGINT)
     program.communicate(timeout=10)
     assert program.returncode == 128 + signal.SIGINT

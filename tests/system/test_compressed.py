@@ -9,40 +9,16 @@ import pathlib
 import random
 import re
 import shutil
-import struct
 import subprocess
 import zlib
 
 import pytest
 
-from conftest import counts, good, make_text, message, run
+from conftest import bgzf, counts, good, in_members, make_text, message, run
 
 pytestmark = pytest.mark.usefixtures("trace")
 
 SPLIT = ["--split-size", "8K"]
-
-
-def bgzf(data, step=20000):
-    """Members whose headers tell how long they are, and the empty one at the end."""
-    made = b""
-    for at in [*range(0, len(data), step), len(data)]:
-        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-        text = data[at : at + step]
-        body = packer.compress(text) + packer.flush()
-        made += b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff\x06\0BC\x02\0" + struct.pack("<H", len(body) + 25)
-        made += body + struct.pack("<II", zlib.crc32(text), len(text))
-    return made
-
-
-def in_members(pack):
-    """Several files behind one another, an empty one among them."""
-
-    def packed(data):
-        step = len(data) // 7 + 1
-        pieces = [data[at : at + step] for at in range(0, len(data), step)]
-        return b"".join(pack(piece) for piece in [*pieces[:3], b"", *pieces[3:]])
-
-    return packed
 
 
 def by(*command):

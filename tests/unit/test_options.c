@@ -695,7 +695,7 @@ static void handlers_are_given_back(void **state)
 	sigaction(SIGHUP, &ignore, NULL);
 	sigaction(SIGINT, NULL, &before);
 	struct pj__signals signals;
-	const volatile sig_atomic_t *const stop = pj__signals_catch(&signals);
+	const volatile sig_atomic_t *const stop = pj__signals_catch(&signals, false);
 	assert_int_equal(*stop, 0);
 	raise(SIGHUP); /* was ignored, and still is */
 	assert_int_equal(*stop, 0);
