@@ -53,7 +53,7 @@ static pj_status cannot_replace(const char *path, const char *why, pj_error *err
 	return PJ_ERR_EXISTS;
 }
 
-/* Is it a part file, or _SUCCESS? */
+/* Is it a part file, or _SUCCESS? What has just gone was one: another run is replacing the folder, too. */
 static bool is_of_a_run(int folder, const char *name)
 {
 	struct stat is;
@@ -61,7 +61,9 @@ static bool is_of_a_run(int folder, const char *name)
 	bool named = strcmp(name, "_SUCCESS") == 0 || (digits && !name[5 + digits]);
 	for (pj_compression i = PJ_GZ; i <= PJ_ZST && digits && name[5 + digits] == '.'; i++)
 		named |= strcmp(name + 5 + digits + 1, pj__compression_name(i)) == 0;
-	return named && fstatat(folder, name, &is, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(is.st_mode);
+	if (fstatat(folder, name, &is, AT_SYMLINK_NOFOLLOW))
+		return named && errno == ENOENT;
+	return named && S_ISREG(is.st_mode);
 }
 
 /* A folder may be replaced if it holds nothing but what a run has put there. */

@@ -15,6 +15,7 @@ import time
 import pytest
 
 from conftest import command, counts, good, lines_of, message, parts_of, run, start, until
+from trials import find_strace
 
 pytestmark = pytest.mark.usefixtures("trace")
 
@@ -261,6 +262,26 @@ def test_many_runs_to_one_output(output, place):
         errors = program.communicate(timeout=10)[1]
         assert (program.returncode, errors) == (0, b"")
     assert os.listdir(place) == ["out"]
+
+
+def test_a_folder_is_replaced_while_it_is_looked_at(place):
+    """The names of its files have been read when another run puts a new folder in its place, and takes them away."""
+    strace, why_not = find_strace()
+    if not strace:
+        pytest.skip(why_not)
+    good("wordcount", "in", "-o", "place/out/")
+    slowly = [strace, "-o", "/dev/null", "-e", "trace=getdents64", "-e", "inject=getdents64:delay_exit=100000"]
+    with subprocess.Popen(
+        [*slowly, *command("wordcount", "in", "-w", "1", "-o", "place/out/", "--overwrite")],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as slow:
+        others = 0
+        while slow.poll() is None:
+            good("wordcount", "in", "-w", "1", "-o", "place/out/", "--overwrite")
+            others += 1
+        assert (slow.returncode, slow.stderr.read()) == (0, b"")
+    assert others > 1
 
 
 # ----------------------------------------------------------------------------------------------------------- full disks
