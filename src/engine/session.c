@@ -66,7 +66,7 @@ pj_status pj_session_open(const pj_job *jobs, size_t count, const pj_options *op
 	if (!session)
 		return pj__no_memory(error, sizeof *session);
 	session->count = count;
-	session->leader.local.board = -1; /* closing it must not close another's */
+	session->leader.local.board = session->leader.local.direct = -1; /* closing them must not close another's */
 	session->setups = calloc(count, sizeof *session->setups);
 	session->plans = calloc(count, sizeof *session->plans);
 	const pj__sink any = {.kind = PJ__SINK_STREAM}; /* each run has its own */

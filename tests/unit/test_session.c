@@ -1,6 +1,7 @@
 /*
  * test_session.c: several runs on one pool of workers that stays.
  */
+#include <fcntl.h>
 #include <papjuice.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -298,6 +299,7 @@ static void wrong_use_is_said(void **state)
 	wrong.sorter = PJ_SORTER_SIMPLE;
 	assert_int_equal(pj_session_open(jobs, 1, &wrong, &session, &error), PJ_ERR_USAGE);
 	assert_int_equal(pj_session_open(jobs, 0, &options, &session, &error), PJ_ERR_USAGE);
+	assert_true(fcntl(0, F_GETFD) >= 0); /* what is not open is not closed */
 	int ends[2];
 	assert_int_equal(pipe(ends), 0);
 	const int saved = dup(0);
