@@ -23,6 +23,7 @@ struct death {
 	pj__whereabouts here;
 	bool careful;   /* it went record by record */
 	bool in_record; /* the record at `here` was in work, by itself */
+	bool is_placed; /* the place in `why` is that of `here` */
 };
 
 /* ---------------------------------------------------------------------------------------------------------- reasons */
@@ -136,17 +137,19 @@ static void add_place(const struct leader *leader, int64_t task, struct death *d
 	if (!why->file[0]) {
 		snprintf(why->file, sizeof why->file, "%s", leader->run->plan->sources.at[here->source].name);
 		why->offset = (int64_t)here->offset;
+		death->is_placed = true;
 	}
 }
 
-/* Adds the number of the record; counted only when the error is the last. */
-static void add_number(const struct leader *leader, int64_t task, struct death *death)
+/* Adds the number of the record, and what precedes it in a compressed input; only when the error is the last. */
+static void complete_place(const struct leader *leader, int64_t task, struct death *death)
 {
 	pj_error *why = &death->why;
-	const bool is_place = death->in_record || (why->status == PJ_ERR_RECORD && death->here.at != PJ__AT_NOTHING);
-	if (leader->phase == PJ__PHASE_MAP && task >= 0 && is_place && why->offset >= 0)
-		pj__bad_number(leader->run->bad, (size_t)task,
-			       (pj__record_at){.source = death->here.source, .offset = (uint64_t)why->offset}, why);
+	const bool is_record = death->in_record || (why->status == PJ_ERR_RECORD && death->here.at != PJ__AT_NOTHING);
+	if (leader->phase == PJ__PHASE_MAP && task >= 0 && (is_record || death->is_placed) && why->offset >= 0)
+		pj__bad_place(leader->run->bad, (size_t)task,
+			      (pj__record_at){.source = death->here.source, .offset = (uint64_t)why->offset}, is_record,
+			      why);
 }
 
 static void note_failure(struct leader *leader, int64_t task, const struct death *death)
@@ -190,7 +193,7 @@ static pj_status accuse(struct leader *leader, int64_t task, struct death *death
 	*ret_left_out = verdict == PJ__IS_LEFT_OUT;
 	if (status || verdict != PJ__IS_TOO_MUCH)
 		return status;
-	add_number(leader, task, death);
+	complete_place(leader, task, death);
 	pj__error_hint(&death->why, "%llu bad records are left out already, as many as --skip-bad allows",
 		       (unsigned long long)leader->run->bad->left_out);
 	return give_up(death, error);
@@ -238,7 +241,7 @@ static pj_status judge(struct leader *leader, int64_t task, struct death *death,
 	if (!pj__schedule_is_hopeless(&leader->schedule, (size_t)task) ||
 	    !pj__schedule_give_up(&leader->schedule, (size_t)task))
 		return PJ_OK;
-	add_number(leader, task, death);
+	complete_place(leader, task, death);
 	leader->doom = death->why;
 	return PJ_OK;
 }

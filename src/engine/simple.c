@@ -393,8 +393,8 @@ static pj_status map_one(struct simple *simple, pj__mapping *mapping, size_t ind
 				 : pj__map_task(mapping, index, splits, plan->first[index + 1] - plan->first[index],
 						error);
 	if (status == PJ_ERR_RECORD && error && error->offset >= 0)
-		pj__bad_number(simple->run->bad, index, (pj__record_at){(uint64_t)error->offset, mapping->here->source},
-			       error);
+		pj__bad_place(simple->run->bad, index, (pj__record_at){(uint64_t)error->offset, mapping->here->source},
+			      true, error);
 	result->records += mapping->records;
 	result->input_bytes += mapping->bytes;
 	result->map_tasks++;

@@ -87,13 +87,61 @@ static pj__split counted_from(const pj__plan *plan, size_t task, pj__record_at a
 	return task < plan->task_count && pj__plan_is_streamed(plan, task) ? plan->splits[plan->first[task]] : begin;
 }
 
-void pj__bad_number(const pj__bad *bad, size_t task, pj__record_at at, pj_error *error)
+/*
+ * Where in the text of a compressed source a task's piece of it begins: what stands before it is decoded, if that was
+ * not done before the map.
+ */
+static pj_status find_origin(const pj__bad *bad, pj__reader *reader, size_t task, uint64_t source, uint64_t *ret_origin)
+{
+	const pj__plan *plan = bad->plan;
+	size_t i = plan->first[task];
+	uint64_t origin = 0, lines, bytes;
+	pj_status status = PJ_OK;
+	while (i + 1 < plan->first[task + 1] && plan->splits[i].source != source)
+		i++;
+	if (!plan->splits[i].origin)
+		for (; i > 0 && plan->splits[i - 1].source == source && !status; i--, origin += bytes)
+			status = pj__reader_count_lines(reader, plan->splits[i - 1], &lines, &bytes, NULL);
+	*ret_origin = origin;
+	return status;
+}
+
+static pj_status pass_over(void *found, pj_bytes piece, pj_error *error)
+{
+	(void)piece;
+	(void)error;
+	*(bool *)found = true;
+	return PJ_OK;
+}
+
+/* Of a compressed source: the error's offset, until now one of the task's piece, becomes one of the whole text. */
+static void place_packed(const pj__bad *bad, size_t task, pj__record_at at, bool is_record, pj_error *error)
+{
+	pj__reader reader;
+	uint64_t origin = 0, lines = 0;
+	bool found = !is_record;
+	pj_status status = pj__reader_init(&reader, &bad->plan->sources, 0, NULL);
+	reader.stop = bad->options->stop;
+	if (!status)
+		status = find_origin(bad, &reader, task, at.source, &origin);
+	if (!status && is_record)
+		status = pj__reader_record(&reader, (uint32_t)at.source, origin + at.offset, &lines, pass_over, &found,
+					   NULL);
+	pj__reader_fini(&reader);
+	error->offset = found && !status ? (int64_t)(origin + at.offset) : -1;
+	if (found && is_record && !status)
+		error->record = lines + 1;
+}
+
+void pj__bad_place(const pj__bad *bad, size_t task, pj__record_at at, bool is_record, pj_error *error)
 {
 	const pj__plan *plan = bad->plan;
 	uint64_t number;
-	/* Of a compressed one only the place in the text is known. */
-	if (error && at.source < plan->sources.count && !pj__source_is_packed(&plan->sources.at[at.source]) &&
-	    !count_to(bad, counted_from(plan, task, at), at.offset, &number, NULL))
+	if (!error || at.source >= plan->sources.count)
+		return;
+	if (task < plan->task_count && pj__source_is_packed(&plan->sources.at[at.source]))
+		place_packed(bad, task, at, is_record, error);
+	else if (is_record && !count_to(bad, counted_from(plan, task, at), at.offset, &number, NULL))
 		error->record = number;
 }
 

@@ -81,7 +81,11 @@ PJ_MUST_USE pj_status pj__bad_commit(pj__bad *bad, pj_error *error);
 /* Tells the caller of the run about every record that was left out, or is one too many, in the order of the input. */
 void pj__bad_tell(pj__bad *bad, pj_result *result);
 
-/* Completes an error about a record of a task by the record's number, if it can be counted, and the run goes on. */
-void pj__bad_number(const pj__bad *bad, size_t task, pj__record_at at, pj_error *error);
+/*
+ * Completes an error about a place in the input of a task: by the record's number, if a record begins there, it can be
+ * counted, and the run goes on. In a compressed source the place is taken as one of the task's piece, and the error gets
+ * that in the whole text.
+ */
+void pj__bad_place(const pj__bad *bad, size_t task, pj__record_at at, bool is_record, pj_error *error);
 
 #endif
