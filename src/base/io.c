@@ -89,15 +89,18 @@ pj_status pj__pread_exactly(int fd, const char *name, void *to, size_t size, off
 	return PJ_OK;
 }
 
-pj_status pj__pwrite_checked(int fd, const char *name, const void *from, size_t size, off_t offset, pj_error *error)
+pj_status pj__pwrite_failed(const char *name, size_t size, off_t offset, int failed, pj_error *error)
 {
-	const int failed = pj__pwrite_all(fd, from, size, offset);
-	if (!failed)
-		return PJ_OK;
 	const pj_status status = pj__status_of_errno(failed, PJ_ERR_OUTPUT);
 	pj__fail(error, status, failed, name, "cannot write %zu bytes", size);
 	pj__error_at(error, NULL, -1, offset);
 	return status;
+}
+
+pj_status pj__pwrite_checked(int fd, const char *name, const void *from, size_t size, off_t offset, pj_error *error)
+{
+	const int failed = pj__pwrite_all(fd, from, size, offset);
+	return failed ? pj__pwrite_failed(name, size, offset, failed, error) : PJ_OK;
 }
 
 pj_status pj__pwritev_checked(int fd, const char *name, struct iovec *pieces, size_t count, off_t offset,

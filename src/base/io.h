@@ -30,6 +30,9 @@ PJ_MUST_USE pj_status pj__pread_exactly(int fd, const char *name, void *to, size
 PJ_MUST_USE pj_status pj__pwrite_checked(int fd, const char *name, const void *from, size_t size, off_t offset,
 					 pj_error *error);
 
+/* The error of such a write, which failed with `failed`. */
+pj_status pj__pwrite_failed(const char *name, size_t size, off_t offset, int failed, pj_error *error);
+
 /* Writes all pieces behind one another, from `offset` on, in as few calls as can be. The pieces are changed. */
 PJ_MUST_USE pj_status pj__pwritev_checked(int fd, const char *name, struct iovec *pieces, size_t count, off_t offset,
 					  pj_error *error);

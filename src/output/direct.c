@@ -41,9 +41,11 @@ pj_status pj__direct_write(int direct, int plain, const char *name, pj__space *b
 		const size_t step = end - done < PJ__DIRECT_BUFFER ? end - done : PJ__DIRECT_BUFFER;
 		memcpy(buffer->at, bytes.ptr + done, step);
 		const int failed = pj__pwrite_all(direct, buffer->at, step, (off_t)(offset + done));
-		/* EINVAL: blocks are larger there, or a short write left no whole one. What is worse comes again. */
-		if (failed)
+		/* Blocks may be larger there, or a short write has left no whole one. */
+		if (failed == EINVAL || failed == EOPNOTSUPP)
 			status = pj__pwrite_checked(plain, name, buffer->at, step, (off_t)(offset + done), error);
+		else if (failed)
+			status = pj__pwrite_failed(name, step, (off_t)(offset + done), failed, error);
 		done += step;
 	}
 	return status ? status

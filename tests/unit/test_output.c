@@ -508,7 +508,9 @@ static void bytes_go_past_the_page_cache(void **state)
 	(void)state;
 	int file = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	assert_true(file >= 0);
-	int direct = pj__direct_open(file), refuses = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int direct = pj__direct_open(file), full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	int refuses = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); /* EINVAL for what is no number */
+	assert_true(refuses >= 0 && full >= 0);
 	for (uint64_t seed = 1; seed <= 6; seed++) {
 		/* where there is no such thing, or it takes nothing, all goes through the cache */
 		assert_written(direct >= 0 && seed % 2 ? direct : refuses, file, 6000000, seed);
@@ -516,14 +518,18 @@ static void bytes_go_past_the_page_cache(void **state)
 	}
 	char *const text = calloc(1, 10000);
 	assert_non_null(text);
-	assert_int_equal(pj__direct_write(refuses, refuses, "file", &buffer, (pj_bytes){text, 10000}, 100, &error),
-			 PJ_ERR_OUTPUT);
+	const pj_bytes bytes = {text, 10000};
+	assert_int_equal(pj__direct_write(full, file, "file", &buffer, bytes, 100, &error), PJ_ERR_OUTPUT);
 	assert_string_equal(error.file, "file");
+	assert_int_equal(error.offset, 4096);
+	assert_int_equal(error.errnum, ENOSPC);
+	assert_int_equal(pj__direct_write(refuses, full, "file", &buffer, bytes, 100, &error), PJ_ERR_OUTPUT);
 	assert_int_equal(error.offset, 100);
 	pj__space_fini(&buffer);
 	free(text);
 	pj__close(&direct);
 	pj__close(&refuses);
+	pj__close(&full);
 	pj__close(&file);
 }
 
