@@ -17,7 +17,8 @@
 #include "base/io.h"
 #include "mp/child.h"
 
-enum { GUARD_MS = 1000, ENTRIES = 4096 }; /* a map and a combiner for each of the workers there may be, and many more */
+enum { GUARD_MS = 1000, TRIES_MOST = 10 };
+enum { ENTRIES = 4096 }; /* a map and a combiner for each of the workers there may be, and many more */
 
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a killed process must not leave a lock");
 
@@ -56,14 +57,14 @@ static pj_status no_pipe(pj_error *error)
 }
 
 /* Waits until the guard is no longer bound to our life; before that there is nothing that it would have to guard. */
-static pj_status await_guard(const pj__leash *leash, int ready, pj_error *error)
+static bool stands(const pj__leash *leash, int ready)
 {
 	struct pollfd fds[] = {{.fd = ready, .events = POLLIN}, {.fd = leash->guard.pidfd, .events = POLLIN}};
 	(void)pj__poll(fds, 2, -1);
-	return fds[0].revents & POLLIN ? PJ_OK : pj__fail(error, PJ_ERR_RESOURCE, 0, NULL, "cannot guard the programs");
+	return fds[0].revents & POLLIN;
 }
 
-static pj_status start_guard(pj__leash *leash, pj_error *error)
+static pj_status try_guard(pj__leash *leash, bool *ret_stands, pj_error *error)
 {
 	int ends[2], ready[2];
 	if (pipe2(ends, O_CLOEXEC))
@@ -80,10 +81,25 @@ static pj_status start_guard(pj__leash *leash, pj_error *error)
 	close(ends[0]);
 	close(ready[1]);
 	leash->alive = ends[1];
-	if (!status)
-		status = await_guard(leash, ready[0], error);
+	*ret_stands = !status && stands(leash, ready[0]);
 	close(ready[0]);
 	return status;
+}
+
+/* Whoever kills workers may kill a guard, too. */
+static pj_status start_guard(pj__leash *leash, pj_error *error)
+{
+	for (int tries = 0; tries < TRIES_MOST; tries++) {
+		bool does_stand = false;
+		const pj_status status = try_guard(leash, &does_stand, error);
+		if (status || does_stand)
+			return status;
+		pj__close(&leash->alive);
+		(void)pj__child_reap(&leash->guard, true, NULL);
+	}
+	pj__fail(error, PJ_ERR_RESOURCE, 0, NULL, "cannot guard the programs");
+	pj__error_reason(error, "the guard ended %d times before it stood", TRIES_MOST);
+	return PJ_ERR_RESOURCE;
 }
 
 pj_status pj__leash_create(pj__leash **ret_leash, pj_error *error)

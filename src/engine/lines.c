@@ -75,6 +75,24 @@ static pj_status take_result(pj__plan *plan, size_t index, pj_bytes result, pj_e
 	return failed.status;
 }
 
+static pj_status count_one(pj__plan *plan, size_t index, pj_error *error)
+{
+	struct count count = {0};
+	const pj_status status = count_split(plan, index, &count, error);
+	if (!status)
+		number_next(plan, index, &count);
+	return status;
+}
+
+/* No code is at work here but ours: if a split was too much for several workers, somebody else has killed them. */
+static pj_status count_by_ourselves(pj__plan *plan, const size_t *indexes, size_t count, pj_error *error)
+{
+	pj_status status = PJ_OK;
+	for (size_t i = 0; i < count && !status; i++)
+		status = count_one(plan, indexes[i], error);
+	return status;
+}
+
 /* Counts in some splits, all of which go on, with the pool. */
 static pj_status count_round(pj__plan *plan, pj_pool *pool, const size_t *indexes, size_t count, pj_error *error)
 {
@@ -83,6 +101,8 @@ static pj_status count_round(pj__plan *plan, pj_pool *pool, const size_t *indexe
 	for (size_t i = 0; i < count; i++)
 		items[i] = (pj_bytes){(const char *)&indexes[i], sizeof indexes[i]};
 	pj_status status = pj_pool_map(pool, count_item, plan, items, count, 1, &results, error);
+	if (status == PJ_ERR_CRASH)
+		return count_by_ourselves(plan, indexes, count, error);
 	if (status)
 		return status;
 	for (size_t i = 0; i < count && !status; i++)
@@ -113,13 +133,9 @@ static pj_status count_here(const pj__run_state *run, pj_error *error)
 {
 	pj_status status = PJ_OK;
 	for (size_t i = 0; i < run->plan->split_count && !status; i++) {
-		struct count count = {0};
 		status = pj__stopped(run, error);
-		if (status || !goes_on(run, i))
-			continue;
-		status = count_split(run->plan, i, &count, error);
-		if (!status)
-			number_next(run->plan, i, &count);
+		if (!status && goes_on(run, i))
+			status = count_one(run->plan, i, error);
 	}
 	return status;
 }

@@ -148,6 +148,23 @@ def test_workers_and_programs_are_killed(text, round_):
         assert file.read() == expected, SEED
 
 
+def test_the_guard_is_killed(text):
+    """As soon as it is there: it is the first child."""
+    args = ["run", "--map", "cat", "--reduce", "cat", *QUICK]
+    expected = good(*args, text)
+    killed = 0
+    for _ in range(20):
+        program = start(*args, "--attempts", "99", "-o", "out", "--overwrite", text, env=without_leak_check())
+        while program.poll() is None and not (children := children_of(program.pid)):
+            pass
+        killed += bool(children) and send(children[0], signal.SIGKILL)
+        _, errors = program.communicate(timeout=limit_of(60))
+        assert program.returncode == 0, errors
+        with open("out", "rb") as file:
+            assert file.read() == expected
+    assert killed > 10
+
+
 def test_few_descriptors(text):
     few = good("run", "--map", "cat", "--reduce", "cat", *QUICK, text,
                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
