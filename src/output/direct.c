@@ -22,7 +22,7 @@ int pj__direct_open(int fd)
 {
 	char self[64];
 	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-	return open(self, O_WRONLY | O_DIRECT | O_CLOEXEC);
+	return pj__beyond_standard(open(self, O_WRONLY | O_DIRECT | O_CLOEXEC));
 }
 
 pj_status pj__direct_write(int direct, int plain, const char *name, pj__space *buffer, pj_bytes bytes, uint64_t offset,
