@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/io.h"
 
@@ -21,6 +23,10 @@ enum { BLOCK = 4096 /* a multiple of what devices ask for */ };
 int pj__direct_open(int fd)
 {
 	char self[64];
+	struct stat is;
+	/* Where the page cache goes by larger pieces than ours, one that a neighbour changes may hold some of what we wrote. */
+	if (fstat(fd, &is) < 0 || is.st_blksize > BLOCK || sysconf(_SC_PAGESIZE) > BLOCK)
+		return -1;
 	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
 	return pj__beyond_standard(open(self, O_WRONLY | O_DIRECT | O_CLOEXEC));
 }

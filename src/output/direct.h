@@ -16,7 +16,10 @@
 /* Bytes of the buffer that a writer needs. */
 enum { PJ__DIRECT_BUFFER = 1 << 20 };
 
-/* Opens the file of a descriptor once more, for this. -1: the file system does not have it. The caller closes it. */
+/*
+ * Opens the file of a descriptor once more, for this. -1: the file system does not have it, or keeps the file in blocks
+ * that are too large. The caller closes it.
+ */
 int pj__direct_open(int fd);
 
 /*

@@ -539,7 +539,6 @@ static void bytes_go_past_the_page_cache(void **state)
 	pj__close(&file);
 }
 
-/* In two parts, in key order each; then as they should come. */
 /* ------------------------------------------------------------------------------------------------- results by value */
 
 struct expected {
@@ -556,6 +555,7 @@ static pj_status expect(void *arg, pj_bytes key, pj_bytes value)
 	return PJ_OK;
 }
 
+/* In two parts, in key order each; then as they should come. */
 static void the_largest_come_first(void **state)
 {
 	(void)state;
