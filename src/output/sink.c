@@ -180,7 +180,7 @@ static pj_status open_folder(pj__sink *sink, pj_error *error)
 static pj_status open_path(pj__sink *sink, pj_error *error)
 {
 	for (;;) {
-		sink->fd = open(sink->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		sink->fd = pj__beyond_standard(open(sink->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
 		const int failed = sink->fd < 0 ? errno : 0;
 		struct stat is;
 		if (failed != ENXIO || stat(sink->path, &is) < 0 || !S_ISFIFO(is.st_mode))
@@ -310,7 +310,8 @@ pj_status pj__part_file_open(pj__part_file *file, const pj__sink *sink, uint64_t
 	snprintf(name, sizeof name, "%s/part-%05llu%s%s", inner_name, (unsigned long long)part, compression ? "." : "",
 		 pj__compression_name(compression));
 	*file = (pj__part_file){.sink = sink};
-	file->fd = openat(sink->private_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
+	file->fd = pj__beyond_standard(
+		openat(sink->private_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666));
 	if (file->fd < 0)
 		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_OUTPUT), errno, sink->path,
 				"cannot make part file %llu of the output", (unsigned long long)part);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,37 +18,64 @@
 static const pj_bytes text = {"bee ant cow\nant\ncat ant\nbee\n", 28};
 static const char counted[] = "ant\t3\nbee\t2\ncat\t1\ncow\t1\n";
 
-/* Counts words, and uses the standard files as if they were there. */
-static pj_status count_words(pj_task *task, pj_bytes piece, void *arg)
+/* Uses the standard files as if they were there. True: something was read. */
+static bool use_standard_files(void)
 {
-	pj_bytes word;
 	char byte;
-	(void)arg;
 	printf("printed\n");
 	fflush(stdout);
 	for (int fd = 0; fd <= 2; fd++)
 		(void)!write(fd, "written\n", 8);
-	if (read(STDIN_FILENO, &byte, 1) > 0)
+	return read(STDIN_FILENO, &byte, 1) > 0;
+}
+
+static pj_status emit_words(pj_task *task, pj_bytes piece, void *arg)
+{
+	pj_bytes word;
+	(void)arg;
+	if (use_standard_files())
 		return PJ_ERR_USER;
 	while (pj_next_word(task, &piece, &word))
 		pj_emit_i64(task, word, 1);
 	return PJ_OK;
 }
 
-static const pj_job job = {
-	.abi = PJ_ABI, .name = "count", .mapper = {.text = count_words}, .reducer = {.aggregate = &pj_sum_i64}};
+static pj_status count_values(pj_task *task, pj_bytes key, pj_values *values, void *arg)
+{
+	pj_bytes value;
+	int64_t count = 0;
+	(void)arg;
+	if (use_standard_files())
+		return PJ_ERR_USER;
+	while (pj_next_value(values, &value))
+		count++;
+	pj_emit_i64(task, key, count);
+	return PJ_OK;
+}
 
-/* A run to the file `path`, as a single one or in a session; the exit code of its process. */
-static int run_without(unsigned closed, bool stands, const char *path)
+static const pj_job job = {
+	.abi = PJ_ABI, .name = "count", .mapper = {.text = emit_words}, .reducer = {.general = count_values}};
+
+/* How it is run, and what its output is. */
+enum way { SINGLE, SEQUENTIAL, SESSION, WAYS };
+enum kind { TO_FILE, TO_FOLDER, TO_PIPE, KINDS };
+static const char *const names[KINDS] = {"file", "folder/", "pipe"};
+
+/* The exit code of its process. */
+static int run_without(unsigned closed, enum way way, const char *path)
 {
 	const pj_output output = {.path = path, .overwrite = true};
-	const pj_options options = {
-		.input = {.memory = &text, .memory_count = 1}, .output = output, .workers = 2, .split_bytes = 4};
+	const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+				    .output = output,
+				    .sorter = way == SEQUENTIAL ? PJ_SORTER_SIMPLE : PJ_SORTER_PLEX,
+				    .partitions = 1,
+				    .workers = 2,
+				    .split_bytes = 4};
 	pj_session *session;
 	for (int fd = 0; fd <= 2; fd++)
 		if (closed >> fd & 1)
 			close(fd);
-	if (!stands)
+	if (way != SESSION)
 		return (int)pj_run(&job, &options, NULL, NULL);
 	pj_status status = pj_session_open(&job, 1, &options, &session, NULL);
 	if (!status)
@@ -56,36 +84,51 @@ static int run_without(unsigned closed, bool stands, const char *path)
 	return (int)status;
 }
 
-static void expect_counted(const char *path)
+static void expect_counted(int fd)
 {
 	char got[sizeof counted] = "";
-	FILE *file = fopen(path, "re");
-	assert_non_null(file);
-	assert_int_equal(fread(got, 1, sizeof got, file), sizeof counted - 1);
-	fclose(file);
+	assert_int_equal(read(fd, got, sizeof got), sizeof counted - 1);
 	assert_memory_equal(got, counted, sizeof counted - 1);
+	close(fd);
+}
+
+static void expect_run(unsigned closed, enum way way, enum kind kind)
+{
+	int how, fd = -1;
+	if (kind == TO_PIPE) {
+		assert_int_equal(mkfifo(names[kind], 0600), 0);
+		fd = open(names[kind], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	}
+	fflush(NULL);
+	const pid_t child = fork();
+	if (child == 0)
+		_exit(run_without(closed, way, names[kind]));
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_int_equal(how, 0);
+	if (kind != TO_PIPE)
+		fd = open(kind == TO_FILE ? names[kind] : "folder/part-00000", O_RDONLY | O_CLOEXEC);
+	expect_counted(fd);
+	if (kind != TO_FOLDER) {
+		assert_int_equal(unlink(names[kind]), 0);
+		return;
+	}
+	unlink("folder/part-00000");
+	unlink("folder/_SUCCESS");
+	assert_int_equal(rmdir(names[kind]), 0);
 }
 
 static void results_are_right_whatever_is_closed(void **state)
 {
-	char folder[] = "/tmp/papjuice-closed-XXXXXX", path[64];
+	char folder[] = "/tmp/papjuice-closed-XXXXXX";
 	(void)state;
 	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof path, "%s/out", folder);
-	for (unsigned closed = 0; closed < 8; closed++) {
-		for (int stands = 0; stands < 2; stands++) {
-			int how;
-			fflush(NULL);
-			const pid_t child = fork();
-			if (child == 0)
-				_exit(run_without(closed, stands, path));
-			assert_int_equal(waitpid(child, &how, 0), child);
-			assert_int_equal(how, 0);
-			expect_counted(path);
-			unlink(path);
-		}
-	}
-	rmdir(folder);
+	assert_int_equal(chdir(folder), 0);
+	for (unsigned closed = 0; closed < 8; closed++)
+		for (enum way way = 0; way < WAYS; way++)
+			for (enum kind kind = 0; kind < KINDS; kind++)
+				expect_run(closed, way, kind);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(rmdir(folder), 0);
 }
 
 int main(void)
