@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/machine.h"
@@ -146,6 +147,26 @@ void pj__park_position(int fd)
 	for (int bit = 62; bit >= 0; bit--)
 		if (lseek(fd, most | (off_t)1 << bit, SEEK_SET) >= 0)
 			most |= (off_t)1 << bit;
+}
+
+/* Without renameat2's flags: a link replaces nothing, and the rename of a folder at most one without anything in it. */
+static int rename_plainly(int from_folder, const char *from, int to_folder, const char *to)
+{
+	struct stat is;
+	if (fstatat(from_folder, from, &is, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno;
+	if (!S_ISDIR(is.st_mode))
+		return linkat(from_folder, from, to_folder, to, 0) < 0 ? errno : 0;
+	if (fstatat(to_folder, to, &is, AT_SYMLINK_NOFOLLOW) == 0)
+		return EEXIST;
+	return errno != ENOENT || renameat(from_folder, from, to_folder, to) < 0 ? errno : 0;
+}
+
+int pj__rename_new(int from_folder, const char *from, int to_folder, const char *to)
+{
+	if (renameat2(from_folder, from, to_folder, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	return errno == EINVAL || errno == ENOSYS ? rename_plainly(from_folder, from, to_folder, to) : errno;
 }
 
 pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error)

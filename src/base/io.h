@@ -45,9 +45,15 @@ int pj__beyond_standard(int fd);
 
 /*
  * Moves the position of a file that is read and written at offsets to where nothing can be: whoever writes to the
- * descriptor by mistake gets an error (EFBIG), and does not write over what is there.
+ * descriptor by mistake gets an error, and does not write over what is there.
  */
 void pj__park_position(int fd);
+
+/*
+ * Gives a file or a folder a new name at which nothing may be. Returns 0 or an errno: EEXIST: there is something. It may
+ * keep the old name, too, where a file system (of a network, mostly) knows no such rename: the caller removes that.
+ */
+int pj__rename_new(int from_folder, const char *from, int to_folder, const char *to);
 
 /* A memory file: no name anywhere, closed on exec, gone with its last descriptor. */
 PJ_MUST_USE pj_status pj__memory_file(const char *label, int *ret_fd, pj_error *error);

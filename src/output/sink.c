@@ -5,7 +5,7 @@
  *
  *     a new file       linkat(unnamed file, output): fails if somebody has made one meanwhile
  *     an old file      linkat(unnamed file, private folder), then rename over it
- *     a new folder     renameat2(NOREPLACE)
+ *     a new folder     renameat2(NOREPLACE), or what comes nearest to it (pj__rename_new)
  *     an old folder    renameat2(EXCHANGE), then the old one, now in the private folder, is removed
  */
 #include "output/sink.h"
@@ -381,8 +381,9 @@ static pj_status commit_file(pj__sink *sink, pj_error *error)
 				return status;
 			failed = name_file(sink, sink->private_fd, inner_name);
 		}
-		if (!failed && renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path,
-					 sink->exists ? 0 : RENAME_NOREPLACE) < 0)
+		if (!failed && !sink->exists)
+			failed = pj__rename_new(sink->private_fd, inner_name, AT_FDCWD, sink->path);
+		else if (!failed && renameat(sink->private_fd, inner_name, AT_FDCWD, sink->path) < 0)
 			failed = errno;
 	}
 	return failed ? commit_failed(sink, failed, error) : PJ_OK;
@@ -393,13 +394,13 @@ static pj_status commit_folder(pj__sink *sink, pj_error *error)
 	char name[64];
 	snprintf(name, sizeof name, "%s/_SUCCESS", inner_name);
 	int done = openat(sink->private_fd, name, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
-	const int failed = done < 0 ? errno : pj__close(&done);
-	if (failed)
-		return commit_failed(sink, failed, error);
-	if (renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path,
-		      sink->exists ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
-		return commit_failed(sink, sink->exists && errno == ENOENT ? EEXIST : errno, error);
-	return PJ_OK; /* what was exchanged goes with the private folder */
+	int failed = done < 0 ? errno : pj__close(&done);
+	if (!failed && !sink->exists)
+		failed = pj__rename_new(sink->private_fd, inner_name, AT_FDCWD, sink->path);
+	else if (!failed && renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path, RENAME_EXCHANGE) < 0)
+		failed = errno == ENOENT ? EEXIST : errno;
+	return failed ? commit_failed(sink, failed, error)
+		      : PJ_OK; /* what was exchanged goes with the private folder */
 }
 
 /* Gives the output its name. What another run has made or removed there meanwhile is looked at again. */

@@ -368,14 +368,22 @@ pj_status pj__folder_done(const pj__folder *folder, const char *attempt, const c
 
 static pj_status taken(const char *name, pj_error *error)
 {
-	pj__fail(error, PJ_ERR_OUTPUT, 0, NULL, "a side file is called as a file of the output");
+	pj__fail(error, PJ_ERR_OUTPUT, 0, NULL, "a side file has the name of a file of the output");
 	pj__error_reason(error, "%s", name);
 	pj__error_hint(error, "what goes to $mapreduce_task_output_dir needs names of its own");
 	return PJ_ERR_OUTPUT;
 }
 
-/* Moves what is in `from` into `to`, with renameat2's flags; folders that are there already are joined. */
-static pj_status move_all(const char *from, const char *to, unsigned flags, int depth, pj_error *error)
+/* Gives what is at `from` the name `to`. Returns 0 or an errno. */
+static int move_one(const char *from, const char *to, bool replaces)
+{
+	if (replaces)
+		return rename(from, to) < 0 ? errno : 0;
+	return pj__rename_new(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+/* Moves what is in `from` into `to`, replacing files or not; folders that are there already are joined. */
+static pj_status move_all(const char *from, const char *to, bool replaces, int depth, pj_error *error)
 {
 	enum { DEEPEST = 100 };
 	struct dirent **entries = NULL;
@@ -391,11 +399,11 @@ static pj_status move_all(const char *from, const char *to, unsigned flags, int 
 		struct stat is[2];
 		if (!source || !target)
 			status = pj__no_memory(error, strlen(from));
-		else if (!status && is_entry && renameat2(AT_FDCWD, source, AT_FDCWD, target, flags) < 0) {
+		else if (!status && is_entry && (errno = move_one(source, target, replaces)) != 0) {
 			const bool there = errno == ENOTEMPTY || errno == EEXIST;
 			if (there && lstat(source, &is[0]) == 0 && lstat(target, &is[1]) == 0)
 				status = S_ISDIR(is[0].st_mode) && S_ISDIR(is[1].st_mode)
-						 ? move_all(source, target, flags, depth + 1, error)
+						 ? move_all(source, target, replaces, depth + 1, error)
 						 : taken(entry->d_name, error);
 			else
 				status = cannot("move a file to the output", target, error);
@@ -420,7 +428,7 @@ static pj_status join_sides(const char *done, const char *sides, pj_error *error
 		const bool is_task = tasks[i]->d_name[0] != '.';
 		char *const task = is_task ? path_of("%s/%s", done, tasks[i]->d_name) : NULL;
 		if (!status && is_task)
-			status = task ? move_all(task, sides, 0, 0, error) : pj__no_memory(error, strlen(done));
+			status = task ? move_all(task, sides, true, 0, error) : pj__no_memory(error, strlen(done));
 		free(task);
 		free(tasks[i]);
 	}
@@ -435,7 +443,7 @@ pj_status pj__folder_promote(const pj__folder *folder, const char *output, pj_er
 	if (!status)
 		status = join_sides(done, sides, error);
 	if (!status)
-		status = move_all(sides, output, RENAME_NOREPLACE, 0, error);
+		status = move_all(sides, output, false, 0, error);
 	free(done);
 	free(sides);
 	return status;

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "front/front.h"
 #include "streaming/console.h"
 #include "streaming/java.h"
@@ -642,10 +643,11 @@ pj_status pj__streaming_finish(pj__streaming *streaming, pj_error *error)
 		status = remove_file(streaming->made, "_SUCCESS", error);
 	if (!status)
 		status = pj__folder_promote(&streaming->folder, streaming->made, error);
-	if (!status && renameat2(AT_FDCWD, streaming->made, AT_FDCWD, streaming->output, RENAME_NOREPLACE) < 0)
-		status = errno == EEXIST ? exists(streaming, error)
-					 : pj__fail(error, PJ_ERR_OUTPUT, errno, streaming->output,
-						    "cannot give the output its name");
+	const int failed = status ? 0 : pj__rename_new(AT_FDCWD, streaming->made, AT_FDCWD, streaming->output);
+	if (failed)
+		status = failed == EEXIST ? exists(streaming, error)
+					  : pj__fail(error, PJ_ERR_OUTPUT, failed, streaming->output,
+						     "cannot give the output its name");
 	return status;
 }
 

@@ -284,6 +284,29 @@ def test_a_folder_is_replaced_while_it_is_looked_at(place):
     assert others > 1
 
 
+def test_file_systems_without_such_renames(place):
+    """As networks have: RENAME_NOREPLACE is EINVAL there. A folder appears all the same, and replaces nothing."""
+    strace, why_not = find_strace()
+    if not strace:
+        pytest.skip(why_not)
+    plainly = [strace, "-f", "-o", "/dev/null", "-e", "trace=renameat2", "-e", "inject=renameat2:error=EINVAL"]
+
+    def end_of(*args):
+        done = subprocess.run([*plainly, *command(*args)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        return done.returncode, done.stderr
+
+    (place / "empty").mkdir()
+    slow = "sleep 0.5; mkdir place/other; echo"
+    assert end_of("wordcount", "in", "-p", "1", "-o", "place/out/") == (0, b"")
+    assert (place / "out" / "part-00000").read_bytes() == COUNTED
+    assert end_of("run", "--map", slow, "--shell", "in", "-o", "place/other/")[0] == 4
+    assert os.listdir(place / "other") == []
+    side = 'sh -c "cat; echo side >$mapreduce_task_output_dir/side; mkdir $mapreduce_task_output_dir/folder"'
+    code, said = end_of("streaming", "-input", "in", "-output", "place/streamed", "-mapper", side)
+    assert code == 0, said
+    assert sorted(os.listdir(place / "streamed")) == ["_SUCCESS", "folder", "part-00000", "side"]
+
+
 # ----------------------------------------------------------------------------------------------------------- full disks
 
 

@@ -338,7 +338,7 @@ def test_side_files_come_into_the_output(script):
 @pytest.mark.parametrize("name", ["part-00000", "_SUCCESS"])
 def test_side_files_take_no_names_of_the_output(script, name):
     said = stream("-mapper", script("m.sh", f'cat; echo side >"$mapreduce_task_output_dir/{name}"'), code=1)
-    assert "a side file is called as a file of the output" in said and name in said
+    assert "a side file has the name of a file of the output" in said and name in said
     assert not os.path.exists("out")
 
 
