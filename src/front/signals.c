@@ -58,6 +58,8 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 		return;
 	}
 	const bool is_timer = info->si_code == SI_TIMER;
+	if (is_timer && !patience.is_limited)
+		return;
 	const int64_t passed_ns =
 		(int64_t)(now.tv_sec - first_time.tv_sec) * 1000000000 + now.tv_nsec - first_time.tv_nsec;
 	if (passed_ns < 100000000)
@@ -66,7 +68,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 		say("\r\033[K");
 	if (is_timer)
 		say("papjuice: the run was stopped: the job's code did not return\n"
-		    "hint: the output is as it was before\n");
+		    "hint: the output is as it was before, or complete\n");
 	/* the workers are killed by the kernel as their leader goes */
 	_exit(128 + (is_timer ? stop_signal : signal));
 }
@@ -75,7 +77,7 @@ static void on_forwarded(int signal, siginfo_t *info, void *context)
 {
 	(void)context;
 	const int saved = errno;
-	if (info->si_code == SI_TIMER)
+	if (info->si_code == SI_TIMER && patience.is_limited)
 		kill(forward_to, SIGKILL);
 	else if (!stop_signal)
 		be_asked(signal);
@@ -129,9 +131,10 @@ const volatile sig_atomic_t *pj__signals_forward(struct pj__signals *signals, pi
 
 void pj__signals_restore(const struct pj__signals *signals)
 {
-	if (patience.is_limited)
+	const bool limited = patience.is_limited;
+	patience.is_limited = 0; /* first: a signal that the timer has sent already may still come */
+	if (limited)
 		timer_delete(patience.timer);
-	patience.is_limited = 0;
 	for (size_t i = 0; i < PJ__SIGNALS_HANDLED; i++)
 		sigaction(handled[i], &signals->before[i], NULL);
 	for (size_t i = 0; i < PJ__SIGNALS_IGNORED; i++)
