@@ -212,7 +212,8 @@ void pj_task_count(pj_task *face, pj_bytes group, pj_bytes name, int64_t amount)
 pj_status pj_task_fail(pj_task *face, pj_status status, const char *at, const char *format, ...)
 {
 	pj__task *task = (pj__task *)face;
-	if (!status)
+	/* a number that is no status: a leader believes only what it knows */
+	if (!status || strcmp(pj_status_name(status), "?") == 0)
 		status = PJ_ERR_USER;
 	pj_error error;
 	const bool known = is_in_text(task, at);

@@ -70,6 +70,9 @@ static bool has_written(const struct leader *leader, unsigned slot, const pj__me
 		       : message->write.where == PJ__IN_MEMORY;
 }
 
+_Static_assert(sizeof(pj__tally_message) <= PJ__MESSAGE_MAX && sizeof(pj__message) <= PJ__MESSAGE_MAX,
+	       "what is cut off is not believed");
+
 static bool is_tally(const struct slot *from, const pj__tally_message *message, size_t size)
 {
 	const pj__tally *tally = &message->tally;

@@ -324,7 +324,7 @@ static void numbers_are_converted(void **state)
 	}
 }
 
-enum trouble { RETURNS, FAILS, CRASHES, EXITS, BAD_NUMBER, HANGS };
+enum trouble { RETURNS, FAILS, FAILS_STRANGELY, CRASHES, EXITS, BAD_NUMBER, HANGS };
 
 static pj_status make_trouble(pj_task *task, pj_bytes line, void *arg)
 {
@@ -337,6 +337,8 @@ static pj_status make_trouble(pj_task *task, pj_bytes line, void *arg)
 	case FAILS:
 		pj_task_fail(task, PJ_ERR_RECORD, line.ptr, "it is %s", "bad");
 		return PJ_OK; /* does not hide it */
+	case FAILS_STRANGELY:
+		return pj_task_fail(task, (pj_status)99, line.ptr, "it is %s", "bad");
 	case CRASHES:
 		raise(SIGSEGV);
 		return PJ_OK;
@@ -355,7 +357,7 @@ static pj_status make_trouble(pj_task *task, pj_bytes line, void *arg)
 static void trouble_is_told(void **state)
 {
 	(void)state;
-	static const pj_status expected[] = {PJ_ERR_RECORD, PJ_ERR_RECORD, PJ_ERR_CRASH,
+	static const pj_status expected[] = {PJ_ERR_RECORD, PJ_ERR_RECORD, PJ_ERR_USER,   PJ_ERR_CRASH,
 					     PJ_ERR_CRASH,  PJ_ERR_RECORD, PJ_ERR_TIMEOUT};
 	const pj_bytes text = pj_bytes_of("good\ngood\nbad\ngood\n");
 	for (enum trouble trouble = RETURNS; trouble <= HANGS; trouble++) {
@@ -384,7 +386,7 @@ static void trouble_is_told(void **state)
 				assert_int_equal(error.signal, SIGSEGV);
 			if (trouble != BAD_NUMBER)
 				assert_string_equal(error.file, "memory:0");
-			if (trouble == FAILS) {
+			if (trouble == FAILS || trouble == FAILS_STRANGELY) {
 				assert_int_equal(error.offset, 10);
 				assert_string_equal(error.reason, "it is bad");
 			}
