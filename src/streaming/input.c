@@ -230,7 +230,7 @@ static pj_status cut_by_size(pj__files *files, size_t file, uint64_t bytes, pj_e
 }
 
 /* Cuts behind each so many lines. */
-static pj_status cut_by_lines(pj__files *files, size_t file, uint64_t lines, pj_error *error)
+static pj_status cut_by_lines(pj__files *files, size_t file, const pj__cutting *cutting, pj_error *error)
 {
 	enum { STEP_BYTES = 256 << 10 };
 	const char *const path = files->paths.at[file];
@@ -244,9 +244,10 @@ static pj_status cut_by_lines(pj__files *files, size_t file, uint64_t lines, pj_
 		if (failed)
 			break;
 		const char *at = bytes;
+		status = pj__stopped_by(cutting->stop, error);
 		for (const char *newline; !status && (newline = memchr(at, '\n', got - (size_t)(at - bytes)));
 		     at = newline + 1) {
-			if (++seen % lines)
+			if (++seen % cutting->lines)
 				continue;
 			const uint64_t end = offset + (size_t)(newline + 1 - bytes);
 			status = add_cut(files, (pj__cut){file, begin ? begin - 1 : 0, end - begin - !begin}, error);
@@ -292,7 +293,7 @@ pj_status pj__files_cut(pj__files *files, const pj__cutting *cutting, pj_error *
 	pj_status status = PJ_OK;
 	for (size_t i = 0; !status && i < files->paths.count; i++)
 		status = cutting->lines && !is_compressed(files->paths.at[i])
-				 ? cut_by_lines(files, i, cutting->lines, error)
+				 ? cut_by_lines(files, i, cutting, error)
 				 : cut_by_size(files, i, cutting->lines ? 0 : bytes, error);
 	/* one more, so that there is an array also of none */
 	if (!status)

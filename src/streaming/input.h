@@ -38,9 +38,10 @@ typedef struct pj__cutting {
 	uint64_t lines;       /* so many lines to a task; 0: by size */
 	uint64_t maps;        /* how many tasks are wished for, at least 1 */
 	uint64_t least, most; /* bytes of a task, but for the last one of a file, which may have a tenth more */
+	const volatile sig_atomic_t *stop; /* NULL, or becomes a signal's number when lines need not be counted */
 } pj__cutting;
 
-/* Cuts the files into map tasks. */
+/* Cuts the files into map tasks. PJ_ERR_INTERRUPTED: stopped. */
 PJ_MUST_USE pj_status pj__files_cut(pj__files *files, const pj__cutting *cutting, pj_error *error);
 
 void pj__files_fini(pj__files *files);

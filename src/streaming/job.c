@@ -428,6 +428,7 @@ static pj_status settle_input(pj__streaming *streaming, pj_error *error)
 		.maps = maps > 1 ? (uint64_t)maps : 1,
 		.least = least > 1 ? (uint64_t)least : 1,
 		.most = (uint64_t)block,
+		.stop = streaming->options.stop,
 	};
 	return pj__files_cut(&streaming->files, &cutting, error);
 }

@@ -13,7 +13,7 @@ import zipfile
 
 import pytest
 
-from conftest import command, run
+from conftest import command, limit_of, run
 
 LIB = "org.apache.hadoop.mapred.lib."
 ROSES = b"roses are red\nviolets are blue\nbunnies are pink\n"
@@ -593,6 +593,14 @@ def test_interrupted(script, tmp_path):
     job.send_signal(signal.SIGINT)
     assert job.wait(30) == 130
     assert not folders() and not os.path.exists("out")
+
+
+def test_interrupted_while_lines_are_counted():
+    os.truncate("in.txt", 1 << 40)  # a hole
+    job = start("-mapper", "cat", "-inputformat", LIB + "NLineInputFormat")
+    time.sleep(0.5)
+    job.send_signal(signal.SIGINT)
+    assert job.wait(limit_of(1)) == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
