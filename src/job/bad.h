@@ -83,8 +83,8 @@ void pj__bad_tell(pj__bad *bad, pj_result *result);
 
 /*
  * Completes an error about a place in the input of a task: by the record's number, if a record begins there, it can be
- * counted, and the run goes on. In a compressed source the place is taken as one of the task's piece, and the error gets
- * that in the whole text.
+ * counted, and the run goes on. In a compressed source the place is taken as one of the task's piece, and the error
+ * gets that in the whole text.
  */
 void pj__bad_place(const pj__bad *bad, size_t task, pj__record_at at, bool is_record, pj_error *error);
 

@@ -24,7 +24,7 @@ int pj__direct_open(int fd)
 {
 	char self[64];
 	struct stat is;
-	/* Where the page cache goes by larger pieces than ours, one that a neighbour changes may hold some of what we wrote. */
+	/* A neighbour's end, in the cache, would be written back with all of a larger block: over what we wrote. */
 	if (fstat(fd, &is) < 0 || is.st_blksize > BLOCK || sysconf(_SC_PAGESIZE) > BLOCK)
 		return -1;
 	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);

@@ -600,7 +600,10 @@ def test_interrupted_while_lines_are_counted():
     job = start("-mapper", "cat", "-inputformat", LIB + "NLineInputFormat")
     time.sleep(0.5)
     job.send_signal(signal.SIGINT)
-    assert job.wait(limit_of(1)) == 130
+    try:
+        assert job.wait(limit_of(1)) == 130
+    finally:
+        job.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
