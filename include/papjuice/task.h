@@ -537,8 +537,8 @@ PJ_API void pj_task_count(pj_task *task, pj_bytes group, pj_bytes name, int64_t 
 
 /*
  * Records that the task has failed, with a reason after printf, and returns `status`, so that user code can write
- * `return pj_task_fail(task, PJ_ERR_RECORD, "...")`. `at` is the place in the text that is to blame, or NULL. What is no
- * failure's number becomes PJ_ERR_USER.
+ * `return pj_task_fail(task, PJ_ERR_RECORD, "...")`. `at` is the place in the text that is to blame, or NULL. What is
+ * no failure's number becomes PJ_ERR_USER.
  */
 PJ_API pj_status pj_task_fail(pj_task *task, pj_status status, const char *at, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -50,8 +50,9 @@ int pj__beyond_standard(int fd);
 void pj__park_position(int fd);
 
 /*
- * Gives a file or a folder a new name at which nothing may be. Returns 0 or an errno: EEXIST: there is something. It may
- * keep the old name, too, where a file system (of a network, mostly) knows no such rename: the caller removes that.
+ * Gives a file or a folder a new name at which nothing may be. Returns 0 or an errno: EEXIST: there is something. A
+ * file may keep the old name, too, where the file system (of a network, mostly) knows no such rename: the caller
+ * removes that.
  */
 int pj__rename_new(int from_folder, const char *from, int to_folder, const char *to);
 
