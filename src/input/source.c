@@ -29,7 +29,9 @@ pj_status pj__source_open(const pj__sources *sources, const pj__source *source, 
 {
 	*ret_owned = source->kind == PJ__SOURCE_FILE && source->fd < 0;
 	const int from = sources->folder ? sources->folder : AT_FDCWD;
-	*ret_fd = *ret_owned ? openat(from, source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY) : source->fd;
+	*ret_fd = source->fd;
+	if (*ret_owned)
+		*ret_fd = pj__beyond_standard(openat(from, source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY));
 	if (*ret_owned && *ret_fd < 0) {
 		*ret_owned = false;
 		return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_INPUT), errno, source->name,

@@ -34,7 +34,7 @@ static pj_status open_next(pj__spool *spool, pj_error *error)
 	spool->fd = source->fd;
 	if (spool->fd < 0) {
 		/* A pipe that nobody has opened to write is waited for outside; inside open() it could not be ended. */
-		spool->fd = open(source->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		spool->fd = pj__beyond_standard(open(source->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
 		spool->owns_fd = true;
 	}
 	if (spool->fd >= 0)

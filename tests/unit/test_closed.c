@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static const pj_bytes text = {"bee ant cow\nant\ncat ant\nbee\n", 28};
+static const char text[] = "bee ant cow\nant\ncat ant\nbee\n";
 static const char counted[] = "ant\t3\nbee\t2\ncat\t1\ncow\t1\n";
 
 /* Uses the standard files as if they were there. True: something was read. */
@@ -65,7 +65,8 @@ static const char *const names[KINDS] = {"file", "folder/", "pipe"};
 static int run_without(unsigned closed, enum way way, const char *path)
 {
 	const pj_output output = {.path = path, .overwrite = true};
-	const pj_options options = {.input = {.memory = &text, .memory_count = 1},
+	const char *const input = "input";
+	const pj_options options = {.input = {.paths = &input, .path_count = 1},
 				    .output = output,
 				    .sorter = way == SEQUENTIAL ? PJ_SORTER_SIMPLE : PJ_SORTER_PLEX,
 				    .partitions = 1,
@@ -123,10 +124,14 @@ static void results_are_right_whatever_is_closed(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	assert_int_equal(chdir(folder), 0);
+	FILE *input = fopen("input", "we");
+	assert_non_null(input);
+	assert_true(fputs(text, input) >= 0 && fclose(input) == 0);
 	for (unsigned closed = 0; closed < 8; closed++)
 		for (enum way way = 0; way < WAYS; way++)
 			for (enum kind kind = 0; kind < KINDS; kind++)
 				expect_run(closed, way, kind);
+	assert_int_equal(unlink("input"), 0);
 	assert_int_equal(chdir("/"), 0);
 	assert_int_equal(rmdir(folder), 0);
 }
