@@ -176,9 +176,7 @@ static pj_status await(const pj__folder *folder, pj_process *process, pj_ending 
 	if (status != PJ_ERR_TIMEOUT)
 		return status;
 	(void)kill(-pj_process_id(process), SIGKILL); /* it may not lead its group yet: then it is alone */
-	pj__fail(error, PJ_ERR_INTERRUPTED, 0, NULL, "the run was stopped");
-	error->signal = *folder->stop;
-	return PJ_ERR_INTERRUPTED;
+	return pj__stopped_by(folder->stop, error);
 }
 
 /* Runs a program and waits for its end. */
