@@ -83,7 +83,13 @@ size_t pj__own_count(const pj_job *job);
 /* The index of the option whose value the first argument may be; the count of them: there is none. */
 size_t pj__own_operand(const pj_job *job);
 
-/* The index-th option of the job (NULL: the common ones only); false behind the last. */
+/* Does the job keep this letter from the common options, without one of its own that has it? */
+bool pj__is_reserved(const pj_job *job, char letter);
+
+/* Is the letter the job's, to give it a meaning or to leave it without one, and not that of a common option? */
+bool pj__owns_letter(const pj_job *job, char letter);
+
+/* The index-th option of the job (NULL: the common ones only); false after the last. */
 bool pj__known_at(const pj_job *job, size_t index, struct pj__known *ret_known);
 
 /* ------------------------------------------------------------------------------------------------ values, settings */

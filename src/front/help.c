@@ -78,6 +78,11 @@ static void print_usage(FILE *out, const pj_job *job, const char *program)
 	fprintf(out, "%s\n", job->input_count ? "" : "[INPUT...]");
 }
 
+static const char *output_option(const pj_job *job)
+{
+	return pj__owns_letter(job, 'o') ? "--output" : "-o";
+}
+
 static void print_examples(FILE *out, const pj_job *job, const char *program)
 {
 	char operand[64];
@@ -85,13 +90,14 @@ static void print_examples(FILE *out, const pj_job *job, const char *program)
 	if (job->summary)
 		fprintf(out, "%s: %s\n\n", program, job->summary);
 	if (job->input_count) {
-		fprintf(out, "  %s%s -o result.tsv", program, operand);
+		fprintf(out, "  %s%s %s result.tsv", program, operand, output_option(job));
 		for (uint32_t i = 0; i < job->input_count; i++)
 			fprintf(out, " %u.txt", i + 1);
 		fprintf(out, "\n\n");
 	} else {
 		fprintf(out, "  %s%s book.txt\n", program, operand);
-		fprintf(out, "  %s%s -o result.tsv --overwrite folder/ '*.gz'\n\n", program, operand);
+		fprintf(out, "  %s%s %s result.tsv --overwrite folder/ '*.gz'\n\n", program, operand,
+			output_option(job));
 	}
 	print_usage(out, job, program);
 }
@@ -165,7 +171,7 @@ void pj__usage_lines(FILE *out, const pj_job *job, const char *program)
 {
 	print_usage(out, job, program);
 	fprintf(out, "       an INPUT is a file, a folder, a glob, @LIST, or - for standard input\n");
-	fprintf(out, "       %s -h shows the options\n", program);
+	fprintf(out, "       %s %s shows the options\n", program, pj__owns_letter(job, 'h') ? "--help" : "-h");
 }
 
 /* ----------------------------------------------------------------------------------------------- topics of pj_help */

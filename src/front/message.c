@@ -45,7 +45,7 @@ static const char *hint_of(const pj_error *error)
 	switch (error->errnum) {
 	case ENOSPC:
 	case EDQUOT:
-		return "free some space, or name another place with -o or --temp";
+		return "free some space, or name another place with --output or --temp";
 	case EACCES:
 	case EPERM:
 	case EROFS:

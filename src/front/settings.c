@@ -100,6 +100,13 @@ static pj_status unknown_name(const struct reader *reader, const char *name, siz
 static pj_status unknown_letter(const struct reader *reader, char letter)
 {
 	const char reason[3] = {'-', letter, 0};
+	struct pj__known common;
+	for (size_t i = 0; pj__is_reserved(reader->job, letter) && pj__known_at(NULL, i, &common); i++)
+		if (common.letter == letter || common.other_letter == letter)
+			return pj__front_fail(reader->error, PJ_ERR_USAGE, "unknown option", reason,
+					      "the tool that %s replaces has another option of that name; what "
+					      "PapJuice calls so is written --%s here",
+					      reader->job->name, common.name);
 	return pj__front_fail(reader->error, PJ_ERR_USAGE, "unknown option", reason, "all options: %s --help",
 			      reader->program);
 }

@@ -315,9 +315,15 @@ size_t pj__own_operand(const pj_job *job)
 	return index;
 }
 
-/* 1 if the job has an option with this letter. */
-static bool owns_letter(const pj_job *job, char letter)
+bool pj__is_reserved(const pj_job *job, char letter)
 {
+	return letter && job && job->reserved && strchr(job->reserved, letter) != NULL;
+}
+
+bool pj__owns_letter(const pj_job *job, char letter)
+{
+	if (pj__is_reserved(job, letter))
+		return true;
 	for (size_t i = 0; letter && i < pj__own_count(job); i++)
 		if (job->options[i].letter == letter)
 			return true;
@@ -351,9 +357,9 @@ bool pj__known_at(const pj_job *job, size_t index, struct pj__known *ret_known)
 					.more = option->more,
 					.completes = option->completes,
 					.common = option};
-	if (!owns_letter(job, option->letter))
+	if (!pj__owns_letter(job, option->letter))
 		ret_known->letter = option->letter;
-	if (!owns_letter(job, option->other_letter))
+	if (!pj__owns_letter(job, option->other_letter))
 		ret_known->other_letter = option->other_letter;
 	return true;
 }

@@ -75,5 +75,6 @@ const pj_job pj__job_distinct = {
 	.reducer = {.aggregate = &pj_sum_i64},
 	.output = {.columns = PJ_KEY_ONLY},
 	.options = options,
+	.reserved = "w",
 	.configure = configure,
 };

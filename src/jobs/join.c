@@ -10,6 +10,8 @@
  * the first goes with every one of the second, in this order; but where the first has only one, those of the second
  * just pass by.
  */
+#include <stdio.h>
+
 #include "jobs/buffer.h"
 #include "jobs/jobs.h"
 #include "jobs/option.h"
@@ -18,6 +20,7 @@ struct join {
 	unsigned columns[2];
 	int separator; /* -1: fields are separated by blanks */
 	bool unpaired[2];
+	bool only_unpaired;
 	pj__buffer line;
 	pj__buffer kept[2]; /* values: a length, then the bytes */
 	size_t kept_count[2];
@@ -125,7 +128,7 @@ static pj_status put_kept(struct join *join, pj_task *task, pj_bytes key)
 	const pj_bytes none = {NULL, 0};
 	pj_status status = PJ_OK;
 	pj_bytes ones = pj__buffer_all(&join->kept[0]), one = none, two = none;
-	if (!join->kept_count[1] && !join->unpaired[0])
+	if (join->kept_count[1] ? join->only_unpaired : !join->unpaired[0])
 		return PJ_OK;
 	while (!status && next_kept(&ones, &one)) {
 		pj_bytes twos = pj__buffer_all(&join->kept[1]);
@@ -154,7 +157,7 @@ static pj_status join_values(pj_task *task, pj_bytes key, pj_values *values, voi
 		}
 		if (next_kept(&ones, &one)) {
 			join->kept_count[1] = 1; /* the only one of the first is paired */
-			if (put_result(join, task, key, one, fields))
+			if (!join->only_unpaired && put_result(join, task, key, one, fields))
 				return PJ_ERR_MEMORY;
 		} else if (join->unpaired[1] && put_result(join, task, key, none, fields)) {
 			return PJ_ERR_MEMORY;
@@ -165,17 +168,23 @@ static pj_status join_values(pj_task *task, pj_bytes key, pj_values *values, voi
 
 /* ------------------------------------------------------------------------------------------------------ the options */
 
-enum { KEY1, KEY2, SEP, UNPAIRED };
+enum { KEY1, KEY2, KEYS, SEP, UNPAIRED, ONLY_UNPAIRED };
 
 static const pj_job_option options[] = {
 	[KEY1] = {"key1", '1', "COL", "1", "the column of the key in the first input, from 1"},
 	[KEY2] = {"key2", '2', "COL", "1", "the same in the second input"},
+	[KEYS] = {"key", 'j', "COL", NULL, "the same in both"},
 	[SEP] = {"sep", 't', "CHAR", NULL, "the byte between columns, instead of blanks"},
 	[UNPAIRED] = {.name = "unpaired",
 		      .letter = 'a',
 		      .value = "1|2",
 		      .help = "also lines of this input that have no pair; repeatable",
 		      .many = true},
+	[ONLY_UNPAIRED] = {.name = "only-unpaired",
+			   .letter = 'v',
+			   .value = "1|2",
+			   .help = "as --unpaired, and no pairs; repeatable",
+			   .many = true},
 	{NULL},
 };
 
@@ -188,23 +197,49 @@ static void release(pj_job *job)
 	free(join);
 }
 
-static pj_status read_options(struct join *join, const char *const *values, pj_error *error)
+/* The columns of the keys: one for both, or one for each. */
+static pj_status read_keys(struct join *join, const char *const *values, pj_error *error)
 {
-	char separator;
-	if (!pj__option_column(values[KEY1], &join->columns[0]))
-		return pj__option_wrong(error, "key1", values[KEY1], "the number of a column, from 1");
-	if (!pj__option_column(values[KEY2], &join->columns[1]))
-		return pj__option_wrong(error, "key2", values[KEY2], "the number of a column, from 1");
-	if (values[SEP] && !pj__option_separator(values[SEP], &separator))
-		return pj__option_wrong(error, "sep", values[SEP], "one byte, for example ';' or '\\t'");
-	join->separator = values[SEP] ? (unsigned char)separator : -1;
-	const char *rest = values[UNPAIRED];
+	const int of[2] = {KEY1, KEY2};
+	for (int side = 0; side < 2; side++) {
+		const int option = values[KEYS] ? KEYS : of[side];
+		if (values[KEYS] && strcmp(values[of[side]], options[of[side]].initial) != 0) {
+			snprintf(error->what, sizeof error->what, "--key and --%s exclude each other",
+				 options[of[side]].name);
+			snprintf(error->hint, sizeof error->hint, "--key is the column in both inputs");
+			return error->status = PJ_ERR_USAGE;
+		}
+		if (!pj__option_column(values[option], &join->columns[side]))
+			return pj__option_wrong(error, options[option].name, values[option],
+						"the number of a column, from 1");
+	}
+	return PJ_OK;
+}
+
+/* The inputs whose lines without a pair are wanted. */
+static pj_status read_sides(struct join *join, const char *const *values, int option, pj_error *error)
+{
+	const char *rest = values[option];
 	for (pj_bytes side; pj__option_next(&rest, &side);) {
 		if (side.len != 1 || (*side.ptr != '1' && *side.ptr != '2'))
-			return pj__option_wrong(error, "unpaired", side.ptr, "1 for the first input, 2 for the second");
+			return pj__option_wrong(error, options[option].name, side.ptr,
+						"1 for the first input, 2 for the second");
 		join->unpaired[*side.ptr - '1'] = true;
 	}
 	return PJ_OK;
+}
+
+static pj_status read_options(struct join *join, const char *const *values, pj_error *error)
+{
+	char separator;
+	if (values[SEP] && !pj__option_separator(values[SEP], &separator))
+		return pj__option_wrong(error, "sep", values[SEP], "one byte, for example ';' or '\\t'");
+	join->separator = values[SEP] ? (unsigned char)separator : -1;
+	join->only_unpaired = values[ONLY_UNPAIRED];
+	pj_status status = read_keys(join, values, error);
+	if (!status)
+		status = read_sides(join, values, UNPAIRED, error);
+	return status ? status : read_sides(join, values, ONLY_UNPAIRED, error);
 }
 
 static pj_status configure(pj_job *job, const char *const *values, pj_error *error)
@@ -228,6 +263,7 @@ const pj_job pj__job_join = {
 	.output = {.columns = PJ_KEY_ONLY},
 	.input_count = 2,
 	.options = options,
+	.reserved = "ow",
 	.configure = configure,
 	.release = release,
 };

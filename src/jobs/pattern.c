@@ -98,7 +98,7 @@ static bool is_literal_text(pj_bytes text)
 	return text.len > 0;
 }
 
-static pj_status keep_literal(pj__pattern *pattern, pj_bytes text, pj_error *error)
+static pj_status keep_literal(pj__pattern *pattern, pj_bytes text, pj__pattern_kind kind, pj_error *error)
 {
 	const pj_bytes literal = pj__pattern_literal(text);
 	pattern->literal = malloc(literal.len + 1);
@@ -106,7 +106,7 @@ static pj_status keep_literal(pj__pattern *pattern, pj_bytes text, pj_error *err
 		return pj__option_no_memory(error);
 	memcpy(pattern->literal, literal.ptr, literal.len);
 	pattern->literal_len = literal.len;
-	pattern->is_literal = is_literal_text(text);
+	pattern->is_literal = is_literal_text(text) && !kind.whole_words && !kind.whole_lines;
 	return PJ_OK;
 }
 
@@ -123,27 +123,84 @@ static pj_status wrong(pj_bytes text, int code, size_t offset, pj_error *error)
 	return error->status = PJ_ERR_USAGE;
 }
 
-static pj_status compile(pj__pattern *pattern, pj_bytes text, uint32_t options, pj_error *error)
+/* Bytes at the front that set options of the whole pattern, such as (*UTF); nothing may stand before them. */
+static size_t settings_length(pj_bytes text)
 {
-	int code;
-	size_t offset;
-	uint32_t all;
+	size_t len = 0;
+	while (text.len - len > 2 && text.ptr[len] == '(' && text.ptr[len + 1] == '*' &&
+	       isupper((unsigned char)text.ptr[len + 2])) {
+		const char *const end = memchr(text.ptr + len, ')', text.len - len);
+		if (!end)
+			break;
+		len = (size_t)(end - text.ptr) + 1;
+	}
+	return len;
+}
+
+/* The pattern between lookarounds that keep word characters away from its ends; owned, NULL: no memory. */
+static char *between_words(pj_bytes text, size_t *ret_len)
+{
+	static const char before[] = "(?<!\\w)(?:", after[] = ")(?!\\w)";
+	const size_t settings = settings_length(text);
+	char *const wrapped = malloc(text.len + sizeof before + sizeof after);
+	if (!wrapped)
+		return NULL;
+	char *to = mempcpy(wrapped, text.ptr, settings);
+	to = mempcpy(to, before, sizeof before - 1);
+	to = mempcpy(to, text.ptr + settings, text.len - settings);
+	to = mempcpy(to, after, sizeof after - 1);
+	*ret_len = (size_t)(to - wrapped);
+	return wrapped;
+}
+
+/* Compiles a text; NULL: with *ret_code and *ret_offset why, and where in the text. */
+static pcre2_code *compile_text(pj_bytes text, pj__pattern_kind kind, int *ret_code, size_t *ret_offset)
+{
+	uint32_t options = kind.ignores_case ? PCRE2_CASELESS : 0, all = 0;
+	pcre2_compile_context *const context = pcre2_compile_context_create(NULL);
+	*ret_code = PCRE2_ERROR_NOMEMORY;
+	*ret_offset = 0;
+	if (!context)
+		return NULL;
+	if (kind.whole_lines)
+		pcre2_set_compile_extra_options(context, PCRE2_EXTRA_MATCH_LINE);
 	PCRE2_SPTR bytes = (PCRE2_SPTR)text.ptr;
-	pcre2_code *compiled = pcre2_compile(bytes, text.len, options, &code, &offset, NULL);
+	pcre2_code *compiled = pcre2_compile(bytes, text.len, options, ret_code, ret_offset, context);
 	/* invalid bytes are allowed for, where the pattern has asked for UTF */
 	if (compiled && pcre2_pattern_info(compiled, PCRE2_INFO_ALLOPTIONS, &all) == 0 && all & PCRE2_UTF) {
 		pcre2_code_free(compiled);
-		compiled = pcre2_compile(bytes, text.len, options | PCRE2_MATCH_INVALID_UTF, &code, &offset, NULL);
+		options |= PCRE2_MATCH_INVALID_UTF;
+		compiled = pcre2_compile(bytes, text.len, options, ret_code, ret_offset, context);
 	}
+	pcre2_compile_context_free(context);
+	return compiled;
+}
+
+static pj_status compile(pj__pattern *pattern, pj_bytes text, pj__pattern_kind kind, pj_error *error)
+{
+	int code;
+	size_t offset, len = 0;
+	/* by itself first: an error is told of the text that was typed */
+	pcre2_code *compiled = compile_text(text, kind, &code, &offset);
 	if (!compiled)
 		return wrong(text, code, offset, error);
+	if (kind.whole_words) {
+		pcre2_code_free(compiled);
+		char *const wrapped = between_words(text, &len);
+		if (!wrapped)
+			return pj__option_no_memory(error);
+		compiled = compile_text((pj_bytes){wrapped, len}, kind, &code, &offset);
+		free(wrapped);
+		if (!compiled)
+			return wrong(text, code, text.len, error);
+	}
 	/* Without a compiler for this machine, or memory for its code, patterns are interpreted. */
 	(void)pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
 	pattern->codes[pattern->count++] = compiled;
 	return PJ_OK;
 }
 
-pj_status pj__pattern_create(const char *text, bool ignores_case, pj__pattern **ret_pattern, pj_error *error)
+pj_status pj__pattern_create(const char *text, pj__pattern_kind kind, pj__pattern **ret_pattern, pj_error *error)
 {
 	size_t most = 1;
 	for (const char *at = text; *at; at++)
@@ -156,9 +213,9 @@ pj_status pj__pattern_create(const char *text, bool ignores_case, pj__pattern **
 	pj_status status = pattern->codes && pattern->match ? PJ_OK : pj__option_no_memory(error);
 	pj_bytes one;
 	while (!status && pj__option_next(&text, &one)) {
-		status = compile(pattern, one, ignores_case ? PCRE2_CASELESS : 0, error);
-		if (!status && most == 1 && !ignores_case)
-			status = keep_literal(pattern, one, error);
+		status = compile(pattern, one, kind, error);
+		if (!status && most == 1 && !kind.ignores_case)
+			status = keep_literal(pattern, one, kind, error);
 	}
 	if (status)
 		pj__pattern_destroy(pattern);
@@ -181,18 +238,43 @@ void pj__pattern_destroy(pj__pattern *pattern)
 
 /* --------------------------------------------------------------------------------------------------------- matching */
 
-int pj__pattern_matches(const pj__pattern *pattern, pj_bytes line)
+/* Tries one pattern from a byte of the line on, with options of PCRE2: 1, 0, or negative. */
+static int try_code(const pj__pattern *pattern, size_t i, pj_bytes line, size_t from, uint32_t options)
 {
 	PCRE2_SPTR text = (PCRE2_SPTR)line.ptr;
+	int found = pcre2_match(pattern->codes[i], text, line.len, from, options, pattern->match, NULL);
+	/* the compiled code has a stack of fixed size, the interpreter has not */
+	if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+		found = pcre2_match(pattern->codes[i], text, line.len, from, options | PCRE2_NO_JIT, pattern->match,
+				    NULL);
+	return found >= 0 ? 1 : found == PCRE2_ERROR_NOMATCH ? 0 : found;
+}
+
+int pj__pattern_matches(const pj__pattern *pattern, pj_bytes line)
+{
 	for (size_t i = 0; i < pattern->count; i++) {
-		int found = pcre2_match(pattern->codes[i], text, line.len, 0, 0, pattern->match, NULL);
-		/* the compiled code has a stack of fixed size, the interpreter has not */
-		if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-			found = pcre2_match(pattern->codes[i], text, line.len, 0, PCRE2_NO_JIT, pattern->match, NULL);
-		if (found != PCRE2_ERROR_NOMATCH)
-			return found >= 0 ? 1 : found;
+		const int found = try_code(pattern, i, line, 0, 0);
+		if (found)
+			return found;
 	}
 	return 0;
+}
+
+int pj__pattern_find(const pj__pattern *pattern, pj_bytes line, size_t from, pj_bytes *ret_match)
+{
+	int any = 0;
+	for (size_t i = 0; i < pattern->count; i++) {
+		const int found = try_code(pattern, i, line, from, PCRE2_NOTEMPTY);
+		if (found < 0)
+			return found;
+		const size_t *const at = found ? pcre2_get_ovector_pointer(pattern->match) : NULL;
+		/* \K in a lookahead can put the start behind the end */
+		if (!at || at[0] >= at[1] || at[0] < from || (any && line.ptr + at[0] >= ret_match->ptr))
+			continue;
+		*ret_match = (pj_bytes){line.ptr + at[0], at[1] - at[0]};
+		any = 1;
+	}
+	return any;
 }
 
 int pj__pattern_next(const pj__pattern *pattern, pj_bytes *rest, pj_bytes *ret_line)

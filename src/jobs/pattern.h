@@ -15,17 +15,30 @@
 
 typedef struct pj__pattern pj__pattern;
 
+/* What a match is, beside the pattern itself. */
+typedef struct pj__pattern_kind {
+	bool ignores_case;
+	bool whole_words; /* no word character stands before or after it, as with grep -w */
+	bool whole_lines; /* it is the whole line, as with grep -x */
+} pj__pattern_kind;
+
 /*
  * Compiles patterns, one a line; a line matches if one of them does. The caller owns *ret_pattern. PJ_ERR_USAGE: one is
  * wrong, and the error says where; PJ_ERR_MEMORY. What was compiled can be used in processes forked later, in one
  * thread of each.
  */
-PJ_MUST_USE pj_status pj__pattern_create(const char *text, bool ignores_case, pj__pattern **ret_pattern,
+PJ_MUST_USE pj_status pj__pattern_create(const char *text, pj__pattern_kind kind, pj__pattern **ret_pattern,
 					 pj_error *error);
 void pj__pattern_destroy(pj__pattern *pattern);
 
 /* 1: the line matches; 0: it does not; negative: this cannot be found out, it takes too many steps. */
 int pj__pattern_matches(const pj__pattern *pattern, pj_bytes line);
+
+/*
+ * The first match in the line, from the byte `from` on, that is not empty: the leftmost one, and of two that begin at
+ * the same byte that of the first pattern. Returns as pj__pattern_matches; *ret_match is part of the line.
+ */
+int pj__pattern_find(const pj__pattern *pattern, pj_bytes line, size_t from, pj_bytes *ret_match);
 
 /*
  * Finds the next line that may match, passing over lines that do not, from the front of *rest, which is cut to what

@@ -160,7 +160,7 @@ static pj_status write_first(pj_task *task, pj_bytes key, pj_values *values, voi
 
 /* ------------------------------------------------------------------------------------------------------ the options */
 
-enum { KEY, SEP, NUMERIC, REVERSE, STABLE, UNIQUE };
+enum { KEY, SEP, BLANKS, NUMERIC, REVERSE, STABLE, UNIQUE };
 
 static const pj_job_option options[] = {
 	[KEY] = {.name = "key",
@@ -169,6 +169,7 @@ static const pj_job_option options[] = {
 		 .help = "sort by these fields, or bytes of them; repeatable",
 		 .many = true},
 	[SEP] = {"sep", 't', "CHAR", NULL, "the byte between fields, instead of blanks"},
+	[BLANKS] = {"ignore-leading-blanks", 'b', NULL, NULL, "blanks before a key do not count"},
 	[NUMERIC] = {"numeric", 'n', NULL, NULL, "by the number that a key begins with"},
 	[REVERSE] = {"reverse", 'r', NULL, NULL, "the other way round"},
 	[STABLE] = {"stable", 's', NULL, NULL, "lines with equal keys in the order of the input"},
@@ -181,6 +182,7 @@ static void inherit(pj__sort_key *key, const char *const *values)
 {
 	if (key->numeric || key->reverse || key->skips_start_blanks || key->skips_end_blanks)
 		return;
+	key->skips_start_blanks = key->skips_end_blanks = values[BLANKS];
 	key->numeric = values[NUMERIC];
 	key->reverse = values[REVERSE];
 }
@@ -202,7 +204,7 @@ static pj_status read_keys(struct sort *sort, const char *const *values, pj_erro
 						"as in 2, 2n or 1.3,1.5nr: fields and bytes from 1");
 		inherit(key, values);
 	}
-	if (!sort->count && values[NUMERIC]) {
+	if (!sort->count && (values[NUMERIC] || values[BLANKS])) {
 		sort->keys[sort->count] = (pj__sort_key){.end_field = SIZE_MAX};
 		inherit(&sort->keys[sort->count++], values);
 	}
@@ -266,6 +268,7 @@ const pj_job pj__job_sort = {
 	.output = {.columns = PJ_KEY_ONLY},
 	.may_replace_input = true,
 	.options = options,
+	.reserved = "hmp",
 	.configure = configure,
 	.release = release,
 };

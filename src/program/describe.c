@@ -160,6 +160,7 @@ pj_status pj__describe(const pj_job *job, pj_text *text, pj_error *error)
 	pj_text_bytes(text, (pj_bytes){(const char *)&fixed, sizeof fixed});
 	put_string(text, job->name);
 	put_string(text, job->summary);
+	put_string(text, job->reserved);
 	put_string(text, job->output.path);
 	put_string(text, job->reducer.aggregate ? job->reducer.aggregate->name : NULL);
 	for (size_t i = 0; i < fixed.option_count; i++) {
@@ -371,6 +372,7 @@ static void fill(pj__described *described, const struct fixed *fixed, struct cur
 	job->abi = fixed->abi;
 	job->name = take_string(cursor);
 	job->summary = take_string(cursor);
+	job->reserved = take_string(cursor);
 	job->output.path = take_string(cursor);
 	described->aggregate.name = take_string(cursor);
 	take_lists(described, fixed, cursor);

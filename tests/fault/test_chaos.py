@@ -56,7 +56,7 @@ def test_descriptors_do_not_become_more(ground):
     """A leader that has buried dozens of workers holds no more descriptors than one that has buried ten."""
     kind = next(kind for kind in KINDS if repr(kind).startswith("wordcount, a stream, little memory, 4"))
     data, counts = (ground.inputs.folder / "in").read_bytes(), []
-    job = ["wordcount", "-w", "4", "-m", "28M", "-q", "--attempts", "999", "-o", "place/out", "--split-size", "50K"]
+    job = ["wordcount", "--workers", "4", "--memory", "28M", "--quiet", "--attempts", "999", "--output", "place/out", "--split-size", "50K"]
     with ground.start(job, stdin=subprocess.PIPE) as program:
         for at in range(0, len(data), 60_000):
             program.stdin.write(data[at : at + 60_000])

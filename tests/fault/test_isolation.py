@@ -16,7 +16,7 @@ from conftest import SANITIZED, children_of, counts, limit_of, message, run, sta
 pytestmark = pytest.mark.usefixtures("trace")
 
 TEXT = b"".join(b"some words of line %d of the text\n" % i for i in range(6000)) + b"a ! here\n" + b"the end\n" * 4000
-ARGS = ["-w", "3", "--split-size", "20K", "--task-timeout", "2"]
+ARGS = ["--workers", "3", "--split-size", "20K", "--task-timeout", "2"]
 MAPPED = b"".join(word + b"\t1\n" for word in TEXT.split())
 
 # What ends the attempt, and what the message says; and what does no harm at all.
@@ -56,12 +56,12 @@ def test_one_wild_attempt(how, map_only, job, tmp_path):
 def test_wild_each_time(how, job, tmp_path):
     """The job fails, naming the record; with leave to, it goes on without it."""
     args = ["run", job("wild"), "in", "--how", how, *ARGS]
-    line = message(run(*args, "-o", "out"), 5)
+    line = message(run(*args, "--output", "out"), 5)
     assert re.search(DEADLY[how], line) and not (tmp_path / "out").exists()
     if how in ("scribble", "babble"):
         return  # over its status page, too; or went on for a while: nobody knows what was in work
     assert f"in:{TEXT.index(b'a ! here')}: line 6001" in line
-    done = run(*args, "--skip-bad", "1", "-q")
+    done = run(*args, "--skip-bad", "1", "--quiet")
     assert done.returncode == 0 and done.stdout == counts(TEXT.replace(b"a ! here\n", b""))
 
 
@@ -79,14 +79,14 @@ def test_what_does_no_harm(how, map_only, sorter, job, tmp_path):
         assert b"printed by user code" in done.stderr and b"printed" not in done.stdout
 
 
-@pytest.mark.parametrize("more", [[], ["--map"], ["--compress", "gz"], ["--sorter", "total"], ["-m", "24M"]], ids=str)
+@pytest.mark.parametrize("more", [[], ["--map"], ["--compress", "gz"], ["--sorter", "total"], ["--memory", "24M"]], ids=str)
 @pytest.mark.parametrize("output", ["out", "out/", "-"])
 def test_writing_to_every_descriptor(output, more, job, tmp_path):
     """Among them are the runs of all workers, and the output, when some of it is there: the bytes are right."""
     big = TEXT * 4 + b"! at the end\n"
     (tmp_path / "in").write_bytes(big)
-    args = ["run", job("wild"), "in", *more, "-o", output, "-p", "3", *ARGS]
-    good = run(*args, "--how", "nothing", "-w", "1", "--overwrite")
+    args = ["run", job("wild"), "in", *more, "--output", output, "--partitions", "3", *ARGS]
+    good = run(*args, "--how", "nothing", "--workers", "1", "--overwrite")
     expected = good.stdout if output == "-" else read(tmp_path / output)
     done = run(*args, "--how", "babble", "--once", "once", "--overwrite", "--stats", "stats")
     assert done.returncode == 0, done.stderr
@@ -101,7 +101,7 @@ def read(path):
 
 @pytest.mark.parametrize("how", ["chdir", "print", "fork"])
 def test_no_harm_to_a_file(how, job, tmp_path):
-    done = run("run", job("wild"), "in", "more", "--how", how, *ARGS, "-o", "out", "-m", "40M")
+    done = run("run", job("wild"), "in", "more", "--how", how, *ARGS, "--output", "out", "--memory", "40M")
     assert done.returncode == 0 and (tmp_path / "out").read_bytes() == counts(TEXT * 2)
 
 
@@ -126,17 +126,17 @@ def test_allocating_without_end(job):
     def limit():
         resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20))
 
-    args = ["run", job("wild"), "in", "--how", "allocate", "-m", "64M", *ARGS]
+    args = ["run", job("wild"), "in", "--how", "allocate", "--memory", "64M", *ARGS]
     done = run(*args, preexec_fn=limit)
     assert done.returncode == 5, done.stderr
     assert re.search(rb"SIGSEGV.*\nhint: it had \d+ MiB of memory, and may take 300", done.stderr), done.stderr
-    done = run(*args, "--once", "once", "-q", preexec_fn=limit)
+    done = run(*args, "--once", "once", "--quiet", preexec_fn=limit)
     assert done.returncode == 0 and done.stdout == counts(TEXT)
 
 
 def test_nobody_else_has_the_status_page_of_a_worker(job, tmp_path):
     """What is mapped shared and can be written is one page: its own."""
-    with start("run", job("wild"), "-", "-w", "3", "--map", stdin=subprocess.PIPE) as program:
+    with start("run", job("wild"), "-", "--workers", "3", "--map", stdin=subprocess.PIPE) as program:
         program.stdin.write(TEXT)
         program.stdin.flush()
         until(lambda: len(children_of(program.pid)) == 3)

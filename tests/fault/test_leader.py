@@ -22,9 +22,9 @@ TEXT = b"".join(b"word%d of the text\n" % (i % 700) for i in range(3000))
 def test_killed_while_user_code_hangs(job, trace, tmp_path):
     """Workers that do nothing but hang go with their leader, and so does the process apart of the sorter simple."""
     (tmp_path / "in").write_bytes(b"a ! b\n" * 10)
-    for options in (["-w", "2"], ["--sorter", "simple"]):
+    for options in (["--workers", "2"], ["--sorter", "simple"]):
         (tmp_path / "once").unlink(missing_ok=True)
-        with start("run", job("faulty"), "in", "--how", "hang", "--once", "once", "-o", "out", *options) as program:
+        with start("run", job("faulty"), "in", "--how", "hang", "--once", "once", "--output", "out", *options) as program:
             until((tmp_path / "once").exists)
             program.kill()
             program.wait()
@@ -43,10 +43,10 @@ def test_a_private_folder_that_is_in_use_stays(job, trace, tmp_path):
         folder.mkdir()
         (folder / "note").write_bytes(b"mine")
     trace.private_may_stay = True
-    with start("run", job("faulty"), "in", "--how", "sleep=600", "--once", "once", "-o", "slow/") as program:
+    with start("run", job("faulty"), "in", "--how", "sleep=600", "--once", "once", "--output", "slow/") as program:
         until((tmp_path / "once").exists)
         for _ in range(5):
-            good("wordcount", "in", "-o", "quick", "--overwrite")
+            good("wordcount", "in", "--output", "quick", "--overwrite")
         assert program.communicate(timeout=limit_of(20))[1] == b"" and program.returncode == 0
     assert parts_of("slow") == {"part-00000": counts(b"a ! b\n")}
     assert all((folder / "note").read_bytes() == b"mine" for folder in kept)
@@ -143,7 +143,7 @@ def fail_each_call(call, error, who, output, strace, trace, numbers):
     """The call fails at its number-th time: the run fails and leaves everything as it was, or survives and is right."""
     before_main = calls_of_the_loader(strace, call)
     pathlib.Path("in").write_bytes(TEXT)
-    args = ["wordcount", "in", "-w", "2", "--split-size", "20K", "-p", "3"]
+    args = ["wordcount", "in", "--workers", "2", "--split-size", "20K", "--partitions", "3"]
     output.prepare()
     good(*args, *output.args())
     expected, failed = output.read(), 0
@@ -160,7 +160,7 @@ def fail_each_call(call, error, who, output, strace, trace, numbers):
             "flock",
         )  # what could not be removed at the end ...
         trace.check()
-        good("wordcount", "in", "-o", "place/next", "--overwrite")  # ... the next run removes
+        good("wordcount", "in", "--output", "place/next", "--overwrite")  # ... the next run removes
         trace.private_may_stay = False
         trace.check()
         os.unlink("place/next")

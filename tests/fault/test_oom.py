@@ -21,7 +21,7 @@ pytestmark = [
 LIMIT_BYTES = 300 << 20
 TEXT = b"".join(b"some words of line %d\n" % i for i in range(2000)) + b"a ! here\n" + b"the end\n" * 2000
 MAPPED = b"".join(word + b"\t1\n" for word in TEXT.split())
-ARGS = ["-w", "3", "-m", "64M", "--split-size", "2K", "--stats", "stats"]
+ARGS = ["--workers", "3", "--memory", "64M", "--split-size", "2K", "--stats", "stats"]
 
 # The versions of control groups: where, the limits, and the file in which oom_kill stands.
 VERSIONS = [
@@ -91,7 +91,7 @@ def failures(folder):
 
 
 def test_without_end(group, job, tmp_path):
-    done = run("run", job("hoard"), "in", "--log", "log", *ARGS, "-o", "out", preexec_fn=group.enter)
+    done = run("run", job("hoard"), "in", "--log", "log", *ARGS, "--output", "out", preexec_fn=group.enter)
     line = message(done, 4)
     assert "the kernel killed it (SIGKILL) for lack of memory" in line and "attempt 4" in line
     assert b"hint: the user's code takes it" in done.stderr and not (tmp_path / "out").exists()

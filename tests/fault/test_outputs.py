@@ -56,7 +56,7 @@ def refused(place, output, reason, *more, sorters=SORTERS, code=4, **options):
     """The output is refused, with each sorter, and nothing in its place has changed."""
     before = tree(place)
     for sorter in sorters:
-        done = run("wordcount", "in", "--sorter", sorter, "-o", output, *more, **options)
+        done = run("wordcount", "in", "--sorter", sorter, "--output", output, *more, **options)
         line = message(done, code)
         assert reason in line, line
         assert done.stdout == b"" and tree(place) == before
@@ -69,7 +69,7 @@ def test_an_output_that_exists(place):
     (place / "dead").symlink_to("nowhere")
     (place / "link").symlink_to("file")
     for output in ("file", "folder", "folder/", "file/", "dead", "link"):
-        assert "--overwrite" in run("wordcount", "in", "-o", f"place/{output}").stderr.decode()
+        assert "--overwrite" in run("wordcount", "in", "--output", f"place/{output}").stderr.decode()
         refused(place, f"place/{output}", "the output exists")
     refused(place, ".", "the output exists")
     refused(place, "./", "the output exists")
@@ -103,8 +103,8 @@ def test_what_overwrite_does_not_replace(place, monkeypatch):
     refused(place, "./", "more than part files", "--overwrite")
     refused(place, "/", "more than part files", "--overwrite")
     monkeypatch.chdir(place / "other")
-    assert "more than part files" in message(run("wordcount", "../../in", "-o", "./", "--overwrite"), 4)
-    assert "more than part files" in message(run("wordcount", "../../in", "-o", "..//", "--overwrite"), 4)
+    assert "more than part files" in message(run("wordcount", "../../in", "--output", "./", "--overwrite"), 4)
+    assert "more than part files" in message(run("wordcount", "../../in", "--output", "..//", "--overwrite"), 4)
     assert (place / "other" / "note").read_bytes() == b"precious"
 
 
@@ -142,11 +142,11 @@ def test_bad_words_on_the_command_line(place):
         ["--split-size", "x"],
         ["--split-size", "1Q"],
         ["--split-size", "-1"],
-        ["-w", "0"],
-        ["-w", "1.5"],
-        ["-w", "99999"],
-        ["-p", "0"],
-        ["-p", "x"],
+        ["--workers", "0"],
+        ["--workers", "1.5"],
+        ["--workers", "99999"],
+        ["--partitions", "0"],
+        ["--partitions", "x"],
         ["--attempts", "0"],
         ["--sorter", "quick"],
         ["--task-timeout", "-1"],
@@ -166,7 +166,7 @@ def test_a_file_is_replaced(sorter, place):
     (place / "out").chmod(0o640)
     os.link(place / "out", place / "other name")
     (place / "link").symlink_to("out")
-    good("wordcount", "in", "--sorter", sorter, "-o", "place/link", "--overwrite")
+    good("wordcount", "in", "--sorter", sorter, "--output", "place/link", "--overwrite")
     assert (place / "link").is_symlink() and (place / "out").read_bytes() == COUNTED
     assert stat.S_IMODE((place / "out").stat().st_mode) == 0o640
     assert (place / "other name").read_bytes() == b"old"
@@ -176,25 +176,25 @@ def test_a_file_is_replaced(sorter, place):
 @pytest.mark.parametrize("sorter", SORTERS)
 def test_a_folder_is_replaced(sorter, place):
     """Parts that the new output does not have are gone with the old ones."""
-    good("wordcount", "in", "--sorter", sorter, "-o", "place/out/", "-p", "9")
+    good("wordcount", "in", "--sorter", sorter, "--output", "place/out/", "--partitions", "9")
     assert len(parts_of("place/out")) == 9
-    good("wordcount", "in", "--sorter", sorter, "-o", "place/out/", "-p", "2", "--overwrite")
+    good("wordcount", "in", "--sorter", sorter, "--output", "place/out/", "--partitions", "2", "--overwrite")
     parts = parts_of("place/out")
     assert len(parts) == 2 and sorted(lines_of(b"".join(parts.values()))) == sorted(lines_of(COUNTED))
     (place / "empty").mkdir()
-    good("wordcount", "in", "--sorter", sorter, "-o", "place/empty/", "--overwrite")
+    good("wordcount", "in", "--sorter", sorter, "--output", "place/empty/", "--overwrite")
     assert sorted(os.listdir(place)) == ["empty", "out"]
 
 
 def test_the_mask_of_new_files_is_honoured(place):
     for mask, mode in ((0o077, 0o600), (0o022, 0o644), (0o002, 0o664)):
         subprocess.run(
-            command("wordcount", "in", "-o", f"place/{mask}", "-q"),
+            command("wordcount", "in", "--output", f"place/{mask}", "--quiet"),
             preexec_fn=lambda mask=mask: os.umask(mask),
             check=True,
         )
         subprocess.run(
-            command("wordcount", "in", "-o", f"place/d{mask}/", "-q"),
+            command("wordcount", "in", "--output", f"place/d{mask}/", "--quiet"),
             preexec_fn=lambda mask=mask: os.umask(mask),
             check=True,
         )
@@ -208,7 +208,7 @@ def test_the_output_is_also_an_input(sorter, place, tmp_path):
     (place / "out").write_bytes(TEXT)
     (place / "link").symlink_to("out")
     os.link(place / "out", place / "hard")
-    good("wordcount", "in", "-o", "place/folder/")
+    good("wordcount", "in", "--output", "place/folder/")
     (tmp_path / "far").symlink_to("place/folder/part-00000")
     before = tree(place)
     reason = "the output is also an input"
@@ -223,25 +223,25 @@ def test_the_output_is_also_an_input(sorter, place, tmp_path):
         (["-", "place/out"], "out"),
         (["-", "place/folder"], "folder/"),
     ):
-        done = run("wordcount", *names, "--sorter", sorter, "-o", f"place/{output}", "--overwrite", text=b"in")
+        done = run("wordcount", *names, "--sorter", sorter, "--output", f"place/{output}", "--overwrite", text=b"in")
         assert reason in message(done, 4), (names, output)
         assert tree(place) == before
     for name, output in (("place/out", "out"), ("place/folder/part-00000", "folder/")):
         with open(name, "rb") as file:
-            done = run("wordcount", "--sorter", sorter, "-o", f"place/{output}", "--overwrite", stdin=file)
+            done = run("wordcount", "--sorter", sorter, "--output", f"place/{output}", "--overwrite", stdin=file)
         assert reason in message(done, 4) and tree(place) == before
     # a folder beside, whose name begins alike, is another one
-    good("wordcount", "in", "-o", "place/folder2/")
-    good("wordcount", "place/folder2", "-o", "place/folder/", "--overwrite")
+    good("wordcount", "in", "--output", "place/folder2/")
+    good("wordcount", "place/folder2", "--output", "place/folder/", "--overwrite")
 
 
 @pytest.mark.parametrize("output", ["place/out", "place/out/"])
 def test_two_runs_to_one_output(output, job, place, tmp_path):
     """The first one to end has it; the other one fails and changes nothing."""
     (tmp_path / "slow").write_bytes(b"! slow")
-    with start("run", job("faulty"), "slow", "--how", "sleep=400", "--once", "once", "-o", output) as slow:
+    with start("run", job("faulty"), "slow", "--how", "sleep=400", "--once", "once", "--output", output) as slow:
         until((tmp_path / "once").exists)
-        good("wordcount", "in", "-o", output)
+        good("wordcount", "in", "--output", output)
         errors = slow.communicate(timeout=30)[1]
     assert slow.returncode == 4 and b"the output exists" in errors
     data = b"".join(parts_of(place / "out").values()) if output.endswith("/") else (place / "out").read_bytes()
@@ -251,7 +251,7 @@ def test_two_runs_to_one_output(output, job, place, tmp_path):
 @pytest.mark.parametrize("output", ["place/out", "place/out/"])
 def test_many_runs_to_one_output(output, place):
     """With --overwrite the last one has it, and from the first one on it is always there, and whole."""
-    runs = [start("wordcount", "in", "-o", output, "--overwrite") for _ in range(16)]
+    runs = [start("wordcount", "in", "--output", output, "--overwrite") for _ in range(16)]
     until((place / "out").exists)
     while any(program.poll() is None for program in runs):
         if output.endswith("/"):
@@ -269,16 +269,16 @@ def test_a_folder_is_replaced_while_it_is_looked_at(place):
     strace, why_not = find_strace()
     if not strace:
         pytest.skip(why_not)
-    good("wordcount", "in", "-o", "place/out/")
+    good("wordcount", "in", "--output", "place/out/")
     slowly = [strace, "-o", "/dev/null", "-e", "trace=getdents64", "-e", "inject=getdents64:delay_exit=100000"]
     with subprocess.Popen(
-        [*slowly, *command("wordcount", "in", "-w", "1", "-o", "place/out/", "--overwrite")],
+        [*slowly, *command("wordcount", "in", "--workers", "1", "--output", "place/out/", "--overwrite")],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as slow:
         others = 0
         while slow.poll() is None:
-            good("wordcount", "in", "-w", "1", "-o", "place/out/", "--overwrite")
+            good("wordcount", "in", "--workers", "1", "--output", "place/out/", "--overwrite")
             others += 1
         assert (slow.returncode, slow.stderr.read()) == (0, b"")
     assert others > 1
@@ -297,9 +297,9 @@ def test_file_systems_without_such_renames(place):
 
     (place / "empty").mkdir()
     slow = "sleep 0.5; mkdir place/other; echo"
-    assert end_of("wordcount", "in", "-p", "1", "-o", "place/out/") == (0, b"")
+    assert end_of("wordcount", "in", "--partitions", "1", "--output", "place/out/") == (0, b"")
     assert (place / "out" / "part-00000").read_bytes() == COUNTED
-    assert end_of("run", "--map", slow, "--shell", "in", "-o", "place/other/")[0] == 4
+    assert end_of("run", "--map", slow, "--shell", "in", "--output", "place/other/")[0] == 4
     assert os.listdir(place / "other") == []
     side = 'sh -c "cat; echo side >$mapreduce_task_output_dir/side; mkdir $mapreduce_task_output_dir/folder"'
     code, said = end_of("streaming", "-input", "in", "-output", "place/streamed", "-mapper", side)
@@ -330,18 +330,18 @@ def small_disk(tmp_path):
 @pytest.mark.parametrize("output", ["out", "out/"])
 def test_a_full_disk(output, sorter, large, small_disk):
     """Exit code 4, the old output untouched, and the disk as full as before."""
-    good("wordcount", "in", "-o", f"disk/{output}")
+    good("wordcount", "in", "--output", f"disk/{output}")
     before, free = tree(small_disk), os.statvfs(small_disk).f_bfree
     for place in (f"disk/{output}", f"disk/new-{output}"):
-        line = message(run("wordcount", large, "-w", "2", "--sorter", sorter, "-o", place, "--overwrite"), 4)
+        line = message(run("wordcount", large, "--workers", "2", "--sorter", sorter, "--output", place, "--overwrite"), 4)
         assert "No space left on device" in line
         assert tree(small_disk) == before and os.statvfs(small_disk).f_bfree == free
-    good("wordcount", "in", "--sorter", sorter, "-o", f"disk/{output}", "--overwrite")
+    good("wordcount", "in", "--sorter", sorter, "--output", f"disk/{output}", "--overwrite")
 
 
 def test_a_full_disk_and_map_only(job, large, small_disk):
     for output in ("disk/out", "disk/out/"):
-        line = message(run("run", job("places"), large, "--by", "map", "-o", output), 4)
+        line = message(run("run", job("places"), large, "--by", "map", "--output", output), 4)
         assert "No space left on device" in line and os.listdir(small_disk) == []
 
 
@@ -353,7 +353,7 @@ def test_files_that_may_not_grow(output, sorter, large, place):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    line = message(run("wordcount", large, "--sorter", sorter, "-w", "2", "-o", output, preexec_fn=limit), 4)
+    line = message(run("wordcount", large, "--sorter", sorter, "--workers", "2", "--output", output, preexec_fn=limit), 4)
     assert "File too large" in line and os.listdir(place) == []
 
 
@@ -363,16 +363,16 @@ def test_files_that_may_not_grow(output, sorter, large, place):
 @pytest.mark.parametrize("sorter", SORTERS)
 def test_devices_are_written_as_they_are(sorter, place, tmp_path):
     for more in ([], ["--overwrite"]):
-        assert good("wordcount", "in", "--sorter", sorter, "-o", "/dev/null", *more) == b""
+        assert good("wordcount", "in", "--sorter", sorter, "--output", "/dev/null", *more) == b""
         assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
         assert "No space left on device" in message(
-            run("wordcount", "in", "--sorter", sorter, "-o", "/dev/full", *more), 4
+            run("wordcount", "in", "--sorter", sorter, "--output", "/dev/full", *more), 4
         )
-        assert good("wordcount", "in", "--sorter", sorter, "-o", "/dev/stdout", *more) == COUNTED
+        assert good("wordcount", "in", "--sorter", sorter, "--output", "/dev/stdout", *more) == COUNTED
         # as a shell's >(command)
         read_end, write_end = os.pipe()
         assert (
-            good("wordcount", "in", "--sorter", sorter, "-o", f"/dev/fd/{write_end}", *more, pass_fds=[write_end])
+            good("wordcount", "in", "--sorter", sorter, "--output", f"/dev/fd/{write_end}", *more, pass_fds=[write_end])
             == b""
         )
         os.close(write_end)
@@ -380,7 +380,7 @@ def test_devices_are_written_as_they_are(sorter, place, tmp_path):
             assert pipe.read() == COUNTED
     # standard output is a file that is there
     with open(tmp_path / "there", "wb") as file:
-        assert "the output exists" in message(run("wordcount", "in", "-o", "/dev/stdout", stdout=file), 4)
+        assert "the output exists" in message(run("wordcount", "in", "--output", "/dev/stdout", stdout=file), 4)
 
 
 @pytest.mark.parametrize("sorter", SORTERS)
@@ -397,7 +397,7 @@ def test_a_named_pipe(sorter, place, large):
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    good("wordcount", large, "--sorter", sorter, "-o", "place/fifo", "--overwrite")
+    good("wordcount", large, "--sorter", sorter, "--output", "place/fifo", "--overwrite")
     reader.join(20)
     assert not reader.is_alive() and b"".join(got) == counts(large.read_bytes())
     assert stat.S_ISFIFO(os.stat(place / "fifo").st_mode)
@@ -428,7 +428,7 @@ def test_standard_output_that_fails(sorter, large):
 @pytest.mark.parametrize("lines", ["0", "1", "5000"])
 def test_a_reader_that_has_read_enough(lines, sorter, large):
     """`| head`: no message, and the exit code that a shell expects."""
-    with start("wordcount", large, "--sorter", sorter, "-w", "3") as program:
+    with start("wordcount", large, "--sorter", sorter, "--workers", "3") as program:
         with subprocess.Popen(["head", "-n", lines], stdin=program.stdout, stdout=subprocess.PIPE) as head:
             program.stdout.close()
             taken = head.communicate(timeout=20)[0]
@@ -452,7 +452,7 @@ def test_a_failure_behind_written_parts(job, tmp_path):
         "crash",
         "--attempts",
         "2",
-        "-w",
+        "--workers",
         "2",
         "--split-size",
         "4K",

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("trace")
 
 WAYS = ["crash", "abort", "fail", "hang", "exit=0"]
 ENDS = {"crash": "SIGSEGV", "abort": "SIGABRT", "fail": 'the word is "!"', "hang": "no progress", "exit=0": "exit code 0"}
-QUICK = ["-w", "3", "--split-size", "20K", "--task-timeout", "0.2"]
+QUICK = ["--workers", "3", "--split-size", "20K", "--task-timeout", "0.2"]
 
 
 class Poisoned:
@@ -86,7 +86,7 @@ def test_three_bad_records(how, job, tmp_path):
     assert json.loads((tmp_path / "stats").read_text())["counters"]["skipped"] == 3
     notes = done.stderr.decode()
     assert all(f"bad record: {poisoned.named(i)}: " in notes for i in range(3)) and "3 bad records were left out" in notes
-    done = run(*args, "--skip-bad", "2", "-o", "out", "--bad-records", "bad2")
+    done = run(*args, "--skip-bad", "2", "--output", "out", "--bad-records", "bad2")
     assert done.returncode == (3 if how == "fail" else 5)
     assert all(poisoned.named(i) in done.stderr.decode() for i in range(3)) and b"as many as --skip-bad" in done.stderr
     assert not (tmp_path / "out").exists() and not (tmp_path / "bad2").exists()
@@ -99,7 +99,7 @@ def test_every_engine_leaves_out_the_same(sorter, kind, job, tmp_path):
     (tmp_path / "in").write_bytes(poisoned.text)
     how = "fail" if sorter == "simple" else "crash"
     args = ["run", job("faulty"), "in", "--how", how, "--kind", kind, "--sorter", sorter, *QUICK, "--skip-bad", "5"]
-    done = run(*args, "--bad-records", "bad", "--stats", "stats", "-o", "out/", "-p", "3")
+    done = run(*args, "--bad-records", "bad", "--stats", "stats", "--output", "out/", "--partitions", "3")
     assert done.returncode == 0, done.stderr
     output = b"".join(parts_of("out").values())
     if kind == "map":
@@ -120,7 +120,7 @@ def test_the_same_set_whatever_the_workers(workers, attempts, job, tmp_path):
     text = b"".join(lines)
     bad = [line for line in lines if b"!" in line]
     (tmp_path / "in").write_bytes(text[:-1])
-    done = run("run", job("faulty"), "in", "--how", "crash", "-w", workers, "--attempts", attempts, "--split-size", "4K",
+    done = run("run", job("faulty"), "in", "--how", "crash", "--workers", workers, "--attempts", attempts, "--split-size", "4K",
                "--skip-bad", "20", "--bad-records", "bad")
     assert done.returncode == 0 and done.stdout == counts(b"".join(line for line in lines if line not in bad))
     assert (tmp_path / "bad").read_bytes() == b"".join(bad), "the last one gets a newline"
@@ -141,7 +141,7 @@ def test_where_compressed_records_and_programs_fail(job, tmp_path):
     poisoned = Poisoned(6000, 1)
     (tmp_path / "in").write_bytes(poisoned.text)
     (tmp_path / "in.gz").write_bytes(in_members(gzip.compress)(poisoned.text))
-    args = ["run", job("faulty"), "in.gz", "--how", "crash", "-w", "2"]
+    args = ["run", job("faulty"), "in.gz", "--how", "crash", "--workers", "2"]
     number = poisoned.text.count(b"\n", 0, poisoned.offsets[0]) + 1
     told = f"in.gz:{poisoned.offsets[0]}: line {number}: signal 11"
     for more in ([], ["--split-size", "2K"]):
@@ -154,7 +154,7 @@ def test_where_compressed_records_and_programs_fail(job, tmp_path):
     check_left_out(poisoned, done.stdout, "in.gz")
     program = "awk '/!/ { exit 7 } { print }'"
     for skip in ([], ["--skip-bad", "1"]):
-        done = run("run", "--map", program, *skip, "in", "-w", "2")
+        done = run("run", "--map", program, *skip, "in", "--workers", "2")
         told = r"the mapper awk failed: in:\d+: it ended with exit code 7 \(map task 0, attempt [23]\)"
         assert re.search(told, message(done, 5))
 
@@ -187,7 +187,7 @@ def test_records_that_are_too_long(most, sorter, tmp_path):
     lines[77], lines[3999] = long
     lines.insert(2000, b"z" * (length - 1) + b"\n")
     (tmp_path / "in").write_bytes(b"".join(lines))
-    args = ["wordcount", "in", "--max-record", most, "--split-size", "10K", "--sorter", sorter, "-w", "2"]
+    args = ["wordcount", "in", "--max-record", most, "--split-size", "10K", "--sorter", sorter, "--workers", "2"]
     line = message(run(*args), 3)
     assert f"in:{len(b''.join(lines[:77]))}: line 78: it has {length} bytes, and may have {length - 1}" in line
     done = run(*args, "--skip-bad", "2", "--bad-records", "bad", "--stats", "stats")
@@ -211,11 +211,11 @@ def test_the_file_of_bad_records(job, tmp_path):
     assert "exists" in message(run(*args, "old"), 4)
     assert (tmp_path / "old").read_bytes() == b"old"
     for path, what in (("folder/", "file"), ("-", "file"), ("out", "also")):
-        message(run(*args, path, "-o", "out"), 4 if path == "out" else 2)
+        message(run(*args, path, "--output", "out"), 4 if path == "out" else 2)
         assert not (tmp_path / "out").exists() and not (tmp_path / "folder").exists(), what
     (tmp_path / "in").rename("in2")
-    message(run("run", job("faulty"), "in2", "--bad-records", "in2", "--overwrite", "-o", "out"), 4)
-    good("run", job("faulty"), "in2", "--bad-records", "none", "-o", "out")
+    message(run("run", job("faulty"), "in2", "--bad-records", "in2", "--overwrite", "--output", "out"), 4)
+    good("run", job("faulty"), "in2", "--bad-records", "none", "--output", "out")
     assert (tmp_path / "none").read_bytes() == b""
 
 
@@ -228,7 +228,7 @@ def test_no_bad_records_without_an_output(old, job, trace, tmp_path):
         pytest.skip(why_not)
     poisoned = Poisoned(300, 1)
     (tmp_path / "in").write_bytes(poisoned.text)
-    args = [*command("run", job("faulty"), "in", "--how", "fail", "-w", "1", "--skip-bad", "1", "-o", "out"),
+    args = [*command("run", job("faulty"), "in", "--how", "fail", "--workers", "1", "--skip-bad", "1", "--output", "out"),
             "--bad-records", "bad", *(["--overwrite"] if old else [])]
     names, ends = (tmp_path / "out", tmp_path / "bad"), set()
     call = "renameat,renameat2" if old else "linkat"  # without flags the C library takes the older one
@@ -247,7 +247,7 @@ def test_no_bad_records_without_an_output(old, job, trace, tmp_path):
             assert (b"the output is there" in done.stderr) == (new == [True, False] and fault == "error=EIO"), done
             ends.add((fault, *new))
             trace.private_may_stay = True
-    run("wordcount", "in", "-o", "next")  # removes what killed ones have left
+    run("wordcount", "in", "--output", "next")  # removes what killed ones have left
     trace.private_may_stay = False
     assert len(ends) == 6, ends  # neither, the output alone; and both, as there are but two such calls
 
@@ -258,8 +258,8 @@ def test_a_line_that_cannot_be_counted(job, tmp_path):
     (tmp_path / "in").write_bytes(poisoned.text)
     os.mkfifo("fifo")
     seen = set()
-    args = ["in", "fifo", "--how", "hang", "--task-timeout", "0.3", "--kind", "map", "-w", "1", "--skip-bad", "1"]
-    with start("run", job("faulty"), *args, "-o", "out") as program:
+    args = ["in", "fifo", "--how", "hang", "--task-timeout", "0.3", "--kind", "map", "--workers", "1", "--skip-bad", "1"]
+    with start("run", job("faulty"), *args, "--output", "out") as program:
         with open("fifo", "wb"):
             until(lambda: seen.update(children_of(program.pid)) or len(seen) > 3)
             time.sleep(0.2)

@@ -13,7 +13,7 @@ from conftest import SEED, children_of, good, limit_of, run, send, start, state_
 
 pytestmark = pytest.mark.usefixtures("trace")
 
-QUICK = ["--split-size", "100K", "-w", "2"]
+QUICK = ["--split-size", "100K", "--workers", "2"]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def failed(done, code=5):
 def test_an_exit_code(text, side, sorter):
     other = ["--reduce" if side == "--map" else "--map", "cat"]
     program = "cat > /dev/null; for i in $(seq 50); do echo line $i >&2; done; exit 3"
-    done = run("run", side, f"sh -c '{program}'", *other, *QUICK, "--sorter", sorter, "-o", "out", text)
+    done = run("run", side, f"sh -c '{program}'", *other, *QUICK, "--sorter", sorter, "--output", "out", text)
     said, error = failed(done)
     assert said == [f"line {i}" for i in range(31, 51)]
     assert f"the {'mapper' if side == '--map' else 'reducer'} sh failed" in error and "exit code 3" in error
@@ -60,7 +60,7 @@ def test_reading_stops_early(text):
     """Exit code 0 is what counts."""
     assert good("run", "--map", "head -n 1", "--split-size", "1M", text) == b"k0\t0\n"
     assert good("run", "--map", "true", *QUICK, text) == b""
-    assert good("run", "--map", "cat", "--reduce", "head -n 2", "-p", "1", *QUICK, text) == b"k0\t0\nk0\t1000\n"
+    assert good("run", "--map", "cat", "--reduce", "head -n 2", "--partitions", "1", *QUICK, text) == b"k0\t0\nk0\t1000\n"
     assert good("run", "--shell", "--map", "exec <&-; sleep 0.1; echo x", "--split-size", "1M", text) == b"x\n"
     _, error = failed(run("run", "--shell", "--map", "head -n 1; exit 9", *QUICK, text))
     assert "exit code 9" in error
@@ -85,16 +85,16 @@ def test_slow_is_not_hanging(text):
 def test_a_flood_of_errors(text):
     """A gigabyte; what is passed on has an end, and little memory is used."""
     flood = "sh -c 'yes 0123456789012345678901234567890123456789 | head -c 1000000000 >&2; cat'"
-    done = run("run", "--map", flood, "-w", "1", "--split-size", "1M", "-m", "64M", text, limit=80)
+    done = run("run", "--map", flood, "--workers", "1", "--split-size", "1M", "--memory", "64M", text, limit=80)
     assert done.returncode == 0 and done.stdout == open(text, "rb").read()
     assert len(done.stderr) < 2 << 20 and b"more lines of standard error are left out" in done.stderr
 
 
 def test_long_lines(text):
-    assert good("run", "--map", "tr -d '\\n'", "-w", "1", "--split-size", "1M", text).count(b"\n") == 1
-    done = run("run", "--shell", "--map", "cat >/dev/null; head -c 64000000 /dev/zero", "-m", "64M", *QUICK, text)
+    assert good("run", "--map", "tr -d '\\n'", "--workers", "1", "--split-size", "1M", text).count(b"\n") == 1
+    done = run("run", "--shell", "--map", "cat >/dev/null; head -c 64000000 /dev/zero", "--memory", "64M", *QUICK, text)
     assert done.returncode == 4 and b"a line that is too long" in done.stderr and b"--memory" in done.stderr
-    done = run("run", "--shell", "--map", "cat; head -c 3000000 /dev/zero >&2", "-w", "1", "--split-size", "1M", text)
+    done = run("run", "--shell", "--map", "cat; head -c 3000000 /dev/zero >&2", "--workers", "1", "--split-size", "1M", text)
     assert done.returncode == 0
 
 
@@ -110,7 +110,7 @@ def test_a_child_in_the_background(text, code):
 def test_the_leader_is_ended(text, number, sorter, trace):
     """In the middle of programs that do not want to end; the trace finds what is left a second later."""
     program = "trap : TERM INT HUP; touch started; sleep 1000 & wait; wait"
-    leader = start("run", "--shell", "--map", program, "--sorter", sorter, *QUICK, "-o", "out", text)
+    leader = start("run", "--shell", "--map", program, "--sorter", sorter, *QUICK, "--output", "out", text)
     until(lambda: os.path.exists("started"))
     send(leader.pid, number)
     if number != signal.SIGKILL and sorter == "simple":
@@ -132,9 +132,9 @@ def test_workers_and_programs_are_killed(text, round_):
     """At random moments: the same bytes. A program that is killed costs an attempt, as a worker does."""
     dice = random.Random(SEED + round_)
     mapper, reducer = "mawk '{print; print $1 \"\\t\" -$2}'", "mawk '{s[$1] += $2; n[$1]++} END {for (k in n) print k, n[k], s[k]}'"
-    args = ["run", "--map", mapper, "--reduce", reducer, "--combine", "cat", "--split-size", "20K", "-w", "3", "-p", "9"]
+    args = ["run", "--map", mapper, "--reduce", reducer, "--combine", "cat", "--split-size", "20K", "--workers", "3", "--partitions", "9"]
     expected = good(*args, text)
-    leader = start(*args, "--attempts", "99", "-o", "out", text, env=without_leak_check())
+    leader = start(*args, "--attempts", "99", "--output", "out", text, env=without_leak_check())
     kills = 0
     while leader.poll() is None and kills < 12:
         time.sleep(dice.random() * 0.03)
@@ -154,7 +154,7 @@ def test_the_guard_is_killed(text):
     expected = good(*args, text)
     killed = 0
     for _ in range(20):
-        program = start(*args, "--attempts", "99", "-o", "out", "--overwrite", text, env=without_leak_check())
+        program = start(*args, "--attempts", "99", "--output", "out", "--overwrite", text, env=without_leak_check())
         while program.poll() is None and not (children := children_of(program.pid)):
             pass
         killed += bool(children) and send(children[0], signal.SIGKILL)

@@ -81,10 +81,10 @@ def blocked(name, job, tmp_path):
     """Runs that wait for something that does not come."""
     if name == "a pipe that nobody opens":
         os.mkfifo("fifo")
-        return start("wordcount", "fifo", "-o", "out")
+        return start("wordcount", "fifo", "--output", "out")
     if name.startswith("standard input"):
         return start(
-            "wordcount", "-o", "out", *(["--sorter", "simple"] if "simple" in name else []), stdin=subprocess.PIPE
+            "wordcount", "--output", "out", *(["--sorter", "simple"] if "simple" in name else []), stdin=subprocess.PIPE
         )
     if name.startswith("standard output"):
         (tmp_path / "many").write_bytes(b"".join(b"word%d " % i for i in range(100_000)))
@@ -92,13 +92,13 @@ def blocked(name, job, tmp_path):
     if name == "an output that nobody reads":
         os.mkfifo("fifo")
         (tmp_path / "in").write_bytes(b"in")
-        return start("wordcount", "in", "-o", "fifo")
+        return start("wordcount", "in", "--output", "fifo")
     (tmp_path / "in").write_bytes(b"!")
     if name.startswith("a program's own code"):
         library = pathlib.Path(PAPJUICE).parent / "libpapjuice.so.0"
         source, include = ROOT / "tests" / "jobs" / "faulty.c", ROOT / "include"
         subprocess.run(["cc", source, "-I", include, "-o", "faulty", library, f"-Wl,-rpath,{library.parent}"], check=True)
-        return subprocess.Popen(["./faulty", "in", "--how", "hang", "--sorter", "simple", "-o", "out"],
+        return subprocess.Popen(["./faulty", "in", "--how", "hang", "--sorter", "simple", "--output", "out"],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     how = "deaf" if "deaf" in name else "hang"
     return start("run", job("faulty"), "in", "--how", how, *(["--sorter", "simple"] if "simple" in name else []))
@@ -235,12 +235,12 @@ def test_closed_descriptors(closed, tmp_path):
             os.close(fd)
 
     def code(*args):
-        return run("wordcount", *args, "-w", "2", preexec_fn=close, stdout=None).returncode
+        return run("wordcount", *args, "--workers", "2", preexec_fn=close, stdout=None).returncode
 
-    assert code("in", "-o", "out") == 0
+    assert code("in", "--output", "out") == 0
     assert (tmp_path / "out").read_bytes() == counts(b"a b a\n" * 1000)
-    assert code("missing", "-o", "none") == 3 and not (tmp_path / "none").exists()
-    assert code("in", "-o", "out") == 4
+    assert code("missing", "--output", "none") == 3 and not (tmp_path / "none").exists()
+    assert code("in", "--output", "out") == 4
     assert (tmp_path / "out").read_bytes() == counts(b"a b a\n" * 1000)
 
 
@@ -257,15 +257,15 @@ def test_user_code_with_closed_descriptors(closed, sorter, job, tmp_path):
             os.close(fd)
 
     def code(*args):
-        return run("run", job("wild"), "in", "-w", "2", "--sorter", sorter, *args, preexec_fn=close, stdout=None).returncode
+        return run("run", job("wild"), "in", "--workers", "2", "--sorter", sorter, *args, preexec_fn=close, stdout=None).returncode
 
     for more in ([], ["--map"]):
-        assert code("--how", "print", "-o", "out", "--overwrite", *more) == 0
+        assert code("--how", "print", "--output", "out", "--overwrite", *more) == 0
         expected = b"".join(word + b"\t1\n" for word in text.split()) if more else counts(text)
         assert (tmp_path / "out").read_bytes() == expected
     if sorter == "plex":
         for how in ("close", "babble"):
-            assert code("--how", how, "--once", how, "-o", "out", "--overwrite") == 0
+            assert code("--how", how, "--once", how, "--output", "out", "--overwrite") == 0
             assert (tmp_path / "out").read_bytes() == counts(text)
 
 

@@ -36,7 +36,7 @@ from conftest import (
 pytestmark = pytest.mark.usefixtures("trace")
 
 TEXT = b"".join(b"some words of line %d of the text\n" % i for i in range(4000)) + b"a ! here\n" + b"the end\n" * 1000
-ALL = ["-w", "3", "--split-size", "10K"]
+ALL = ["--workers", "3", "--split-size", "10K"]
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ class Way:
 
     def command(self, job, source):
         what = [self.what] if self.what in BUILT_IN else ["run", job(self.what)]
-        return [*what, *self.args, source, "-o", self.output, "--overwrite", "-q"]
+        return [*what, *self.args, source, "--output", self.output, "--overwrite", "--quiet"]
 
     def start(self, job, source):
         return start(*self.command(job, source), env=without_leak_check())
@@ -82,23 +82,23 @@ class Way:
             return file.read()
 
 
-MORE = ["--attempts", "50", "-w", "3", "--split-size", "400K"]
+MORE = ["--attempts", "50", "--workers", "3", "--split-size", "400K"]
 LITTLE = "24M"
 SMALL = [*MORE, "--memory", LITTLE]  # tables are full several times in each task, and runs go to disk
 BUILT_IN = ("wordcount", "sort")  # whose workers are killed in test_chaos.py
 STATS = ["--key", "1", "--value", "2", "--sep", " "]
 WAYS = [
-    Way("combined", "wordcount", [*MORE, "-p", "20"]),
+    Way("combined", "wordcount", [*MORE, "--partitions", "20"]),
     Way("combined in small tables", "wordcount", SMALL),
     Way("own aggregate in small tables", "fold", [*SMALL, "--by", "many", "--key", "line"]),
     Way("general", "places", [*MORE, "--by", "join"]),
     Way("general in little memory", "places", [*SMALL, "--by", "join"]),
     Way("sort in little memory", "sort", SMALL),
-    Way("no reducer to a folder", "places", [*MORE, "--by", "none", "-p", "5"], output="out/"),
+    Way("no reducer to a folder", "places", [*MORE, "--by", "none", "--partitions", "5"], output="out/"),
     Way("map only", "places", [*MORE, "--by", "map"]),
     Way("map only to a folder", "places", [*MORE, "--by", "map"], output="out/"),
     Way("shared general", "places", [*MORE, "--sorter", "shared", "--by", "none"]),
-    Way("total to a folder", "places", [*MORE, "--sorter", "total", "--by", "none", "-p", "5"], output="out/"),
+    Way("total to a folder", "places", [*MORE, "--sorter", "total", "--by", "none", "--partitions", "5"], output="out/"),
 ]
 
 
@@ -186,7 +186,7 @@ def test_small_tables_are_full_in_each_task(long_text, tmp_path):
     published = []
     for memory in ("100%", LITTLE):
         for what, args in (("wordcount", []), ("stats", STATS)):
-            good(what, *args, "-w", "3", "--split-size", "400K", "-m", memory, long_text, "-o", "/dev/null", "--stats",
+            good(what, *args, "--workers", "3", "--split-size", "400K", "--memory", memory, long_text, "--output", "/dev/null", "--stats",
                  "stats")
             published.append(run_pairs(tmp_path / "stats"))
     assert published[2] > 3 * published[0] and published[3] > 3 * published[1], published
@@ -200,7 +200,7 @@ def test_killed_workers_that_publish_by_time(memory, job, long_text, tmp_path):
     expected = good("wordcount", long_text)
     print(f"PAPJUICE_SEED={SEED}")
     dice = random.Random(f"{SEED} {memory}")
-    args = ["--attempts", "50", "-w", "3", "--split-size", "100K", "-m", memory, "-q", "-o", "out", "--stats", "stats"]
+    args = ["--attempts", "50", "--workers", "3", "--split-size", "100K", "--memory", memory, "--quiet", "-o", "out", "--stats", "stats"]
     with start("wordcount", *args, stdin=subprocess.PIPE, env=without_leak_check()) as program:
         feeder = threading.Thread(target=feed, args=(program.stdin, text, 3.3), daemon=True)
         feeder.start()
@@ -294,16 +294,16 @@ def test_the_note_and_the_statistics_of_a_failed_attempt(job, text, tmp_path):
 @pytest.mark.parametrize("how", ["crash", "exit=0", "hang"])
 def test_the_first_sample_fails(how, kind, job, text, tmp_path):
     """With the sorter total the sample shows in the output: it is taken again, and is the same."""
-    args = ["run", job("faulty"), "in", *ALL, "--kind", kind, "--sorter", "total", "-p", "6", "--task-timeout", "0.2"]
-    good(*args, "-o", "undisturbed/")
-    survived(*args, "-o", "out/", "--how", how, "--once", "once", "--stats", "stats")
+    args = ["run", job("faulty"), "in", *ALL, "--kind", kind, "--sorter", "total", "--partitions", "6", "--task-timeout", "0.2"]
+    good(*args, "--output", "undisturbed/")
+    survived(*args, "--output", "out/", "--how", how, "--once", "once", "--stats", "stats")
     assert parts_of("out") == parts_of("undisturbed") and b"".join(parts_of("out").values()) == text
     failures = json.loads((tmp_path / "stats").read_text())["failures"]
     assert [failure["task"] for failure in failures] == [None]  # of no task: the sample comes before the first
 
 
 def test_the_sample_always_fails(job, text, tmp_path):
-    done = run("run", job("faulty"), "in", *ALL, "--how", "crash", "--sorter", "total", "-p", "6", "-o", "out/")
+    done = run("run", job("faulty"), "in", *ALL, "--how", "crash", "--sorter", "total", "--partitions", "6", "--output", "out/")
     assert "SIGSEGV" in message(done, 5)
     assert not (tmp_path / "out").exists()
 
@@ -340,7 +340,7 @@ def test_it_always_fails(how, sorter, job, text, tmp_path):
             sorter,
             "--attempts",
             attempts,
-            "-o",
+            "--output",
             "out",
             "--overwrite",
             "--task-timeout",
@@ -359,7 +359,7 @@ def test_it_always_fails(how, sorter, job, text, tmp_path):
 
 
 def test_four_attempts_are_made(job, text, tmp_path):
-    run("run", job("faulty"), "in", "--how", "crash", *ALL, "-p", "1", "--stats", "stats")
+    run("run", job("faulty"), "in", "--how", "crash", *ALL, "--partitions", "1", "--stats", "stats")
     stats = json.loads((tmp_path / "stats").read_text())
     assert stats["exit_code"] == 5 and stats["counters"]["failures"] == 4
     assert [failure["attempt"] for failure in stats["failures"]] == [1, 2, 3, 4]
@@ -385,7 +385,7 @@ def test_the_reducer_always_fails(how, sorter, job, text, tmp_path):
             sorter,
             "--attempts",
             "2",
-            "-o",
+            "--output",
             output,
             "--task-timeout",
             "0.2",
@@ -439,13 +439,13 @@ def test_a_worker_that_stops_while_it_holds_parts(job, tmp_path):
         "sleep=400",
         "--once",
         "once",
-        "-w",
+        "--workers",
         "2",
         "--split-size",
         "8",
         "--task-timeout",
         "0.8",
-        "-o",
+        "--output",
         "out",
     ) as program:
         until(lambda: (tmp_path / "once").exists())
@@ -479,11 +479,11 @@ def test_thousands_of_parts_wait_for_the_first(output, job, tmp_path):
         "sleep=200",
         "--once",
         "once",
-        "-w",
+        "--workers",
         "2",
         "--split-size",
         "5",
-        "-o",
+        "--output",
         output,
     )
     assert (done.returncode, done.stderr) == (0, b"")
@@ -496,7 +496,7 @@ def test_a_worker_dies_while_parts_are_taken(job, tmp_path):
     text = b"".join(b"line %d\n" % i for i in range(60_000))
     (tmp_path / "in").write_bytes(text)
     expected = good("run", job("places"), "in", "--by", "map", "--sorter", "simple")
-    args = ["--by", "map", "-w", "3", "--split-size", "20K", "-q", "--attempts", "99"]
+    args = ["--by", "map", "--workers", "3", "--split-size", "20K", "--quiet", "--attempts", "99"]
     with start("run", job("places"), "in", *args, env=without_leak_check()) as program:
         got = []
         reader = threading.Thread(target=lambda: got.extend(iter(lambda: slow_read(program.stdout), b"")), daemon=True)

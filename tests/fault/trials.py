@@ -85,7 +85,7 @@ class Inputs:
     @staticmethod
     def zstd(data):
         """Compressed by the program itself, which passes each line on as it is."""
-        args = [PAPJUICE, "grep", "", "--compress", "zst", "-w", "1"]
+        args = [PAPJUICE, "grep", "", "--compress", "zst", "--workers", "1"]
         return subprocess.run(args, input=data, stdout=subprocess.PIPE, check=bool(data)).stdout
 
 
@@ -107,15 +107,15 @@ JOBS = [
     Job("wordcount", "wordcount"),
     Job("wordcount --by-count", "wordcount", "--by-count"),
     Job("wordcount, a stream", "wordcount", pipe=True),
-    Job("wordcount to a folder", "wordcount", "-p", "7", output="place/out/"),
+    Job("wordcount to a folder", "wordcount", "--partitions", "7", output="place/out/"),
     Job("wordcount, shared", "wordcount", "--sorter", "shared", kept=True),
     Job("stats", "stats", *BY_SPACE),
-    Job("stats, total, to a folder", "stats", *BY_SPACE, "--sorter", "total", "-p", "5", output="place/out/"),
+    Job("stats, total, to a folder", "stats", *BY_SPACE, "--sorter", "total", "--partitions", "5", output="place/out/"),
     Job("stats, shared", "stats", *BY_SPACE, "--sorter", "shared", kept=True),
     Job("sort", "sort"),
     Job("sort -k2,2nr -k1,1", "sort", "-k2,2nr", "-k1,1"),
     Job("sort -u -k1,1", "sort", "-u", "-k1,1"),
-    Job("sort to a folder", "sort", "-p", "5", output="place/out/"),
+    Job("sort to a folder", "sort", "--partitions", "5", output="place/out/"),
     Job("sort, shared", "sort", "--sorter", "shared", kept=True),
     Job("distinct", "distinct"),
     Job("distinct --count --key 1", "distinct", "--count", "--key", "1", *BY_SPACE),
@@ -124,7 +124,7 @@ JOBS = [
     Job("grep -c to a folder", "grep", "-c", "w[13579] ", inputs=BOTH, output="place/out/"),
     Job("index", "index"),
     Job("join", "join", "-a", "1", inputs=BOTH),
-    Job("join to a folder", "join", "-p", "3", inputs=BOTH, output="place/out/"),
+    Job("join to a folder", "join", "--partitions", "3", inputs=BOTH, output="place/out/"),
     Job("wordcount, gz members to zst", "wordcount", "--compress", "zst", inputs=("members",)),
     Job("sort, zst frames to gz", "sort", "--compress", "gz", inputs=("frames",)),
     Job("grep -n, bgzf", "grep", "-n", "w[13579] ", inputs=("blocks",)),
@@ -148,8 +148,8 @@ class Kind:
     def args(self, inputs):
         codecs = 6 + 3 * self.workers if self.job.packed else 0
         memory = f"{4 + 6 * self.workers + codecs}M" if self.memory == LITTLE else "1G"
-        return [*self.job.args, *([] if self.job.pipe else inputs * self.times), "-q", "-w", str(self.workers),
-                "-m", memory]
+        return [*self.job.args, *([] if self.job.pipe else inputs * self.times), "--quiet", "--workers", str(self.workers),
+                "--memory", memory]
 
 
 KINDS = [
@@ -184,7 +184,7 @@ class Output:
         return self.read(folder)
 
     def args(self):
-        return ["-o", self.path, *(["--overwrite"] if self.old else [])]
+        return ["--output", self.path, *(["--overwrite"] if self.old else [])]
 
     def read(self, folder="."):
         """What stands there now; None: nothing."""
@@ -262,8 +262,8 @@ class Ground:
         if key not in self.inputs.results:
             output, begin = outputs_of(kind.job)[0], time.monotonic()
             output.prepare(self.folder)
-            other = ["-w", "1"] if "total" in kind.job.args else ["--sorter", "simple"]
-            program = self.start_kind(kind, output, *other, "-m", "1G")
+            other = ["--workers", "1"] if "total" in kind.job.args else ["--sorter", "simple"]
+            program = self.start_kind(kind, output, *other, "--memory", "1G")
             errors = self.finish(program)
             if program.returncode:
                 raise Wrong(f"{kind} fails undisturbed: {errors.decode(errors='replace')[-500:]}")
@@ -352,7 +352,7 @@ def check_after_death(ground, output, expected, before):
     if now not in (before, expected):
         raise Wrong(f"neither the old output nor the new one: {str(now)[:200]}")
     (ground.folder / "small").write_bytes(b"small")
-    beside = ground.start(["wordcount", "small", "-o", "place/next"])
+    beside = ground.start(["wordcount", "small", "--output", "place/next"])
     errors = ground.finish(beside)
     if beside.returncode or errors:
         raise Wrong(f"the next run: exit code {beside.returncode}: {say(errors)}")
@@ -365,7 +365,7 @@ def kill_leader(ground, kind, dice):
     """A run of the kind, whose leader is killed at a random moment, with equal chances early on and near the end, where
     the output gets its name. Returns 1 if it was caught."""
     expected, output = ground.expected(kind), dice.choice(outputs_of(kind.job))
-    simple = ["--sorter", "simple", "-m", "1G"] if dice.random() < 0.1 else []
+    simple = ["--sorter", "simple", "--memory", "1G"] if dice.random() < 0.1 else []
     before, seconds = output.prepare(ground.folder), ground.expected_seconds(kind)
     begin = time.monotonic()
     program = ground.start_kind(kind, output, *simple)
@@ -400,7 +400,7 @@ def find_strace():
     if not path:
         return None, "strace is not installed"
     probe = subprocess.run(
-        [path, "-o", "/dev/null", "-e", "inject=getppid:retval=1", "true"], stderr=subprocess.PIPE, check=False
+        [path, "--output", "/dev/null", "-e", "inject=getppid:retval=1", "true"], stderr=subprocess.PIPE, check=False
     )
     return (None, f"strace cannot work here: {say(probe.stderr).strip()[:100]}") if probe.returncode else (path, "")
 
@@ -410,13 +410,13 @@ class CallKiller:
     those of an undisturbed run; `ends`: whether the new output was there when leaders died."""
 
     TEXT = b"".join(b"word%d of the text\n" % (i % 700) for i in range(3000))
-    ARGS = ["wordcount", "small-text", "-w", "2", "--split-size", "20K", "-p", "3"]
+    ARGS = ["wordcount", "small-text", "--workers", "2", "--split-size", "20K", "--partitions", "3"]
 
     def __init__(self, ground, strace, output):
         self.ground, self.strace, self.output = ground, strace, output
         (ground.folder / "small-text").write_bytes(self.TEXT)
         output.prepare(ground.folder)
-        program = self.start("-o", "calls", "-e", f"trace={KILLED_AT}")
+        program = self.start("--output", "calls", "-e", f"trace={KILLED_AT}")
         errors = ground.finish(program)
         assert program.returncode == 0, errors
         self.expected, self.calls, self.ends, seen = output.read(ground.folder), [], set(), {}
@@ -432,7 +432,7 @@ class CallKiller:
         """Returns 1; 0: the run made no such call, as not every run makes as many."""
         before = self.output.prepare(self.ground.folder)
         fault = f"inject={name}:signal=KILL:when={number}"
-        program = self.start("-o", "/dev/null", "-e", f"trace={name}", "-e", fault)
+        program = self.start("--output", "/dev/null", "-e", f"trace={name}", "-e", fault)
         errors = self.ground.finish(program)
         if program.returncode not in (0, -signal.SIGKILL, 128 + signal.SIGKILL):
             raise Wrong(f"exit code {program.returncode}: {say(errors)}")
@@ -507,7 +507,7 @@ def strike_at_exit(ground, way, often="once"):
     output, notes = OUTPUTS[1], ground.folder / "notes"
     before = output.prepare(ground.folder)
     program = ground.start(
-        ["stats", *BY_SPACE, str(ground.inputs.folder / "bad"), "-w", "2", "--task-timeout", "0.5", *output.args()],
+        ["stats", *BY_SPACE, str(ground.inputs.folder / "bad"), "--workers", "2", "--task-timeout", "0.5", *output.args()],
         program=FAULTY_PROGRAM, fault=f"exit {WAYS[way][0]} 1 {often} {notes}")
     errors = ground.finish(program)
     struck = notes.exists()

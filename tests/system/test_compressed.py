@@ -60,7 +60,7 @@ def test_same_bytes_as_the_plain_text(kind, text, tmp_path):
     for job in JOBS:
         wanted = good(*job, "in", cwd=tmp_path / "plain")
         for workers in ("1", "2", "3"):
-            assert good(*job, "in", "-w", workers, *SPLIT) == wanted, (job, workers)
+            assert good(*job, "in", "--workers", workers, *SPLIT) == wanted, (job, workers)
         assert good(*job, "in", "--sorter", "simple", *SPLIT) == wanted, job
         assert good(*job, "in") == wanted, job
 
@@ -69,7 +69,7 @@ def test_same_bytes_as_the_plain_text(kind, text, tmp_path):
 def test_streams(kind, text):
     data = FORMATS[kind](text)
     wanted = counts(text)
-    assert good("wordcount", "-", "-w", "2", "--split-size", "64K", text=data) == wanted
+    assert good("wordcount", "-", "--workers", "2", "--split-size", "64K", text=data) == wanted
     assert good("wordcount", "-", "--sorter", "simple", text=data) == wanted
     numbered = good("grep", "-n", "e.*a", "-", text=text)
     assert good("grep", "-n", "e.*a", "-", text=data) == numbered
@@ -85,14 +85,14 @@ def test_a_folder_of_all_formats(text, tmp_path):
             plain += 1
     (folder / "plain").write_bytes(text)
     wanted = counts((text + b"\n") * (plain + 1))
-    for options in (["-w", "2"], ["-w", "3", *SPLIT], ["--sorter", "simple"]):
+    for options in (["--workers", "2"], ["--workers", "3", *SPLIT], ["--sorter", "simple"]):
         assert good("wordcount", "in", *options) == wanted, options
 
 
 @pytest.mark.parametrize("kind", ["gz-members", "bgzf", "bz2", "xz-blocks", "zst-frames", "lz4-frames"])
 def test_it_is_cut(kind, text, tmp_path):
     (tmp_path / "in").write_bytes(FORMATS[kind](text))
-    done = run("wordcount", "in", "-w", "2", *SPLIT, "--stats", "-")
+    done = run("wordcount", "in", "--workers", "2", *SPLIT, "--stats", "-")
     tasks = int(done.stderr.decode().split('"map_tasks": ')[1].split(",")[0])
     assert tasks >= (2 if kind == "bz2" else 3)
 
@@ -102,7 +102,7 @@ def test_a_border_that_is_none(text, tmp_path):
     inner = b"".join(gzip.compress(random.Random(at).randbytes(9000)) for at in range(9))
     packer = zlib.compressobj(0, zlib.DEFLATED, 31)
     (tmp_path / "in").write_bytes(packer.compress(inner) + packer.flush())
-    line = message(run("wordcount", "in", "-w", "2", *SPLIT), 3)
+    line = message(run("wordcount", "in", "--workers", "2", *SPLIT), 3)
     # who comes to it first tells: the worker before it, or the one that began there
     assert re.search(r" in:\d+: .*(looks like|gzip: )", line), line
     assert good("wordcount", "in", "--split-size", "1M") == counts(inner)
@@ -149,8 +149,8 @@ def test_damage(kind, text, tmp_path):
     middle = len(data) * 2 // 3
     for wrong in (data[:-3], data[:middle], data[:middle] + bytes([data[middle] ^ 0x55]) + data[middle + 1 :]):
         (tmp_path / "in").write_bytes(wrong)
-        for options in (["-w", "2", *SPLIT], ["--sorter", "simple"]):
-            line = message(run("wordcount", "in", *options, "-o", "out"), 3)
+        for options in (["--workers", "2", *SPLIT], ["--sorter", "simple"]):
+            line = message(run("wordcount", "in", *options, "--output", "out"), 3)
             assert re.search(r" in:\d+: .*compressed bytes", line), line
             assert not pathlib.Path("out").exists()
         line = message(run("wordcount", "-", text=wrong), 3)
@@ -166,7 +166,7 @@ def test_a_bomb_without_lines(tmp_path):
         subprocess.run(["zstd", "-qc"], stdin=zeros.stdout, stdout=file, check=True)
         zeros.wait()
     for words, more in ((["in"], {}), (["-"], {"stdin": open(tmp_path / "in", "rb")})):
-        line = message(run("wordcount", *words, "-w", "1", "-m", "64M", **more), 4)
+        line = message(run("wordcount", *words, "--workers", "1", "--memory", "64M", **more), 4)
         assert "line is too long" in line
 
 
@@ -179,7 +179,7 @@ def test_a_bomb(tmp_path):
         subprocess.run(["zstd", "-qc"], stdin=lines.stdout, stdout=file, check=True)
         lines.wait()
     for job in (["wordcount"], ["run", "--map", "true"]):
-        line = message(run(*job, "in", "-w", "2", "-o", "out"), 3)
+        line = message(run(*job, "in", "--workers", "2", "--output", "out"), 3)
         assert re.search(r"looks like a decompression bomb: in:\d+: Zstandard: \d+ bytes were decoded from \d+", line), line
         assert not pathlib.Path("out").exists()
 
@@ -190,7 +190,7 @@ def test_programs_read_the_text(kind, text, tmp_path):
     (tmp_path / "in").write_bytes(FORMATS[kind](text))
     programs = ["run", "--map", "tr a-f A-F", "--reduce", "uniq -c", "--fields", "0"]
     wanted = good(*programs, "plain")
-    for options in (["-w", "1"], ["-w", "3", *SPLIT], ["--sorter", "simple"]):
+    for options in (["--workers", "1"], ["--workers", "3", *SPLIT], ["--sorter", "simple"]):
         assert good(*programs, "in", *options) == wanted, options
     assert good(*programs, "-", text=FORMATS[kind](text)) == wanted
     # the order of the input, whatever is read of it; and a program that reads nothing, or a line
@@ -208,14 +208,14 @@ def test_compressed_output(kind, text, tmp_path):
     wanted = counts(text)
     one = good("wordcount", "in", "--compress", kind)
     assert DECODERS[kind](one) == wanted
-    for options in (["--sorter", "simple"], ["-w", "1"], ["-w", "3", "-m", "32M"]):
-        good("wordcount", "in", "-o", "out", "--overwrite", "--compress", kind, *options)
+    for options in (["--sorter", "simple"], ["--workers", "1"], ["--workers", "3", "--memory", "32M"]):
+        good("wordcount", "in", "--output", "out", "--overwrite", "--compress", kind, *options)
         assert (tmp_path / "out").read_bytes() == one, options
     top = good("wordcount", "in", "--top", "5")
     assert DECODERS[kind](good("wordcount", "in", "--top", "5", "--compress", kind)) == top
     parts = {}
-    for options in (["--sorter", "simple"], ["-w", "1"], ["-w", "3"]):
-        good("wordcount", "in", "-p", "3", "-o", "parts/", "--overwrite", "--compress", kind, *options)
+    for options in (["--sorter", "simple"], ["--workers", "1"], ["--workers", "3"]):
+        good("wordcount", "in", "--partitions", "3", "--output", "parts/", "--overwrite", "--compress", kind, *options)
         names = sorted(path.name for path in (tmp_path / "parts").iterdir())
         assert names == ["_SUCCESS", *(f"part-0000{i}.{kind}" for i in range(3))]
         made = [(tmp_path / "parts" / name).read_bytes() for name in names[1:]]
@@ -228,11 +228,11 @@ def test_compressed_output(kind, text, tmp_path):
 @pytest.mark.parametrize("kind", DECODERS)
 def test_compressed_output_of_programs(kind, text, tmp_path):
     (tmp_path / "in").write_bytes(text)
-    programs = ["run", "--map", "cat", "--reduce", "uniq -c", "--fields", "0", "in", "-p", "3"]
+    programs = ["run", "--map", "cat", "--reduce", "uniq -c", "--fields", "0", "in", "--partitions", "3"]
     assert DECODERS[kind](good(*programs, "--compress", kind)) == good(*programs)
-    good(*programs, "-o", "plain/")
+    good(*programs, "--output", "plain/")
     for workers in ("1", "3"):
-        good(*programs, "-w", workers, "-o", "parts/", "--overwrite", "--compress", kind)
+        good(*programs, "--workers", workers, "--output", "parts/", "--overwrite", "--compress", kind)
         for number in range(3):
             packed = (tmp_path / "parts" / f"part-0000{number}.{kind}").read_bytes()
             assert DECODERS[kind](packed) == (tmp_path / "plain" / f"part-0000{number}").read_bytes()

@@ -33,7 +33,7 @@ def sample(count, seed):
 
 
 def options(sorter, workers, split, partitions):
-    return ["--sorter", sorter, "-w", workers, "--split-size", split, "-p", partitions]
+    return ["--sorter", sorter, "--workers", workers, "--split-size", split, "--partitions", partitions]
 
 
 class Reference:
@@ -45,7 +45,7 @@ class Reference:
     def parts_for(self, partitions):
         if partitions not in self.parts:
             folder = f"reference-{partitions}/"
-            good("wordcount", self.source, "--sorter", "simple", "-p", partitions, "-o", folder)
+            good("wordcount", self.source, "--sorter", "simple", "--partitions", partitions, "--output", folder)
             self.parts[partitions] = parts_of(folder)
             assert len(self.parts[partitions]) == int(partitions)
         return self.parts[partitions]
@@ -54,11 +54,11 @@ class Reference:
         if form == "stdout":
             assert good("wordcount", self.source, *args) == self.counted
         elif form == "file":
-            good("wordcount", self.source, *args, "-o", "out", "--overwrite")
+            good("wordcount", self.source, *args, "--output", "out", "--overwrite")
             with open("out", "rb") as file:
                 assert file.read() == self.counted
         else:
-            good("wordcount", self.source, *args, "-o", "folder/", "--overwrite")
+            good("wordcount", self.source, *args, "--output", "folder/", "--overwrite")
             parts = parts_of("folder")
             assert parts == self.parts_for(partitions)
             for part in parts.values():
@@ -100,13 +100,13 @@ def test_small_texts_at_tiny_splits(sorter, size, tmp_path):
     text = make_text(30000, seed=3)[100 : 100 + size]
     (tmp_path / "text").write_bytes(text)
     for split in ("1", "2", "3", "7", "64", "1000") if size < 5000 else ("61", "1000"):
-        assert good("wordcount", "text", "--sorter", sorter, "-w", "2", "--split-size", split) == counts(text)
+        assert good("wordcount", "text", "--sorter", sorter, "--workers", "2", "--split-size", split) == counts(text)
 
 
 def test_each_time_anew(words_file, words_counted):
     """Twenty runs with more workers than processors: whoever is faster, the bytes are the same."""
     for _ in range(20):
-        assert good("wordcount", words_file, "-w", "5", "--split-size", "40K") == words_counted
+        assert good("wordcount", words_file, "--workers", "5", "--split-size", "40K") == words_counted
 
 
 def test_statistics_agree(words, words_file, tmp_path):
@@ -124,11 +124,11 @@ def test_statistics_agree(words, words_file, tmp_path):
             words_file,
             "--sorter",
             sorter,
-            "-w",
+            "--workers",
             workers,
             "--split-size",
             "100K",
-            "-o",
+            "--output",
             "out",
             "--overwrite",
             "--stats",
@@ -177,7 +177,7 @@ def test_a_gigabyte(gcide, tmp_path):
     with open(tmp_path / "gcide1g", "wb") as file:
         for _ in range(26):
             subprocess.run(["cat", gcide], stdout=file, check=True)
-    good("wordcount", "gcide1g", "-o", "out", limit=300)
+    good("wordcount", "gcide1g", "--output", "out", limit=300)
     assert hashlib.md5((tmp_path / "out").read_bytes()).hexdigest() == GCIDE_26_MD5
     with subprocess.Popen(["cat", "gcide1g"], stdout=subprocess.PIPE) as cat:
         done = run("wordcount", stdin=cat.stdout, limit=300)

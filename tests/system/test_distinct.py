@@ -9,7 +9,7 @@ from conftest import good, message, run
 
 pytestmark = pytest.mark.usefixtures("trace")
 
-WAYS = [("--sorter", "simple"), ("--sorter", "shared", "-w", "2"), ("-w", "1"), ("-w", "3", "--split-size", "500")]
+WAYS = [("--sorter", "simple"), ("--sorter", "shared", "--workers", "2"), ("--workers", "1"), ("--workers", "3", "--split-size", "500")]
 TEXTS = {
     "empty": b"",
     "an empty line": b"\n",

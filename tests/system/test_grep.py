@@ -10,8 +10,8 @@ from conftest import good, message, run
 
 pytestmark = pytest.mark.usefixtures("trace")
 
-WAYS = [("--sorter", "simple"), ("-w", "1", "--split-size", "99"), ("-w", "3", "--split-size", "1K")]
-SHARED = ("--sorter", "shared", "-w", "2")
+WAYS = [("--sorter", "simple"), ("--workers", "1", "--split-size", "99"), ("--workers", "3", "--split-size", "1K")]
+SHARED = ("--sorter", "shared", "--workers", "2")
 OPTIONS = [[], ["-v"], ["-c"], ["-n"], ["-H"], ["-i"], ["-vc"], ["-nH"], ["-ivn"], ["-cH"]]
 FILES = {
     "empty": b"",
@@ -118,7 +118,7 @@ def test_line_numbers_of_a_stream(way):
     for count in range(40):
         short = text[-count:]
         lines = short.removesuffix(b"\n").split(b"\n") if short else []
-        done = run("grep", "-n", "", *way[:-1], "3" if way[0] == "-w" else way[-1], text=short)
+        done = run("grep", "-n", "", *way[:-1], "3" if way[0] == "--workers" else way[-1], text=short)
         assert done.stdout == b"".join(b"%d:%s\n" % item for item in enumerate(lines, 1))
 
 
@@ -129,7 +129,7 @@ def test_no_is_1():
             assert (done.returncode, done.stderr) == (code, b""), (text, options)
             line = b"1:a\n" if "-n" in options else text
             assert done.stdout == (b"%d\n" % (not code) if "-c" in options else b"" if code else line)
-    done = run("grep", "a", "-o", "out", text=b"b\n")
+    done = run("grep", "a", "--output", "out", text=b"b\n")
     assert done.returncode == 1 and os.path.getsize("out") == 0
 
 

@@ -20,12 +20,12 @@ from conftest import LIMIT, counts, good, lines_of, make_text, message, run, sta
 pytestmark = pytest.mark.usefixtures("trace")
 
 SORTERS = ("simple", "plex", "shared")
-SMALL = ["-w", "3", "--split-size", "7"]
+SMALL = ["--workers", "3", "--split-size", "7"]
 
 
 def check(expected, *args, **more):
     """All three sorters, the parallel ones with splits that cut lines and words."""
-    for options in (["--sorter", "simple"], SMALL, ["-w", "2"], ["--sorter", "shared", *SMALL]):
+    for options in (["--sorter", "simple"], SMALL, ["--workers", "2"], ["--sorter", "shared", *SMALL]):
         assert good("wordcount", *options, *args, **more) == expected, options
 
 
@@ -69,7 +69,7 @@ def test_random_binary(seed, tmp_path):
     (tmp_path / "in").write_bytes(text)
     for split in ("1K", "333", "16M"):
         for sorter in SORTERS:
-            assert good("wordcount", "in", "--sorter", sorter, "-w", "2", "--split-size", split) == counts(text)
+            assert good("wordcount", "in", "--sorter", sorter, "--workers", "2", "--split-size", split) == counts(text)
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b" end\n"])
@@ -79,8 +79,8 @@ def test_lines_longer_than_splits_and_buffers(ending, tmp_path):
     (tmp_path / "in").write_bytes(text)
     for split in ("1K", "100K", "1M"):
         for sorter in ("plex", "shared"):
-            assert good("wordcount", "in", "-w", "2", "--sorter", sorter, "--split-size", split) == counts(text)
-            assert good("wordcount", "-w", "2", "--sorter", sorter, "--split-size", split, text=text) == counts(text)
+            assert good("wordcount", "in", "--workers", "2", "--sorter", sorter, "--split-size", split) == counts(text)
+            assert good("wordcount", "--workers", "2", "--sorter", sorter, "--split-size", split, text=text) == counts(text)
     assert good("wordcount", "in", "--sorter", "simple", "--split-size", "1K") == counts(text)
 
 
@@ -93,14 +93,14 @@ def test_a_line_of_200_megabytes(tmp_path):
             file.write(b"x " * 1_000_000)
         file.write(b"\nz\n")
     for args in (
-        ["-w", "2"],
-        ["-w", "2", "--split-size", "1M"],
+        ["--workers", "2"],
+        ["--workers", "2", "--split-size", "1M"],
         ["--sorter", "simple"],
-        ["--sorter", "shared", "-w", "2"],
+        ["--sorter", "shared", "--workers", "2"],
     ):
         assert good("wordcount", "in", *args, limit=120) == expected
     with open(tmp_path / "in", "rb") as file, subprocess.Popen(["cat"], stdin=file, stdout=subprocess.PIPE) as cat:
-        assert good("wordcount", "-w", "2", stdin=cat.stdout, limit=120) == expected
+        assert good("wordcount", "--workers", "2", stdin=cat.stdout, limit=120) == expected
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_a_line_through_a_pipe_longer_than_what_is_kept(tmp_path):
     """More than the 512 MB of a stream that are kept ahead of the workers: none of it is ready before its end."""
     writer = "import sys\nfor _ in range(640): sys.stdout.buffer.write(b'x ' * 524288)\n"
     with subprocess.Popen([sys.executable, "-c", writer], stdout=subprocess.PIPE) as source:
-        assert good("wordcount", "-w", "2", stdin=source.stdout, limit=120) == b"x\t335544320\n"
+        assert good("wordcount", "--workers", "2", stdin=source.stdout, limit=120) == b"x\t335544320\n"
 
 
 # ------------------------------------------------------------------------------------------------------ what names mean
@@ -197,8 +197,8 @@ def test_many_small_files(tmp_path):
         texts.append(text)
     expected = counts(b" ".join(texts))
     for sorter in SORTERS:
-        assert good("wordcount", "many", "--sorter", sorter, "-w", "2") == expected
-    assert good("wordcount", "many", "-w", "3", "--split-size", "500") == expected
+        assert good("wordcount", "many", "--sorter", sorter, "--workers", "2") == expected
+    assert good("wordcount", "many", "--workers", "3", "--split-size", "500") == expected
 
 
 def test_symbolic_links(tmp_path):
@@ -233,7 +233,7 @@ def test_standard_input_as_a_file(tmp_path):
     text = make_text(5000, seed=2)
     (tmp_path / "in").write_bytes(text)
     for offset in (0, 1, 777, len(text) - 1, len(text)):
-        for options in (["--sorter", "simple"], ["-w", "2", "--split-size", "100"], ["--sorter", "shared"]):
+        for options in (["--sorter", "simple"], ["--workers", "2", "--split-size", "100"], ["--sorter", "shared"]):
             with open("in", "rb", buffering=0) as file:
                 file.seek(offset)
                 assert good("wordcount", *options, stdin=file) == counts(text[offset:])
@@ -259,10 +259,10 @@ def trickle(fd, text, seed):
     "options",
     [
         ["--sorter", "simple"],
-        ["-w", "1"],
-        ["-w", "3", "--split-size", "10K"],
-        ["-w", "2", "--split-size", "1K", "--sorter", "shared"],
-        ["-w", "2", "-p", "5"],
+        ["--workers", "1"],
+        ["--workers", "3", "--split-size", "10K"],
+        ["--workers", "2", "--split-size", "1K", "--sorter", "shared"],
+        ["--workers", "2", "--partitions", "5"],
     ],
 )
 def test_a_pipe(options):
@@ -283,7 +283,7 @@ def test_named_pipes_between_files(tmp_path):
     os.mkfifo("b")
     (tmp_path / "c").write_bytes(texts[2])
     os.mkfifo("d")
-    for options in (["--sorter", "simple"], ["-w", "3", "--split-size", "5K"], ["--sorter", "shared", "-w", "2"]):
+    for options in (["--sorter", "simple"], ["--workers", "3", "--split-size", "5K"], ["--sorter", "shared", "--workers", "2"]):
         writers = [
             threading.Thread(target=trickle, args=(name, text, 1), daemon=True)
             for name, text in (("b", texts[1]), ("d", texts[3]))
@@ -309,13 +309,13 @@ def test_order_of_files_and_pipes(job, tmp_path):
         )
     )
     pipe = b"".join(b"x%d\n" % i for i in range(3000))
-    for options in (["--sorter", "simple"], ["-w", "3", "--split-size", "500"], ["--sorter", "shared", "-w", "2"]):
+    for options in (["--sorter", "simple"], ["--workers", "3", "--split-size", "500"], ["--sorter", "shared", "--workers", "2"]):
         assert good("run", job("places"), "a", "-", "c", *options, text=pipe) == expected
 
 
 def test_a_stream_that_pauses():
     """What has come is counted when the end comes, however late."""
-    with start("wordcount", "-w", "2", "--split-size", "10", stdin=subprocess.PIPE) as program:
+    with start("wordcount", "--workers", "2", "--split-size", "10", stdin=subprocess.PIPE) as program:
         program.stdin.write(b"a b\n" * 100)
         program.stdin.flush()
         time.sleep(0.3)
@@ -326,7 +326,7 @@ def test_a_stream_that_pauses():
     assert (program.returncode, out, errors) == (0, b"a\t100\nb\t100\ncd\t1\n", b"")
 
 
-@pytest.mark.parametrize("options", [["-w", "2"], ["--sorter", "simple"]])
+@pytest.mark.parametrize("options", [["--workers", "2"], ["--sorter", "simple"]])
 def test_a_descriptor_that_does_not_block(options):
     """As a terminal's or another program's may be: "nothing yet" is not the end."""
     read_end, write_end = os.pipe()
@@ -358,7 +358,7 @@ def test_damaged_compressed_input_is_refused(name, data, tmp_path):
     """Wherever it comes from; and never counted as text."""
     (tmp_path / "in").write_bytes(data)
     (tmp_path / "text").write_bytes(b"text")
-    for options in (["--sorter", "simple"], ["-w", "2"], SMALL, ["--sorter", "shared"]):
+    for options in (["--sorter", "simple"], ["--workers", "2"], SMALL, ["--sorter", "shared"]):
         for args, more in (
             (["in"], {}),
             (["text", "in"], {}),
@@ -398,7 +398,7 @@ def test_what_cannot_be_read(nobody, tmp_path):
                 (["open/secret"], "open/secret"),
                 (["@secret"], "secret"),
             ):
-                done = run("wordcount", *args, "--sorter", sorter, "-o", "out", "--overwrite", preexec_fn=nobody)
+                done = run("wordcount", *args, "--sorter", sorter, "--output", "out", "--overwrite", preexec_fn=nobody)
                 line = message(done, 3)
                 assert line.endswith(": Permission denied") or ": Permission denied (map task" in line
                 assert name in line and (tmp_path / "out").read_bytes() == b"old"
@@ -425,7 +425,7 @@ def test_what_is_missing(args, name, tmp_path):
     (tmp_path / "list").write_bytes(b"in\ngone\n")
     (tmp_path / "d").mkdir()
     for sorter in SORTERS:
-        line = message(run("wordcount", *args, "--sorter", sorter, "-o", "out"), 3)
+        line = message(run("wordcount", *args, "--sorter", sorter, "--output", "out"), 3)
         assert name in line and not (tmp_path / "out").exists()
 
 
@@ -435,7 +435,7 @@ def test_what_is_missing(args, name, tmp_path):
 def changing(job, tmp_path, change, *options):
     """Runs a job that waits in its mapper, changes the input meanwhile, and lets it go on."""
     (tmp_path / "in").write_bytes(b"a ! b\n" * 3)
-    with start("run", job("faulty"), "in", "--how", "sleep=300", "--once", "begun", "-o", "out", *options) as program:
+    with start("run", job("faulty"), "in", "--how", "sleep=300", "--once", "begun", "--output", "out", *options) as program:
         until(lambda: (tmp_path / "begun").exists())
         change(tmp_path / "in")
         errors = program.communicate(timeout=20)[1]

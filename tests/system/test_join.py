@@ -12,9 +12,9 @@ pytestmark = pytest.mark.usefixtures("trace")
 
 WAYS = [
     ("--sorter", "simple"),
-    ("--sorter", "shared", "-w", "2", "--split-size", "300"),
-    ("-w", "1"),
-    ("-w", "3", "--split-size", "200", "-p", "5"),
+    ("--sorter", "shared", "--workers", "2", "--split-size", "300"),
+    ("--workers", "1"),
+    ("--workers", "3", "--split-size", "200", "--partitions", "5"),
 ]
 OPTIONS = [
     [],

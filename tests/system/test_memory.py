@@ -59,7 +59,7 @@ def arguments(job):
 
 def least(workers):
     """The smallest budget that works, as the program itself names it."""
-    done = run("wordcount", "-w", workers, "-m", "1M", os.devnull)
+    done = run("wordcount", "--workers", workers, "--memory", "1M", os.devnull)
     message(done, 4)
     return re.search(rb"--memory (\d+M) is the least", done.stderr).group(1).decode()
 
@@ -73,8 +73,8 @@ def same_under(name, arguments, rows, ways):
     wanted = good(*args, "--sorter", "simple")
     spilled = 0
     for workers, budget, partitions in ways:
-        memory = ["-m", least(workers) if budget == "least" else budget] if budget else []
-        got = good(*args, "-w", workers, *memory, "-p", partitions, "--stats", "s.json")
+        memory = ["--memory", least(workers) if budget == "least" else budget] if budget else []
+        got = good(*args, "--workers", workers, *memory, "--partitions", partitions, "--stats", "s.json")
         assert got == wanted, (name, workers, budget, partitions)
         spilled += memory_of_run("s.json")["spilled_bytes"]
     assert spilled, "the least memory of few workers is less than the input"
@@ -142,11 +142,11 @@ MORE_PEAKS = [each for each in itertools.product(JOBS, ("least", "20M", "32M", "
 @pytest.mark.skipif(SANITIZED, reason="sanitizers need memory of their own")
 @pytest.mark.parametrize("name, budget", [*PEAKS, *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE_PEAKS)])
 def test_peak(name, budget, arguments, rows):
-    for workers, *output in (("2", "-o", "out"), ("1", "-o", "folder/", "-p", "7")):
+    for workers, *output in (("2", "--output", "out"), ("1", "--output", "folder/", "--partitions", "7")):
         memory = least(workers) if budget == "least" else budget
         if int(memory[:-1]) < int(least(workers)[:-1]):
             continue
-        peak, told = peak_of(*arguments(name), rows, "-w", workers, "-m", memory, "--overwrite", *output)
+        peak, told = peak_of(*arguments(name), rows, "--workers", workers, "--memory", memory, "--overwrite", *output)
         assert peak <= int(memory[:-1]) * MIB, (workers, output)
         assert told["peak_bytes"] <= told["memory_bytes"]
         assert told["spilled_bytes"] or (name, budget) not in PEAKS
@@ -179,11 +179,11 @@ def test_long_lines(name, arguments, long_lines):
     args = [*arguments(name), three]
     wanted = good(*args, "--sorter", "simple")
     for workers in ("1", "2"):
-        assert good(*args, "-w", workers, "-m", "32M", "-o", "out", "--overwrite") == b""
+        assert good(*args, "--workers", workers, "--memory", "32M", "--output", "out", "--overwrite") == b""
         assert pathlib.Path("out").read_bytes() == wanted
         if not SANITIZED and name in ("wordcount", "sort", "distinct"):
-            assert peak_of(name, one, "-w", workers, "-m", "32M", "-o", "out", "--overwrite")[0] <= 32 * MIB
-        done = run(*args, "-w", workers, "-m", "31M")
+            assert peak_of(name, one, "--workers", workers, "--memory", "32M", "--output", "out", "--overwrite")[0] <= 32 * MIB
+        done = run(*args, "--workers", workers, "--memory", "31M")
         assert "a line is too long for the memory budget" in message(done, 4)
         assert b"--memory 32M is enough" in done.stderr
 
@@ -198,7 +198,7 @@ def test_long_keys(args, tmp_path):
             file.write(b"".join(b"%d short\n" % i for i in range(number, 20_000, 4)))
     wanted = good("sort", *args, "in", "--sorter", "simple")
     for workers in ("1", "2"):
-        peak, _ = peak_of("sort", *args, "in", "-w", workers, "-m", "32M", "-o", "out", "--overwrite")
+        peak, _ = peak_of("sort", *args, "in", "--workers", workers, "--memory", "32M", "--output", "out", "--overwrite")
         assert pathlib.Path("out").read_bytes() == wanted
         assert peak <= 32 * MIB, workers
 
@@ -228,7 +228,7 @@ def test_long_keys_in_a_crowd(args, workers, megabytes, crowd):
     """While one worker deals with a long line, the others do not use their shares."""
     path = crowd(megabytes)
     wanted = good("sort", *args, path, "--sorter", "simple")
-    peak, _ = peak_of("sort", *args, path, "-w", workers, "-m", f"{megabytes}M", "-o", "out", "--overwrite")
+    peak, _ = peak_of("sort", *args, path, "--workers", workers, "--memory", f"{megabytes}M", "--output", "out", "--overwrite")
     assert pathlib.Path("out").read_bytes() == wanted
     assert peak <= megabytes * MIB
 
@@ -238,10 +238,10 @@ def test_frequent_word(tmp_path):
     with open("in", "wb") as file:
         file.write(b"".join(b"the %d\n" % (i % 1000) for i in range(500_000)))
     wanted = good("index", "in", "--sorter", "simple")
-    peak, _ = peak_of("index", "in", "-w", "1", "-m", "10M", "-o", "out")
+    peak, _ = peak_of("index", "in", "--workers", "1", "--memory", "10M", "--output", "out")
     assert pathlib.Path("out").read_bytes() == wanted
     assert SANITIZED or peak <= 10 * MIB
-    assert good("index", "in", "-w", "2", "-m", "16M") == wanted
+    assert good("index", "in", "--workers", "2", "--memory", "16M") == wanted
 
 
 def test_streams(rows):
@@ -250,7 +250,7 @@ def test_streams(rows):
         wanted = good(*args, "-", "--sorter", "simple", stdin=open(rows))
         for memory in ("16M", "64M"):
             with subprocess.Popen(["cat", rows], stdout=subprocess.PIPE) as cat:
-                peak, _ = peak_of(*args, "-m", memory, "-w", "2", "-o", "out", "--overwrite", stdin=cat.stdout)
+                peak, _ = peak_of(*args, "--memory", memory, "--workers", "2", "--output", "out", "--overwrite", stdin=cat.stdout)
             assert pathlib.Path("out").read_bytes() == wanted
             assert SANITIZED or peak <= int(memory[:-1]) * MIB
 
@@ -261,9 +261,9 @@ def test_large_output(rows):
     with open("in", "wb") as file:
         for i in range(13):
             file.write(text.replace(b"\t", b"\t%d\t" % i))
-    good("sort", "in", "-w", "2", "-o", "wanted")
+    good("sort", "in", "--workers", "2", "--output", "wanted")
     for workers, memory in (("1", "64M"), ("2", "112M")):
-        peak, _ = peak_of("sort", "in", "-w", workers, "-m", memory, "-o", "out", "--overwrite")
+        peak, _ = peak_of("sort", "in", "--workers", workers, "--memory", memory, "--output", "out", "--overwrite")
         assert filecmp.cmp("out", "wanted", shallow=False)
         assert os.path.getsize("out") > int(memory[:-1]) * MIB
         assert SANITIZED or peak <= int(memory[:-1]) * MIB
@@ -287,9 +287,9 @@ def test_hard_keys(kind, arguments, tmp_path):
     for name in ("wordcount", "sort", "stats", "distinct", "general", "pairs"):
         args = [*arguments(name), "in"]
         wanted = good(*args, "--sorter", "simple")
-        assert good(*args, "-m", "16M", "-w", "2") == wanted, name
+        assert good(*args, "--memory", "16M", "--workers", "2") == wanted, name
     wanted = good("wordcount", "--top", "1000", "--sorter", "simple", "in")
-    assert good("wordcount", "--top", "1000", "-m", "16M", "-w", "2", "in") == wanted
+    assert good("wordcount", "--top", "1000", "--memory", "16M", "--workers", "2", "in") == wanted
 
 
 def test_ten_thousand_inputs(tmp_path):
@@ -299,7 +299,7 @@ def test_ten_thousand_inputs(tmp_path):
         (folder / f"{number:05}").write_bytes(b"%d %d\n" % (number, number % 100) * 60)
     for args in (["index"], ["sort"]):
         wanted = good(*args, folder, "--sorter", "simple")
-        peak, _ = peak_of(*args, folder, "-m", "20M", "-w", "2", "-o", "out", "--overwrite")
+        peak, _ = peak_of(*args, folder, "--memory", "20M", "--workers", "2", "--output", "out", "--overwrite")
         assert pathlib.Path("out").read_bytes() == wanted
         assert SANITIZED or peak <= 20 * MIB
 
@@ -309,21 +309,21 @@ def test_ten_thousand_inputs(tmp_path):
 
 def test_least(rows):
     """The number that is named works, and not a MiB less."""
-    wanted = good("wordcount", rows, "-w", "2")
+    wanted = good("wordcount", rows, "--workers", "2")
     for workers in map(str, range(1, 9)):
         memory = least(workers)
-        assert good("wordcount", rows, "-w", workers, "-m", memory) == wanted
-        message(run("wordcount", rows, "-w", workers, "-m", f"{int(memory[:-1]) - 1}M"), 4)
+        assert good("wordcount", rows, "--workers", workers, "--memory", memory) == wanted
+        message(run("wordcount", rows, "--workers", workers, "--memory", f"{int(memory[:-1]) - 1}M"), 4)
 
 
 def test_long_lists(rows):
     """Many buckets and many tasks count, too: less than what their lists need is refused, and what is named is enough."""
     wanted = good("wordcount", rows, "--sorter", "simple")
-    for more in (["-p", "16000"], ["--split-size", "1K"]):
-        done = run("wordcount", rows, "-w", "2", "-m", "16M", *more)
+    for more in (["--partitions", "16000"], ["--split-size", "1K"]):
+        done = run("wordcount", rows, "--workers", "2", "--memory", "16M", *more)
         assert "too small" in message(done, 4) and b"long lists" in done.stderr
         memory = re.search(rb"--memory (\d+M) is the least", done.stderr).group(1).decode()
-        peak, _ = peak_of("wordcount", rows, "-w", "2", "-m", memory, *more, "-o", "out", "--overwrite")
+        peak, _ = peak_of("wordcount", rows, "--workers", "2", "--memory", memory, *more, "--output", "out", "--overwrite")
         assert pathlib.Path("out").read_bytes() == wanted
         assert SANITIZED or peak <= int(memory[:-1]) * MIB
 
@@ -343,7 +343,7 @@ def test_full_disk(small_disk, rows):
     """What is needed is told, as an estimate: a second one is enough even where the output is much more than its pairs."""
     pathlib.Path("out").write_text("old")
     for name in (["sort"], ["wordcount"], ["index"], ["wordcount", "--by-count"]):
-        args = [*name, rows, "-m", "16M", "-w", "2", "-o", "out", "--overwrite", "--temp", small_disk]
+        args = [*name, rows, "--memory", "16M", "--workers", "2", "--output", "out", "--overwrite", "--temp", small_disk]
         had = 3
         for tries in range(1, 4):
             subprocess.run(["mount", "-o", f"remount,size={had}M", small_disk], check=True)
@@ -363,7 +363,7 @@ def test_full_disk(small_disk, rows):
 
 def test_other_file_system(small_disk, rows):
     subprocess.run(["mount", "-o", "remount,size=200M", small_disk], check=True)
-    assert good("sort", rows, "-m", "16M", "-w", "2", "--temp", small_disk) == good("sort", rows)
+    assert good("sort", rows, "--memory", "16M", "--workers", "2", "--temp", small_disk) == good("sort", rows)
 
 
 @pytest.mark.parametrize("what", ["missing", "a file", "read only"])
@@ -379,7 +379,7 @@ def test_no_temp(what, rows, tmp_path, nobody):
     more = {"preexec_fn": nobody} if what == "read only" else {}
     assert good("wordcount", "words", "--temp", temp, **more) == b"a\t2\nb\t1\n"
     with open(rows) as file:
-        done = run("sort", "-", "-m", "16M", "-w", "2", "--temp", temp, stdin=file, **more)
+        done = run("sort", "-", "--memory", "16M", "--workers", "2", "--temp", temp, stdin=file, **more)
     assert str(temp) in message(done, 4)
     assert b"--temp" in done.stderr.splitlines()[-1]
 
@@ -402,7 +402,7 @@ def test_flipped_bit(rows):
     """A spill that is not what was written is noticed: an error, or it is done again."""
     wanted, noticed = good("sort", rows), 0
     for number in range(8):
-        program = start("sort", rows, rows, rows, "-m", "16M", "-w", "2", "-o", "out", "--overwrite")
+        program = start("sort", rows, rows, rows, "--memory", "16M", "--workers", "2", "--output", "out", "--overwrite")
         path = until(lambda: program.poll() is not None or spill_of(program.pid))
         if path is True:
             continue

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.usefixtures("trace")
 
 WAYS = [
     ("--sorter", "simple"),
-    ("--sorter", "shared", "-w", "2", "--split-size", "5K"),
-    ("-w", "1", "--split-size", "999"),
-    ("-w", "3", "--split-size", "777", "-p", "5"),
+    ("--sorter", "shared", "--workers", "2", "--split-size", "5K"),
+    ("--workers", "1", "--split-size", "999"),
+    ("--workers", "3", "--split-size", "777", "--partitions", "5"),
 ]
 LINES = [[], ["-r"], ["-u"], ["-ur"], ["-s"], ["-rs"]]
 NUMBERS = [["-n"], ["-nr"], ["-nu"], ["-ns"], ["-k2n"], ["-k2nr", "-k1"], ["-k2,2n", "-r"], ["-rn", "-k2", "-k1b"]]
@@ -112,11 +112,11 @@ def test_several_inputs_and_a_stream():
 def test_an_output_that_is_the_input():
     with open("both", "wb") as file:
         file.write(b"b\na\n")
-    assert message(run("sort", "-o", "both", "both"), 4)
-    good("sort", "-o", "both", "--overwrite", "both")
+    assert message(run("sort", "--output", "both", "both"), 4)
+    good("sort", "--output", "both", "--overwrite", "both")
     with open("both", "rb") as file:
         assert file.read() == b"a\nb\n"
-    assert "also an input" in message(run("distinct", "-o", "both", "--overwrite", "both"), 4)
+    assert "also an input" in message(run("distinct", "--output", "both", "--overwrite", "both"), 4)
 
 
 @pytest.mark.parametrize("bad", ["0", "1.0", "x", "", "1,0", "1.", "1,", "1q", "1,2.3x", "-1", "1,,2"])

@@ -60,15 +60,15 @@ def test_parts_are_one_sequence(kind, by, keys, job):
     keys(kind)
     what = ["run", job("keys"), "pairs", "--by", by, "--split-size", "8K", "-q"]
     whole = good(*what, "--sorter", "simple")
-    assert whole == good(*what, "--sorter", "total", "-w", "2")
+    assert whole == good(*what, "--sorter", "total", "--workers", "2")
     for partitions in ("1", "7", "64"):
         folder = f"reference-{partitions}/"
-        good(*what, "--total", "--sorter", "simple", "-p", partitions, "-o", folder)
+        good(*what, "--total", "--sorter", "simple", "--partitions", partitions, "--output", folder)
         expected = parts_of(folder)
         assert len(expected) == int(partitions) and joined(expected) == whole
         for workers in ("1", "2", "3", "8"):
             sorter = ["--sorter", "total"] if workers != "2" else ["--total"]
-            good(*what, *sorter, "-w", workers, "-p", partitions, "-o", "out/", "--overwrite")
+            good(*what, *sorter, "--workers", workers, "--partitions", partitions, "--output", "out/", "--overwrite")
             assert parts_of("out") == expected, (partitions, workers)
 
 
@@ -76,7 +76,7 @@ def test_parts_are_of_like_size(keys, job):
     """As far as keys can be parted at all."""
     for kind in ("spread", "alike", "sorted"):
         keys(kind)
-        good("run", job("keys"), "pairs", "--by", "none", "--sorter", "total", "-p7", "-o", "out/", "--overwrite")
+        good("run", job("keys"), "pairs", "--by", "none", "--sorter", "total", "-p7", "--output", "out/", "--overwrite")
         sizes = [len(lines_of(part)) for part in parts_of("out").values()]
         assert max(sizes) < 2 * sum(sizes) / 7, (kind, sizes)
 
@@ -86,22 +86,22 @@ def test_streams(by, keys, job):
     """Of a stream the first split is the sample, wherever reads end."""
     text = keys("spread")
     for split in ("3K", "8M"):
-        what = ["run", job("keys"), "-", "--by", by, "--split-size", split, "-q", "-p", "7"]
-        good(*what, "--total", "--sorter", "simple", "-o", "reference/", "--overwrite", text=text)
+        what = ["run", job("keys"), "-", "--by", by, "--split-size", split, "-q", "--partitions", "7"]
+        good(*what, "--total", "--sorter", "simple", "--output", "reference/", "--overwrite", text=text)
         expected = parts_of("reference")
         assert joined(expected) == good(*what, "--sorter", "plex", text=text)
         for workers in ("1", "3", "8"):
-            good(*what, "--sorter", "total", "-w", workers, "-o", "out/", "--overwrite", text=text)
+            good(*what, "--sorter", "total", "--workers", workers, "--output", "out/", "--overwrite", text=text)
             assert parts_of("out") == expected
             # a task without text before it changes nothing
-            good(*what, "--begins", "--sorter", "total", "-w", workers, "-o", "out/", "--overwrite", text=text)
+            good(*what, "--begins", "--sorter", "total", "--workers", workers, "--output", "out/", "--overwrite", text=text)
             assert parts_of("out") == expected
-    good(*what, "--begins", "--total", "--sorter", "simple", "-o", "out/", "--overwrite", text=text)
+    good(*what, "--begins", "--total", "--sorter", "simple", "--output", "out/", "--overwrite", text=text)
     assert parts_of("out") == expected
     # a file before the stream is the sample, then
-    what = ["run", job("keys"), "pairs", "-", "--by", by, "--split-size", "3K", "-q", "-p", "7"]
-    good(*what, "--total", "--sorter", "simple", "-o", "reference/", "--overwrite", text=text)
-    good(*what, "--sorter", "total", "-w", "3", "-o", "out/", "--overwrite", text=text)
+    what = ["run", job("keys"), "pairs", "-", "--by", by, "--split-size", "3K", "-q", "--partitions", "7"]
+    good(*what, "--total", "--sorter", "simple", "--output", "reference/", "--overwrite", text=text)
+    good(*what, "--sorter", "total", "--workers", "3", "--output", "out/", "--overwrite", text=text)
     assert parts_of("out") == parts_of("reference")
 
 
@@ -111,13 +111,13 @@ def test_no_input_makes_empty_parts(job, tmp_path):
     for source, text in (("empty", b""), ("no-pairs", b""), ("-", b""), ("-", b"\n")):
         for by in ("count", "none"):
             for sorter in (["--sorter", "total"], ["--total", "--sorter", "simple"]):
-                what = ["run", job("keys"), source, "--by", by, *sorter, "-p", "5", "-o", "out/", "--overwrite"]
+                what = ["run", job("keys"), source, "--by", by, *sorter, "--partitions", "5", "--output", "out/", "--overwrite"]
                 good(*what, text=text)
                 assert parts_of("out") == {f"part-{index:05}": b"" for index in range(5)}
 
 
 def test_words_of_the_default_partitions(words, words_file, words_counted):
-    good("wordcount", words_file, "--sorter", "total", "-p", "9", "-o", "out/", "--stats", "stats")
+    good("wordcount", words_file, "--sorter", "total", "--partitions", "9", "--output", "out/", "--stats", "stats")
     parts = parts_of("out")
     assert joined(parts) == words_counted and len(parts) == 9 and all(parts.values())
     with open("stats", encoding="utf-8") as file:
@@ -130,13 +130,13 @@ def test_what_has_no_ranges(job, keys, tmp_path):
     """Results by value are one part file; what is only mapped has one for each map task."""
     text = b"a b b c c c " * 1000
     (tmp_path / "words").write_bytes(text)
-    good("wordcount", "words", "--by-count", "--sorter", "total", "-p", "7", "-o", "out/")
+    good("wordcount", "words", "--by-count", "--sorter", "total", "--partitions", "7", "--output", "out/")
     assert parts_of("out") == {"part-00000": b"c\t3000\nb\t2000\na\t1000\n"}
-    assert good("wordcount", "words", "--sorter", "total", "-p", "7") == counts(text)
+    assert good("wordcount", "words", "--sorter", "total", "--partitions", "7") == counts(text)
     keys("spread")
-    what = ["run", job("keys"), "pairs", "--by", "map", "--split-size", "8K", "-p", "7"]
-    good(*what, "-o", "plex/")
-    good(*what, "--sorter", "total", "-o", "total/")
+    what = ["run", job("keys"), "pairs", "--by", "map", "--split-size", "8K", "--partitions", "7"]
+    good(*what, "--output", "plex/")
+    good(*what, "--sorter", "total", "--output", "total/")
     assert parts_of("plex") == parts_of("total")
 
 
@@ -147,8 +147,8 @@ def test_budgets(tmp_path):
     (tmp_path / "lines").write_bytes(b"".join(lines))
     expected, spilled = None, []
     for budget in ("24M", "64M", "1G"):
-        args = ["--sorter", "total", "-p", "7", "-w", "2", "-m", budget, "--stats", "stats"]
-        good("sort", "lines", *args, "-o", "out/", "--overwrite")
+        args = ["--sorter", "total", "--partitions", "7", "--workers", "2", "--memory", budget, "--stats", "stats"]
+        good("sort", "lines", *args, "--output", "out/", "--overwrite")
         parts = parts_of("out")
         expected = expected or parts
         assert parts == expected, budget

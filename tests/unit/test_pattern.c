@@ -62,7 +62,8 @@ static void assert_lines(const char *patterns, bool ignores_case, const char *te
 	pj__pattern *pattern;
 	pj_error error = {.status = PJ_OK};
 	pj_bytes rest = pj_bytes_of(text), line;
-	assert_good(pj__pattern_create(patterns, ignores_case, &pattern, &error), error);
+	assert_good(pj__pattern_create(patterns, (pj__pattern_kind){.ignores_case = ignores_case}, &pattern, &error),
+		    error);
 	for (int next; (next = pj__pattern_next(pattern, &rest, &line)) != 0;) {
 		const int matches = pj__pattern_matches(pattern, line);
 		assert_true(matches >= 0 && (next == 1 || matches));
@@ -91,7 +92,7 @@ static void wrong_patterns_are_named(void **state)
 	(void)state;
 	pj__pattern *pattern;
 	pj_error error;
-	assert_fails(pj__pattern_create("good\nba(d", false, &pattern, &error), PJ_ERR_USAGE, error);
+	assert_fails(pj__pattern_create("good\nba(d", (pj__pattern_kind){0}, &pattern, &error), PJ_ERR_USAGE, error);
 	assert_non_null(strstr(error.reason, "at byte 4 of ba(d"));
 }
 
