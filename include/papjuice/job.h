@@ -163,7 +163,7 @@ struct pj_job {
 	bool tells_places;
 	/* The job's own options, ended by one whose name is NULL; or NULL. */
 	const pj_job_option *options;
-	/* Letters that no common option has here: in the tool that the job replaces they mean another thing; or NULL. */
+	/* Letters that no common option has here: the tool that the job replaces has other options of these names. */
 	const char *reserved;
 	/*
 	 * Optional: settles a copy of the job by the values of its options, in the order of the table (a flag: "" or
