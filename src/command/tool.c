@@ -59,7 +59,8 @@ pj_status pj__tool_start(pj__tool *tool, const char *const *argv, const pj_start
 	tool->entry = entry;
 	tool->taker = *taker;
 	tool->name = argv[0];
-	tool->ended = false;
+	tool->ended = tool->is_cut_off = false;
+	tool->moved_ns = pj__now_ns();
 	tool->nap_ns = NAP_LEAST_NS;
 	tool->moved = 0;
 	tool->pipe_bytes = size > 0 ? (uint64_t)size : 4096;
@@ -188,10 +189,24 @@ static void settle_nap(pj__tool *tool)
 	tool->moved = 0;
 }
 
-/* Sleeps until something has ended, or there should be something to do. Sees to it when the program has ended. */
+/* The program has ended, and what it has left does not: kills it when it has been silent for too long. */
+static void lose_patience(pj__tool *tool, uint64_t now)
+{
+	if (!tool->ended || !tool->taker.patience_ns || now - tool->moved_ns < tool->taker.patience_ns)
+		return;
+	tool->is_cut_off = true;
+	pj__leash_kill(tool->entry);
+	pj__close(&tool->pipes.in);
+	count_moved(tool, 0);
+}
+
+/* Sleeps until something has ended, or there should be something to do. Notes when the program has ended. */
 static void nap(pj__tool *tool)
 {
-	struct pollfd fds[] = {{.fd = tool->child.pidfd, .events = POLLIN},
+	const uint64_t now = pj__now_ns();
+	if (tool->moved)
+		tool->moved_ns = now;
+	struct pollfd fds[] = {{.fd = tool->ended ? -1 : tool->child.pidfd, .events = POLLIN},
 			       {.fd = tool->pipes.in},
 			       {.fd = tool->pipes.out},
 			       {.fd = tool->pipes.err}};
@@ -199,11 +214,9 @@ static void nap(pj__tool *tool)
 	see_memory(tool);
 	const struct timespec time = {.tv_nsec = tool->nap_ns};
 	/* When it fails it has not slept, and we look once more. */
-	if (ppoll(fds, sizeof fds / sizeof *fds, &time, NULL) <= 0 || !fds[0].revents)
-		return;
-	pj__leash_kill(tool->entry);
-	pj__close(&tool->pipes.in);
-	tool->ended = true;
+	if (ppoll(fds, sizeof fds / sizeof *fds, &time, NULL) > 0 && fds[0].revents)
+		tool->ended = true;
+	lose_patience(tool, now);
 }
 
 /* ------------------------------------------------------------------------------------------------------- feeding */
@@ -290,19 +303,21 @@ static void reap(pj__tool *tool, pj__tool_end *ret_end)
 	*ret_end = (pj__tool_end){.exit_code = reaped > 0 && WIFEXITED(how) ? WEXITSTATUS(how) : -1,
 				  .signal = reaped > 0 && WIFSIGNALED(how) ? WTERMSIG(how) : 0,
 				  .seconds = seconds_of(&usage),
-				  .peak_bytes = most > tool->ours_bytes ? most : tool->seen_bytes};
+				  .peak_bytes = most > tool->ours_bytes ? most : tool->seen_bytes,
+				  .is_cut_off = tool->is_cut_off};
 }
 
-/* Until the program has ended and its pipes are empty; whoever still holds them then was not killed with it. */
+/* Until the program has ended and its pipes too; what was written before the rest was cut off is in them, and taken. */
 static pj_status take_rest(pj__tool *tool, pj_error *error)
 {
 	for (;;) {
 		const uint64_t moved = tool->moved;
-		const bool had_ended = tool->ended;
+		const bool was_cut_off = tool->is_cut_off;
 		pj_status status = read_output(tool, error);
 		if (!status)
 			status = read_errors(tool, error);
-		if (status || (tool->moved == moved && had_ended))
+		const bool is_over = tool->ended && tool->pipes.out < 0 && tool->pipes.err < 0;
+		if (status || is_over || (tool->moved == moved && was_cut_off))
 			return status;
 		if (tool->moved == moved)
 			nap(tool);

@@ -8,8 +8,9 @@
  * there is nothing to be done we sleep, for as long as a good part of a pipe takes at the program's speed, and what
  * ends the sleep early is the end of a pipe or of the program.
  *
- * When the program has ended, its process group is killed, and what is then in the pipe is all of its output: what it
- * has left in the background neither holds us up nor stays.
+ * When the program has ended, its output is read to the end of the pipes, for what it has started may still write: a
+ * shell script with `> >(tee log)` ends before its tee. Then its process group is killed. What holds a pipe open and
+ * writes nothing for the time of our patience is killed as well, and that is told.
  */
 #ifndef PJ_COMMAND_TOOL_H
 #define PJ_COMMAND_TOOL_H
@@ -29,6 +30,7 @@ typedef struct pj__taker {
 	void *arg;
 	size_t longest;               /* bytes of output that may come without making a whole record */
 	volatile uint64_t **progress; /* counted up when bytes move; *progress may change meanwhile */
+	uint64_t patience_ns;         /* with silent processes that the program has left; 0: without end */
 } pj__taker;
 
 typedef struct pj__tool {
@@ -37,7 +39,9 @@ typedef struct pj__tool {
 	pj__leashed *entry; /* NULL: nothing runs */
 	pj__taker taker;
 	const char *name;    /* argv[0] */
-	bool ended;          /* the program has, and its group is killed */
+	bool ended;          /* the program has; its group may go on */
+	bool is_cut_off;     /* ... and was killed, for it kept a pipe open in silence */
+	uint64_t moved_ns;   /* when bytes moved the last time */
 	pj_text out;         /* not taken yet */
 	pj_text err;         /* the beginning of a line */
 	int64_t nap_ns;      /* how long to sleep when there is nothing to do */
@@ -53,6 +57,7 @@ typedef struct pj__tool_end {
 	int signal;
 	double seconds;      /* of processor time, of it and the children that it waited for */
 	uint64_t peak_bytes; /* of memory, of the largest of these; sampled, if it is less than ours */
+	bool is_cut_off;     /* processes that it has left kept its output open, and were killed */
 } pj__tool_end;
 
 /* Makes a tool that runs nothing; memory that it gets stays for the next program. */

@@ -31,6 +31,7 @@ struct pj__commands {
 	struct side map, combine, reduce;
 	bool many_keys; /* of a group: the job has an order or groups of its own */
 	size_t longest;
+	uint64_t patience_ns; /* tool.h */
 };
 
 /* ------------------------------------------------------------------------------------------------ what it writes */
@@ -174,7 +175,8 @@ static pj_status begin(struct side *side, pj_task *face)
 		pj__start_fini(&start);
 		return callback_failed(side, "prepare");
 	}
-	const pj__taker taker = {take, hear, side, side->commands->longest, &side->task->progress};
+	const pj__taker taker = {
+		take, hear, side, side->commands->longest, &side->task->progress, side->commands->patience_ns};
 	const pj_status status =
 		pj__tool_start(&side->tool, command->argv, &start, side->commands->leash, &taker, &error);
 	pj__start_fini(&start);
@@ -231,6 +233,9 @@ static pj_status end(struct side *side)
 	pj__tally *tally = pj__task_tally(side->task);
 	if (!tally)
 		return side->task->status;
+	if (end.is_cut_off)
+		pj_task_count(&side->task->face, pj_bytes_of("papjuice"),
+			      pj_bytes_of("programs whose background processes were ended"), 1);
 	tally->programs++;
 	tally->seconds += end.seconds;
 	if (tally->peak_bytes < end.peak_bytes)
@@ -406,7 +411,8 @@ static pj_status check(const pj_job *job, pj_error *error)
 		     : PJ_OK;
 }
 
-pj_status pj__commands_create(pj_job *job, uint64_t longest, pj__commands **ret_commands, pj_error *error)
+pj_status pj__commands_create(pj_job *job, uint64_t longest, unsigned timeout_ms, pj__commands **ret_commands,
+			      pj_error *error)
 {
 	*ret_commands = NULL;
 	pj_status status = check(job, error);
@@ -417,6 +423,7 @@ pj_status pj__commands_create(pj_job *job, uint64_t longest, pj__commands **ret_
 		return pj__no_memory(error, sizeof *commands);
 	commands->many_keys = job->keys.compare || job->keys.group;
 	commands->longest = (size_t)longest;
+	commands->patience_ns = (uint64_t)timeout_ms * 750000; /* three quarters: before the leader loses its own */
 	init_side(commands, &commands->map, job->mapper.command, PJ_ROLE_MAP);
 	init_side(commands, &commands->combine, job->reducer.combine_command, PJ_ROLE_COMBINE);
 	init_side(commands, &commands->reduce, job->reducer.command, PJ_ROLE_REDUCE);

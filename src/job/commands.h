@@ -18,7 +18,8 @@ typedef struct pj__commands pj__commands;
  * names none, is to be destroyed when all processes that run the job are gone. Processes forked before that may use it.
  * `longest`: bytes that a record a program writes may have.
  */
-PJ_MUST_USE pj_status pj__commands_create(pj_job *job, uint64_t longest, pj__commands **ret_commands, pj_error *error);
+PJ_MUST_USE pj_status pj__commands_create(pj_job *job, uint64_t longest, unsigned timeout_ms,
+					  pj__commands **ret_commands, pj_error *error);
 
 /* Kills what still runs. NULL is fine. */
 void pj__commands_destroy(pj__commands *commands);

@@ -238,8 +238,8 @@ pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *
 		return status;
 	status = settle(setup, error);
 	if (!status)
-		status = pj__commands_create(&setup->job, setup->options.memory / LONGEST_SHARE, &setup->commands,
-					     error);
+		status = pj__commands_create(&setup->job, setup->options.memory / LONGEST_SHARE,
+					     setup->options.timeout_ms, &setup->commands, error);
 	if (status)
 		pj__setup_fini(setup);
 	return status;

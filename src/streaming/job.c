@@ -37,7 +37,6 @@ static pj_status prepare(void *arg, const pj_attempt *attempt, pj_start *start)
 	const pj__streaming *const streaming = side->streaming;
 	char id[PJ__ID_BYTES + 16], *work, *left;
 	pj_error error;
-	side->talk.has_first = false;
 	pj__attempt_id(&streaming->environment, attempt, id);
 	if (attempt->role == PJ_ROLE_COMBINE)
 		snprintf(id + strlen(id), 16, "_combine");
@@ -90,7 +89,9 @@ static uint64_t part_of(pj_bytes key, uint64_t parts, void *arg)
 
 static int compare_keys(pj_bytes a, pj_bytes b, void *arg)
 {
-	return pj__fields_compare(&((const pj__streaming *)arg)->order, a, b);
+	/* Hadoop compares the bytes of keys by the named fields when it sorts, but whole keys when it groups. */
+	const int order = pj__fields_compare(&((const pj__streaming *)arg)->order, a, b);
+	return order ? order : pj_bytes_compare(a, b);
 }
 
 /* --------------------------------------------------------------------------------------------------------- settings */
@@ -263,7 +264,6 @@ static pj_status settle_talk(pj__streaming *streaming, const char *phase, pj__ta
 		return status;
 	talk->key_fields = fields > 1 ? (unsigned)fields : 1;
 	talk->records = &streaming->records;
-	talk->order = streaming->job.keys.compare ? &streaming->order : NULL;
 	return PJ_OK;
 }
 

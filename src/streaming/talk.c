@@ -173,24 +173,11 @@ pj_status pj__talk_write_line(void *arg, pj_task *task, pj_bytes key, pj_bytes l
 	return pj__records_each(talk->records, task, line, write_record, talk);
 }
 
-/* The first key of the group, of which `key` is one. */
-static pj_bytes first_of_group(pj__talk *talk, pj_bytes key)
-{
-	if (!talk->has_first || pj__fields_compare(talk->order, pj__text_all(&talk->first), key) != 0) {
-		pj__text_reset(&talk->first);
-		pj_text_bytes(&talk->first, key);
-		talk->has_first = !talk->first.failed;
-	}
-	return talk->has_first ? pj__text_all(&talk->first) : key;
-}
-
 pj_status pj__talk_write_pair(void *arg, pj_task *task, pj_bytes key, pj_bytes value, pj_text *to)
 {
 	pj__talk *const talk = arg;
 	const enum item item = item_of(talk->pairs);
 	(void)task;
-	if (talk->order)
-		key = first_of_group(talk, key);
 	put_pair(talk, item, key, talk->pairs == PJ__FORM_KEY_ONLY ? NOTHING : item, value, to);
 	return PJ_OK;
 }
@@ -280,5 +267,4 @@ pj_status pj__talk_read(void *arg, pj_task *task, pj_bytes bytes, bool is_end, s
 void pj__talk_fini(pj__talk *talk)
 {
 	pj__text_fini(&talk->line);
-	pj__text_fini(&talk->first);
 }

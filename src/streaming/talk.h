@@ -44,7 +44,6 @@ typedef struct pj__talk {
 	const pj__records *records;
 	bool ignores_key; /* of a record */
 	pj__form pairs;
-	const pj__fields *order; /* NULL: that of bytes. Otherwise a group's pairs all get its first key */
 	/* what it writes */
 	pj__form out;
 	pj_bytes out_separator;
@@ -52,8 +51,7 @@ typedef struct pj__talk {
 	bool is_final; /* it is the output: key, `final_separator`, value become one text */
 	pj_bytes final_separator;
 	/* memory that is used again */
-	pj_text line, first;
-	bool has_first;
+	pj_text line;
 	pj_text *to; /* where a record is being written */
 } pj__talk;
 

@@ -2,6 +2,7 @@
 and nothing of them is left."""
 
 import os
+import pathlib
 import random
 import resource
 import signal
@@ -100,9 +101,25 @@ def test_long_lines(text):
 
 @pytest.mark.parametrize("code", [0, 1])
 def test_a_child_in_the_background(text, code):
-    """The trace finds it, if it is left."""
-    done = run("run", "--shell", "--map", f"sleep 1000 & nohup sleep 1000 >/dev/null 2>&1 & cat; exit {code}", *QUICK, text)
+    """It keeps the pipe open, and is ended when it has been silent for the time limit. The trace finds it, if it is left."""
+    done = run("run", "--shell", "--map", f"sleep 1000 & nohup sleep 1000 >/dev/null 2>&1 & cat; exit {code}", *QUICK,
+               "--task-timeout", "2", text)
     assert done.returncode == (5 if code else 0) and (code or done.stdout == open(text, "rb").read())
+    assert code or b"programs whose background processes were ended: " in done.stderr
+
+
+@pytest.mark.parametrize("sorter", ["plex", "simple"])
+def test_what_a_program_has_left_writes_on(text, sorter):
+    """A script ends before the processes that it has put into its output: all that they write is read."""
+    bash = ["bash", "-c", "cat > >(sleep .3; sed s/^/x/; echo reporter:counter:g,late,1 >&2)"]
+    (pathlib.Path("slow.sh")).write_text(f"#!/bin/bash\n{bash[2]}\n")
+    os.chmod("slow.sh", 0o755)
+    lines = open(text, "rb").read().splitlines(keepends=True)
+    for args in (["--map", "./slow.sh"], ["--map", "cat", "--reduce", "./slow.sh"]):
+        done = run("run", *args, "--sorter", sorter, *QUICK, text)
+        assert done.returncode == 0 and b"counter g, late: " in done.stderr, done.stderr
+        written = done.stdout.splitlines(keepends=True)
+        assert sorted(written) == sorted(b"x" + line for line in lines), args
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

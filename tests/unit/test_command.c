@@ -187,7 +187,7 @@ static int tear_down(void **state)
 static pj_status start_argv(struct fixture *fixture, const char *const *argv, pj_error *error)
 {
 	static const char *const added[] = {"ADDED=by us", NULL};
-	const pj__taker taker = {take, hear, fixture, SIZE_MAX, &fixture->progress};
+	const pj__taker taker = {take, hear, fixture, SIZE_MAX, &fixture->progress, 500000000};
 	pj_start start;
 	pj__start_init(&start, added);
 	assert_true(pj_start_set(&start, "SET", "a value"));
@@ -323,6 +323,18 @@ static bool is_gone(pid_t group)
 	return false;
 }
 
+/* The program ends first, and what it has started writes on, on both pipes. */
+static void what_runs_in_the_background_is_read(void **state)
+{
+	struct fixture *fixture = *state;
+	start_shell(fixture, "(sleep .2; echo late; sleep .2; echo later; echo said >&2) & echo done");
+	const pj__tool_end end = finish(fixture);
+	assert_int_equal(end.exit_code, 0);
+	assert_false(end.is_cut_off);
+	assert_true(wrote(&fixture->out, "done\nlate\nlater\n"));
+	assert_true(wrote(&fixture->lines, "said\n"));
+}
+
 /* It keeps the pipes open, and reads nothing. */
 static void what_runs_in_the_background_ends(void **state)
 {
@@ -333,7 +345,9 @@ static void what_runs_in_the_background_ends(void **state)
 	start_shell(fixture, "sleep 100 & echo done");
 	const pid_t group = fixture->tool.child.pid;
 	feed(fixture, (pj_bytes){much, 5 << 20});
-	assert_int_equal(finish(fixture).exit_code, 0);
+	const pj__tool_end end = finish(fixture);
+	assert_int_equal(end.exit_code, 0);
+	assert_true(end.is_cut_off);
 	assert_true(wrote(&fixture->out, "done\n"));
 	assert_true(is_gone(group));
 	assert_true(pj__now_ns() - begun < UINT64_C(50000000000));
@@ -436,6 +450,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ends_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_program_starts_clean, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_does_not_read_is_not_at_fault, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_runs_in_the_background_is_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_runs_in_the_background_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_program_is_abandoned, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_program_is_an_error, set_up, tear_down),
