@@ -136,21 +136,22 @@ static pj_status hand_out(struct map *map, unsigned index, struct range chunk)
 	pj_pool *pool = map->pool;
 	struct pj__pool_slot *slot = &pool->slots[index];
 	_Alignas(16) char message[PJ__MESSAGE_MAX];
-	pj__pool_task task = {map->function, map->arg, chunk.first, {0}};
+	pj__pool_task task = {map->function, map->arg, chunk.first, pool->limit_ns != 0, {0}};
 	pj__parcel_begin(&pool->parcel, slot->files.items);
 	for (uint64_t i = 0; i < chunk.count; i++) {
 		pj__parcel_put(&pool->parcel, map->items[chunk.first + i]);
 		pj__parcel_end_string(&pool->parcel);
 	}
-	int failed = pj__parcel_finish(&pool->parcel, message + sizeof task, sizeof message - sizeof task, &task.items);
-	/* Until it has begun, its first item stands as the one in work. */
-	const pj__pool_progress progress = {chunk.first, pj__now_ns()};
-	if (!failed)
-		failed = pj__pwrite_all(slot->files.items, &progress, sizeof progress, 0);
+	const int failed =
+		pj__parcel_finish(&pool->parcel, message + sizeof task, sizeof message - sizeof task, &task.items);
 	if (failed)
 		return pj__fail(map->error, PJ_ERR_MEMORY, failed, NULL, "cannot hand %llu items to a worker",
 				(unsigned long long)chunk.count);
 	memcpy(message, &task, sizeof task);
+	/* Until it has begun, its first item stands as the one in work. */
+	slot->began_ns = pool->limit_ns ? pj__now_ns() : 0;
+	slot->progress->index = chunk.first;
+	slot->progress->began_ns = slot->began_ns;
 	const size_t size = sizeof task + (task.items.in_file ? 0 : pj__label_size(&task.items));
 	if (pj__dispatcher_send(pool->dispatcher, index, message, size)) {
 		/* It died with nothing to do: nobody is charged. */
@@ -161,7 +162,6 @@ static pj_status hand_out(struct map *map, unsigned index, struct range chunk)
 	slot->state = PJ__POOL_BUSY;
 	slot->first = chunk.first;
 	slot->count = chunk.count;
-	slot->began_ns = progress.began_ns;
 	return PJ_OK;
 }
 
@@ -268,12 +268,8 @@ static pj_status on_message(struct map *map, const pj__event *event)
 /* The item that the dead worker of the slot had in work. */
 static uint64_t item_in_work(const struct pj__pool_slot *slot)
 {
-	pj__pool_progress progress;
-	size_t got;
-	if (pj__pread_full(slot->files.items, &progress, sizeof progress, 0, &got) || got < sizeof progress ||
-	    progress.index - slot->first >= slot->count)
-		return slot->first;
-	return progress.index;
+	const uint64_t index = slot->progress->index;
+	return index - slot->first < slot->count ? index : slot->first;
 }
 
 /* A worker died at its work: its item is charged, the chunk goes back. */
@@ -358,12 +354,9 @@ static int enforce_limit(struct map *map)
 		struct pj__pool_slot *slot = &pool->slots[i];
 		if (slot->state != PJ__POOL_BUSY || slot->condemned)
 			continue;
-		pj__pool_progress progress;
-		size_t got;
-		if (now_ns >= slot->began_ns + pool->limit_ns &&
-		    !pj__pread_full(slot->files.items, &progress, sizeof progress, 0, &got) && got == sizeof progress &&
-		    progress.began_ns > slot->began_ns && progress.began_ns <= now_ns)
-			slot->began_ns = progress.began_ns;
+		const uint64_t began_ns = slot->progress->began_ns;
+		if (began_ns > slot->began_ns && began_ns <= now_ns)
+			slot->began_ns = began_ns;
 		const uint64_t due_ns = slot->began_ns + pool->limit_ns;
 		if (now_ns >= due_ns) {
 			slot->late = true;
