@@ -25,8 +25,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 4)
 		return 2;
-	const unsigned workers = (unsigned)atoi(argv[1]);
-	const size_t count = (size_t)atoll(argv[2]), size = (size_t)atoll(argv[3]);
+	const unsigned workers = (unsigned)strtoul(argv[1], NULL, 10);
+	const size_t count = (size_t)strtoull(argv[2], NULL, 10), size = (size_t)strtoull(argv[3], NULL, 10);
 	pj_bytes *items = malloc(count * sizeof *items);
 	char *bytes = malloc(count * size + sizeof(uint64_t));
 	pj_pool *pool;

@@ -163,11 +163,6 @@ void pj__dispatcher_destroy(pj__dispatcher *dispatcher)
 	free(dispatcher);
 }
 
-unsigned pj__dispatcher_count(const pj__dispatcher *dispatcher)
-{
-	return dispatcher->count;
-}
-
 pid_t pj__dispatcher_pid(const pj__dispatcher *dispatcher, unsigned slot)
 {
 	return dispatcher->slots[slot].child.pid;
