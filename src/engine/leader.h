@@ -7,7 +7,7 @@
 
 #include "engine/local.h"
 #include "input/spool.h"
-#include "job/schedule.h"
+#include "mp/schedule.h"
 #include "mp/dispatcher.h"
 #include "output/order.h"
 

@@ -3,11 +3,13 @@
  */
 #include "mp/child.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +20,29 @@
 
 /* waitid's P_PIDFD, which older C libraries do not name. */
 #define BY_PIDFD ((idtype_t)3)
+
+bool pj__is_ending(pid_t process, pid_t thread)
+{
+	enum { ENDING = 4 }; /* PF_EXITING, set before the kernel tells anybody of the end */
+	char path[64], line[512];
+	unsigned flags = 0;
+	if (syscall(SYS_tgkill, process, thread, 0) < 0 && errno == ESRCH)
+		return true;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)process, (int)thread);
+	const int file = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t size = file < 0 ? -1 : read(file, line, sizeof line - 1);
+	const int failed = errno;
+	if (file >= 0)
+		close(file);
+	if (size <= 0) /* without /proc all that is known is what tgkill said */
+		return failed == ESRCH || (failed == ENOENT && access("/proc/self", F_OK) == 0);
+	line[size] = 0;
+	/* the name, in parentheses, may hold anything; after it: state, five numbers of groups and terminals, flags */
+	const char *rest = strrchr(line, ')');
+	if (rest)
+		(void)sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &flags);
+	return flags & ENDING;
+}
 
 /* In the child, all signals blocked: none of the host's handlers may be left when the mask opens. */
 static void reset_signals(enum pj__child_signals signals)
@@ -40,15 +65,15 @@ static void reset_signals(enum pj__child_signals signals)
 pj_status pj__child_start(pj__child *ret_child, enum pj__child_signals signals, pj__child_main *main, void *arg,
 			  pj_error *error)
 {
-	const pid_t parent = getpid();
+	const pid_t parent = getpid(), thread = gettid();
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	const pid_t pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(0); /* it died before the line above: no signal will come */
+		if (getppid() != parent || pj__is_ending(parent, thread))
+			_exit(0); /* it ended before the line above, so that no signal will come; or one will */
 		if (signals == PJ__SIGNALS_WORKER)
 			setpgid(0, 0);
 		reset_signals(signals);

@@ -3,8 +3,8 @@
  *
  * The dispatcher's workers and pj_process stand on it. What a library in somebody else's program must see to:
  *
- *   - The child dies with its parent: PR_SET_PDEATHSIG, and a look at getppid() for the parent that died in between.
- *     The kernel ties this to the thread that forked, so that thread has to live as long as the child.
+ *   - The child dies with its parent: PR_SET_PDEATHSIG. The kernel ties this to the thread that forked, so that thread
+ *     has to live as long as the child. A thread or process that ended before the call is seen by looking for it.
  *   - The host's signal handlers never run in the child: all signals are blocked over the fork, the handlers are reset,
  *     then the mask is cleared.
  *   - The child leaves by _exit: no atexit handler of the host runs twice. What the host had in its stdout is dropped
@@ -64,7 +64,10 @@ void pj__child_signal(const pj__child *child, int signal);
 /* Waits until the child has ended, at most `timeout_ms` (-1: for ever). False: not yet. Does not reap. */
 bool pj__child_wait(const pj__child *child, int64_t timeout_ms);
 
-/* poll() of one descriptor that goes on after EINTR with the time that is left. Returns as poll does, never EINTR. */
+/* Has the thread of the process ended, or begun to? */
+bool pj__is_ending(pid_t process, pid_t thread);
+
+/* poll() that goes on after EINTR with the time that is left. Returns as poll does, never EINTR. */
 struct pollfd;
 int pj__poll(struct pollfd *fds, size_t count, int64_t timeout_ms);
 

@@ -23,7 +23,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdalign.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -164,11 +163,6 @@ void pj__dispatcher_destroy(pj__dispatcher *dispatcher)
 	free(dispatcher);
 }
 
-unsigned pj__dispatcher_count(const pj__dispatcher *dispatcher)
-{
-	return dispatcher->count;
-}
-
 pid_t pj__dispatcher_pid(const pj__dispatcher *dispatcher, unsigned slot)
 {
 	return dispatcher->slots[slot].child.pid;
@@ -238,23 +232,6 @@ static bool bury(pj__dispatcher *dispatcher, unsigned slot_index, pj__event *eve
 	return true;
 }
 
-/* A worker that ends closes its channel, too, a moment before it has ended: the kernel knows (PF_EXITING). */
-static bool is_ending(pid_t pid)
-{
-	enum { ENDING = 4 };
-	char path[64], line[512];
-	unsigned flags = ENDING;
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	FILE *file = fopen(path, "re");
-	/* the name, in parentheses, may hold anything; behind it: state, four numbers of groups and terminals, flags */
-	const char *rest = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-	if (rest)
-		(void)sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &flags);
-	if (file)
-		fclose(file);
-	return flags & ENDING;
-}
-
 /* Serves one ready entry of `polls`; true: there is an event. */
 static bool serve(pj__dispatcher *dispatcher, size_t entry, pj__event *event)
 {
@@ -272,7 +249,9 @@ static bool serve(pj__dispatcher *dispatcher, size_t entry, pj__event *event)
 	const enum received received = receive(dispatcher, slot, event);
 	if (received == GOT_END) {
 		ready->fd = -1; /* nothing more comes from here; the pidfd tells the rest */
-		dispatcher->slots[slot].cut_off = !is_ending(dispatcher->slots[slot].child.pid);
+		/* a worker that ends closes its channel as well, a moment before it has ended */
+		const pid_t pid = dispatcher->slots[slot].child.pid;
+		dispatcher->slots[slot].cut_off = !pj__is_ending(pid, pid);
 		pj__child_signal(&dispatcher->slots[slot].child, SIGKILL);
 	}
 	return received == GOT_MESSAGE;

@@ -61,8 +61,6 @@ PJ_MUST_USE pj_status pj__dispatcher_create(unsigned count, pj__worker_main *mai
 /* Kills and reaps all workers that still live. NULL is fine. */
 void pj__dispatcher_destroy(pj__dispatcher *dispatcher);
 
-unsigned pj__dispatcher_count(const pj__dispatcher *dispatcher);
-
 /* Process id of the slot's worker, 0 when it is dead. */
 pid_t pj__dispatcher_pid(const pj__dispatcher *dispatcher, unsigned slot);
 

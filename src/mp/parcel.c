@@ -34,7 +34,7 @@ void pj__parcel_begin(pj__parcel *parcel, int file)
 static void write_out(pj__parcel *parcel, const void *from, size_t size)
 {
 	if (!parcel->failed && size)
-		parcel->failed = pj__pwrite_all(parcel->file, from, size, (off_t)(PJ__PARCEL_START + parcel->flushed));
+		parcel->failed = pj__pwrite_all(parcel->file, from, size, (off_t)parcel->flushed);
 	parcel->flushed += size;
 }
 
@@ -104,7 +104,7 @@ int pj__parcel_open(const pj__label *label, const void *inside, int file, char *
 	const size_t size = pj__label_size(label);
 	if (label->in_file) {
 		size_t got;
-		const int failed = pj__pread_full(file, to, size, PJ__PARCEL_START, &got);
+		const int failed = pj__pread_full(file, to, size, 0, &got);
 		if (failed || got < size)
 			return failed ? failed : EBADMSG;
 	} else if (size) {

@@ -7,8 +7,7 @@
  *
  * The lengths come last, so that strings of any size can be written as they come. A small parcel travels inside the
  * message that announces it; a larger one in a memory file that both sides have open, written with pwrite and read with
- * pread: nothing is mapped, so no process can harm what another one has read. A label goes before it either way. In a
- * file it begins at PJ__PARCEL_START; the bytes before that are free for other use.
+ * pread: nothing is mapped, so no process can harm what another one has read. A label goes before it either way.
  *
  * Packing, in order: begin, (put, put, ..., end_string)*, finish.
  */
@@ -18,8 +17,6 @@
 #include <stdbool.h>
 
 #include "base/error.h"
-
-enum { PJ__PARCEL_START = 64 };
 
 /* A parcel that is being packed. */
 typedef struct pj__parcel {

@@ -4,6 +4,7 @@
 #include "mp/pool.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -20,8 +21,9 @@ static int run_worker(void *arg, unsigned slot, int channel)
 			continue; /* the files of the others are none of its business */
 		pj__close(&pool->slots[i].files.items);
 		pj__close(&pool->slots[i].files.results);
+		munmap(pool->slots[i].progress, sizeof *pool->slots[i].progress);
 	}
-	return pj__pool_work(channel, &pool->slots[slot].files);
+	return pj__pool_work(channel, &pool->slots[slot]);
 }
 
 static pj_status make_files(pj_pool *pool, pj_error *error)
@@ -33,6 +35,10 @@ static pj_status make_files(pj_pool *pool, pj_error *error)
 		status = pj__memory_file("papjuice-items", &pool->slots[i].files.items, error);
 		if (!status)
 			status = pj__memory_file("papjuice-results", &pool->slots[i].files.results, error);
+		void *page = NULL;
+		if (!status)
+			status = pj__map_shared(sizeof *pool->slots[i].progress, &page, error);
+		pool->slots[i].progress = page;
 	}
 	return status;
 }
@@ -69,6 +75,8 @@ void pj_pool_destroy(pj_pool *pool)
 	for (unsigned i = 0; pool->slots && i < pool->count; i++) {
 		pj__close(&pool->slots[i].files.items);
 		pj__close(&pool->slots[i].files.results);
+		if (pool->slots[i].progress)
+			munmap(pool->slots[i].progress, sizeof *pool->slots[i].progress);
 	}
 	pj__parcel_fini(&pool->parcel);
 	free(pool->slots);

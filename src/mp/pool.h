@@ -6,17 +6,17 @@
  *   leader                                              worker
  *     items -> message or `items` file
  *     ------------ pj__pool_task ------------------------->
- *                                                         for each item: its index and time -> start of `items` file
+ *                                                         for each item: its index -> status page
  *                                                         results -> message or `results` file
  *     <----------- pj__pool_reply --------------------------
  *
- * Each worker has two memory files of its own, inherited over the fork and kept by its successor:
+ * Each worker has two memory files of its own, for the parcels of items and of results, inherited over the fork and
+ * kept by its successor. The leader copies results out of the file before it gives the worker another chunk, so that
+ * no worker can reach the results of a chunk that is done.
  *
- *   items     | pj__pool_progress ... | parcel of items |
- *   results   |         ...           | parcel of results |
- *
- * The progress is how the leader knows, after a death, which item was in work: a write of 16 bytes per item, which
- * costs a few hundred nanoseconds, where a message would cost a wake-up of the leader.
+ * Each worker also shares one page with the leader, its status page, and has no other worker's. There it stores which
+ * item is in work, and since when if items have a time limit: this is how the leader knows, after a death, which item
+ * is to be charged. The leader believes it only as far as it lies within the chunk.
  */
 #ifndef PJ_MP_POOL_H
 #define PJ_MP_POOL_H
@@ -36,6 +36,7 @@ typedef struct pj__pool_task {
 	pj_pool_function *function;
 	void *arg;
 	uint64_t first; /* index of the first item */
+	uint64_t timed; /* items have a time limit */
 	pj__label items;
 } pj__pool_task;
 
@@ -49,10 +50,10 @@ typedef struct pj__pool_reply {
 	pj__label results;
 } pj__pool_reply;
 
-/* The item in work, and since when (pj__now_ns). */
+/* A status page: the item in work, and since when (pj__now_ns) if it has a time limit. */
 typedef struct pj__pool_progress {
-	uint64_t index;
-	uint64_t began_ns;
+	_Atomic uint64_t index;
+	_Atomic uint64_t began_ns;
 } pj__pool_progress;
 
 /* What the leader knows of a worker. */
@@ -64,6 +65,7 @@ enum pj__pool_state {
 
 struct pj__pool_slot {
 	pj__pool_files files;
+	pj__pool_progress *progress; /* the status page */
 	enum pj__pool_state state;
 	bool condemned; /* killed at its work; what it still sends is not heard */
 	bool late;      /* that was because its item took too long */
@@ -82,6 +84,6 @@ struct pj_pool {
 };
 
 /* What a worker does, until it is told to end. Returns its exit code. */
-int pj__pool_work(int channel, const pj__pool_files *files);
+int pj__pool_work(int channel, const struct pj__pool_slot *slot);
 
 #endif

@@ -1,17 +1,17 @@
 /*
  * pool_map.c: pj_pool_map, the one loop that spreads the work of user code over processes.
  *
- * The items are cut into chunks as they are handed out, in order. Each worker has at most one chunk. In a circle: give
- * every idle worker a chunk, wait for an event, deal with it:
+ * The items are cut into chunks, the tasks of a schedule (schedule.h), which says which worker gets which chunk, and
+ * how often a chunk is tried. In a circle: give every idle worker a chunk, wait for an event, deal with it:
  *
- *   a reply    its results are copied to memory of ours, the worker is idle again
- *   a failure  of item i: nothing from item i on is begun any more, `end` = i. What lies before it is finished, as it
- *              may fail too: the error that is told is the one of the lowest item.
- *   a death    the item that was in work is charged. Its chunk goes back in three parts, so that the suspect is alone:
+ *   a reply    its results are copied to memory of ours, the chunk is published
+ *   a failure  of an item: its chunk is given up, and with it all later ones. Those before it are finished, as they may
+ *              fail too: the error that is told is the one of the lowest item.
+ *   a death    the item that was in work is charged. Its chunk is divided, so that the suspect is a task by itself:
  *
  *                 first .. suspect | suspect | suspect .. end of chunk
  *
- *              Each item is charged at most PJ_POOL_TRIES times, so this ends.
+ *              It is tried PJ_POOL_TRIES times, then given up.
  *   a timeout  a worker whose item has had its time is killed; its death is dealt with as above
  *
  * On failure the workers that are still busy are killed and replaced: afterwards nothing of the map is left.
@@ -21,9 +21,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/grow.h"
 #include "base/io.h"
 #include "base/machine.h"
 #include "mp/pool.h"
+#include "mp/schedule.h"
 
 /* A chunk of chosen size: so many for each worker, so many items and bytes at most. */
 enum { CHUNKS_PER_WORKER = 4, CHUNK_ITEMS = 4096, CHUNK_BYTES = 1 << 20 };
@@ -52,16 +54,12 @@ struct map {
 	pj_pool_function *function;
 	void *arg;
 	const pj_bytes *items;
-	uint64_t chunk;      /* 0: chosen */
-	uint64_t chunk_most; /* most items in a chunk */
-	uint64_t next;       /* items from here on were never handed out */
-	uint64_t end;        /* items from here on are of no interest */
-	struct range *again; /* chunks that are to be done again: the last one first */
-	size_t again_count, again_room;
-	uint8_t *tries;       /* of each item */
+	pj__schedule schedule; /* a task: the items of one range */
+	struct range *ranges;
+	size_t range_count, range_room;
 	unsigned idle_deaths; /* of workers that had nothing to do, since the last reply */
 	struct results *results;
-	pj_error *error; /* of item `end`, or of the map itself */
+	pj_error *error; /* of the first item that is given up, or of the map itself */
 };
 
 void pj_results_destroy(pj_results *face)
@@ -92,76 +90,71 @@ static pj_status results_create(size_t count, struct results **ret_results, pj_e
 	return PJ_OK;
 }
 
-static pj_status push_again(struct map *map, uint64_t first, uint64_t count)
+/* Makes room for a range that becomes number `at`. */
+static pj_status insert_range(struct map *map, size_t at, struct range range)
 {
-	if (!count)
-		return PJ_OK;
-	if (map->again_count == map->again_room) {
-		const size_t room = map->again_room ? 2 * map->again_room : 16;
-		struct range *again = reallocarray(map->again, room, sizeof *again);
-		if (!again)
-			return pj__no_memory(map->error, room * sizeof *again);
-		map->again = again;
-		map->again_room = room;
-	}
-	map->again[map->again_count++] = (struct range){first, count};
+	const pj_status status =
+		pj__grow(&map->ranges, &map->range_room, map->range_count + 1, sizeof *map->ranges, map->error);
+	if (status)
+		return status;
+	memmove(map->ranges + at + 1, map->ranges + at, (map->range_count++ - at) * sizeof *map->ranges);
+	map->ranges[at] = range;
 	return PJ_OK;
 }
 
-/* The next chunk to hand out; false: none. */
-static bool take_chunk(struct map *map, struct range *chunk)
+/* Cuts the items into chunks of `chunk` items; 0: of a number that is chosen. */
+static pj_status plan(struct map *map, uint64_t count, uint64_t chunk)
 {
-	while (map->again_count) {
-		*chunk = map->again[--map->again_count];
-		if (chunk->first < map->end)
-			return true;
-	}
-	if (map->next >= map->end)
-		return false;
-	const uint64_t left = map->end - map->next, most = left < map->chunk_most ? left : map->chunk_most;
-	uint64_t count = most;
-	if (!map->chunk) {
+	const uint64_t fair = count / (CHUNKS_PER_WORKER * (uint64_t)map->pool->count) + 1;
+	const uint64_t most = chunk ? chunk : fair < CHUNK_ITEMS ? fair : CHUNK_ITEMS;
+	pj_status status = PJ_OK;
+	for (uint64_t first = 0, size; first < count && !status; first += size) {
+		const uint64_t left = count - first, limit = left < most ? left : most;
 		size_t bytes = 0;
-		for (count = 0; count < most && bytes < CHUNK_BYTES; count++)
-			bytes += map->items[map->next + count].len;
+		for (size = 0; size < limit && (chunk || bytes < CHUNK_BYTES); size++)
+			bytes += map->items[first + size].len;
+		status = insert_range(map, map->range_count, (struct range){first, size});
 	}
-	*chunk = (struct range){map->next, count};
-	map->next += count;
-	return true;
+	const pj__tries tries = {.system = PJ_POOL_TRIES, .code = 1};
+	if (!status)
+		status = pj__schedule_init(&map->schedule, map->pool->count, map->range_count, tries, map->error);
+	return status;
 }
 
 /* Sends a chunk to an idle worker. */
-static pj_status hand_out(struct map *map, unsigned index, struct range chunk)
+static pj_status hand_out(struct map *map, unsigned index, size_t chunk_index)
 {
+	const struct range chunk = map->ranges[chunk_index];
 	pj_pool *pool = map->pool;
 	struct pj__pool_slot *slot = &pool->slots[index];
 	_Alignas(16) char message[PJ__MESSAGE_MAX];
-	pj__pool_task task = {map->function, map->arg, chunk.first, {0}};
+	pj__pool_task task = {map->function, map->arg, chunk.first, pool->limit_ns != 0, {0}};
 	pj__parcel_begin(&pool->parcel, slot->files.items);
 	for (uint64_t i = 0; i < chunk.count; i++) {
 		pj__parcel_put(&pool->parcel, map->items[chunk.first + i]);
 		pj__parcel_end_string(&pool->parcel);
 	}
-	int failed = pj__parcel_finish(&pool->parcel, message + sizeof task, sizeof message - sizeof task, &task.items);
-	/* Until it has begun, its first item stands as the one in work. */
-	const pj__pool_progress progress = {chunk.first, pj__now_ns()};
-	if (!failed)
-		failed = pj__pwrite_all(slot->files.items, &progress, sizeof progress, 0);
+	const int failed =
+		pj__parcel_finish(&pool->parcel, message + sizeof task, sizeof message - sizeof task, &task.items);
 	if (failed)
 		return pj__fail(map->error, PJ_ERR_MEMORY, failed, NULL, "cannot hand %llu items to a worker",
 				(unsigned long long)chunk.count);
 	memcpy(message, &task, sizeof task);
+	/* Until it has begun, its first item stands as the one in work. */
+	slot->began_ns = pool->limit_ns ? pj__now_ns() : 0;
+	slot->progress->index = chunk.first;
+	slot->progress->began_ns = slot->began_ns;
 	const size_t size = sizeof task + (task.items.in_file ? 0 : pj__label_size(&task.items));
 	if (pj__dispatcher_send(pool->dispatcher, index, message, size)) {
 		/* It died with nothing to do: nobody is charged. */
 		slot->state = PJ__POOL_DYING;
 		pj__dispatcher_kill(pool->dispatcher, index);
-		return push_again(map, chunk.first, chunk.count);
+		return PJ_OK;
 	}
+	pj__schedule_take(&map->schedule, index);
 	slot->state = PJ__POOL_BUSY;
 	slot->first = chunk.first;
 	slot->count = chunk.count;
-	slot->began_ns = progress.began_ns;
 	return PJ_OK;
 }
 
@@ -169,33 +162,24 @@ static pj_status hand_out_all(struct map *map)
 {
 	pj_status status = PJ_OK;
 	for (unsigned i = 0; i < map->pool->count && !status; i++) {
-		struct range chunk;
 		if (map->pool->slots[i].state != PJ__POOL_IDLE)
 			continue;
-		if (!take_chunk(map, &chunk))
+		const int64_t next = pj__schedule_peek(&map->schedule);
+		if (next < 0)
 			break;
-		status = hand_out(map, i, chunk);
+		status = hand_out(map, i, (size_t)next);
 	}
 	return status;
 }
 
-static bool anything_to_wait_for(const struct map *map)
+/* Gives up a chunk, and with it what comes after it, for the sake of an item. False: an earlier one is given up. */
+static bool fail_item(struct map *map, int64_t chunk, uint64_t index, pj_status status, const char *what)
 {
-	for (size_t i = 0; i < map->again_count; i++)
-		if (map->again[i].first < map->end)
-			return true;
-	for (unsigned i = 0; i < map->pool->count; i++)
-		if (map->pool->slots[i].state == PJ__POOL_BUSY && map->pool->slots[i].first < map->end)
-			return true;
-	return map->next < map->end;
-}
-
-/* Item `index` has failed for good: what comes after it does not matter any more. */
-static void fail_item(struct map *map, uint64_t index, pj_status status, const char *what)
-{
-	map->end = index;
+	if (!pj__schedule_give_up(&map->schedule, (size_t)chunk))
+		return false;
 	pj__fail(map->error, status, 0, NULL, "item %llu %s", (unsigned long long)index, what);
 	pj__error_at(map->error, "pool", (int64_t)index, -1);
+	return true;
 }
 
 /* The worker has answered. */
@@ -236,7 +220,9 @@ static pj_status take_results(struct map *map, unsigned index, const pj__pool_re
 		/* it stays large for a while: no harm */
 	}
 	be_idle(map, slot);
-	return PJ_OK;
+	const pj_status status = pj__schedule_hold(&map->schedule, index, map->error);
+	pj__schedule_publish(&map->schedule, index);
+	return status;
 }
 
 static pj_status on_message(struct map *map, const pj__event *event)
@@ -252,15 +238,12 @@ static pj_status on_message(struct map *map, const pj__event *event)
 	if (reply->status == PJ_OK)
 		return take_results(map, event->slot, reply, event->size - sizeof *reply);
 	be_idle(map, slot);
-	if (reply->failed >= map->end)
-		return PJ_OK;
+	const int64_t chunk = pj__schedule_lose(&map->schedule, event->slot, PJ__LOSS_CODE);
 	if (reply->status == PJ_ERR_USER) {
-		fail_item(map, reply->failed, PJ_ERR_USER, "failed");
-		pj__error_reason(map->error, "%.*s", (int)sizeof reply->reason - 1, reply->reason);
-	} else {
-		fail_item(map, reply->failed, PJ_ERR_MEMORY, "needs more memory than there is");
-		if (map->error)
-			map->error->errnum = reply->errnum;
+		if (fail_item(map, chunk, reply->failed, PJ_ERR_USER, "failed"))
+			pj__error_reason(map->error, "%.*s", (int)sizeof reply->reason - 1, reply->reason);
+	} else if (fail_item(map, chunk, reply->failed, PJ_ERR_MEMORY, "needs more memory than there is")) {
+		map->error->errnum = reply->errnum;
 	}
 	return PJ_OK;
 }
@@ -268,42 +251,44 @@ static pj_status on_message(struct map *map, const pj__event *event)
 /* The item that the dead worker of the slot had in work. */
 static uint64_t item_in_work(const struct pj__pool_slot *slot)
 {
-	pj__pool_progress progress;
-	size_t got;
-	if (pj__pread_full(slot->files.items, &progress, sizeof progress, 0, &got) || got < sizeof progress ||
-	    progress.index - slot->first >= slot->count)
-		return slot->first;
-	return progress.index;
+	const uint64_t index = slot->progress->index;
+	return index - slot->first < slot->count ? index : slot->first;
 }
 
-/* A worker died at its work: its item is charged, the chunk goes back. */
+/* Makes a chunk that waits two: the second begins with item `first`. Nothing happens if one would be empty. */
+static pj_status divide(struct map *map, size_t chunk, uint64_t first, bool second_is_new)
+{
+	const struct range whole = map->ranges[chunk];
+	const uint64_t end = whole.first + whole.count;
+	if (first <= whole.first || first >= end)
+		return PJ_OK;
+	pj_status status = insert_range(map, chunk + 1, (struct range){first, end - first});
+	map->ranges[chunk].count -= status ? 0 : end - first;
+	return status ? status : pj__schedule_insert(&map->schedule, second_is_new ? chunk + 1 : chunk, map->error);
+}
+
+/* A worker died at its work: its item is charged, and a task by itself from now on. */
 static pj_status charge(struct map *map, const struct pj__pool_slot *slot, const pj__event *event)
 {
-	const uint64_t suspect = item_in_work(slot), chunk_end = slot->first + slot->count;
-	if (++map->tries[suspect] < PJ_POOL_TRIES) {
-		pj_status status = push_again(map, suspect + 1, chunk_end - suspect - 1);
-		if (!status)
-			status = push_again(map, suspect, 1);
-		if (!status)
-			status = push_again(map, slot->first, suspect - slot->first);
+	const uint64_t suspect = item_in_work(slot);
+	size_t chunk = (size_t)pj__schedule_lose(&map->schedule, event->slot, PJ__LOSS_SYSTEM);
+	pj_status status = divide(map, chunk, suspect + 1, true);
+	if (!status)
+		status = divide(map, chunk, suspect, false);
+	chunk += map->ranges[chunk].first < suspect;
+	if (status || !pj__schedule_is_hopeless(&map->schedule, chunk))
 		return status;
-	}
-	if (suspect < map->end) {
-		if (slot->late)
-			fail_item(map, suspect, PJ_ERR_TIMEOUT, "took too long each time");
-		else
-			fail_item(map, suspect, PJ_ERR_CRASH, "killed its worker each time");
-		if (map->error) {
-			map->error->signal = slot->late ? 0 : event->signal;
-			map->error->attempt = PJ_POOL_TRIES;
-		}
-		if (slot->late)
-			pj__error_reason(map->error, "the limit is %llu ms",
-					 (unsigned long long)map->pool->limit_ns / 1000000u);
-		else if (event->exit_code >= 0)
-			pj__error_reason(map->error, "it exited with code %d", event->exit_code);
-	}
-	return push_again(map, slot->first, suspect - slot->first);
+	const char *what = slot->late ? "took too long each time" : "killed its worker each time";
+	if (!fail_item(map, (int64_t)chunk, suspect, slot->late ? PJ_ERR_TIMEOUT : PJ_ERR_CRASH, what))
+		return PJ_OK;
+	map->error->signal = slot->late ? 0 : event->signal;
+	map->error->attempt = PJ_POOL_TRIES;
+	if (slot->late)
+		pj__error_reason(map->error, "the limit is %llu ms",
+				 (unsigned long long)map->pool->limit_ns / 1000000u);
+	else if (event->exit_code >= 0)
+		pj__error_reason(map->error, "it exited with code %d", event->exit_code);
+	return PJ_OK;
 }
 
 static bool any_lives(const pj_pool *pool)
@@ -358,12 +343,9 @@ static int enforce_limit(struct map *map)
 		struct pj__pool_slot *slot = &pool->slots[i];
 		if (slot->state != PJ__POOL_BUSY || slot->condemned)
 			continue;
-		pj__pool_progress progress;
-		size_t got;
-		if (now_ns >= slot->began_ns + pool->limit_ns &&
-		    !pj__pread_full(slot->files.items, &progress, sizeof progress, 0, &got) && got == sizeof progress &&
-		    progress.began_ns > slot->began_ns && progress.began_ns <= now_ns)
-			slot->began_ns = progress.began_ns;
+		const uint64_t began_ns = slot->progress->began_ns;
+		if (began_ns > slot->began_ns && began_ns <= now_ns)
+			slot->began_ns = began_ns;
 		const uint64_t due_ns = slot->began_ns + pool->limit_ns;
 		if (now_ns >= due_ns) {
 			slot->late = true;
@@ -381,7 +363,7 @@ static int enforce_limit(struct map *map)
 static pj_status run(struct map *map)
 {
 	pj_status status = PJ_OK;
-	while (!status && anything_to_wait_for(map)) {
+	while (!status && !pj__schedule_finished(&map->schedule)) {
 		pj__event event;
 		status = hand_out_all(map);
 		if (!status)
@@ -444,15 +426,12 @@ pj_status pj_pool_map(pj_pool *pool, pj_pool_function *function, void *arg, cons
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the pool belongs to another process");
 	if (pool->closed)
 		return pj__fail(error, PJ_ERR_CLOSED, 0, NULL, "the pool is closed");
-	struct map map = {.pool = pool, .function = function, .arg = arg, .items = items, .chunk = chunk, .end = count};
-	const uint64_t fair = count / (CHUNKS_PER_WORKER * (uint64_t)pool->count) + 1;
-	map.chunk_most = chunk ? chunk : fair < CHUNK_ITEMS ? fair : CHUNK_ITEMS;
+	struct map map = {.pool = pool, .function = function, .arg = arg, .items = items};
 	pj_error first_error = {.status = PJ_OK};
 	map.error = &first_error;
 	pj_status status = results_create(count, &map.results, map.error);
-	map.tries = calloc(count ? count : 1, 1);
-	if (!status && !map.tries)
-		status = pj__no_memory(map.error, count);
+	if (!status)
+		status = plan(&map, count, chunk);
 	if (!status)
 		status = revive(pool, map.error);
 	if (!status)
@@ -460,8 +439,8 @@ pj_status pj_pool_map(pj_pool *pool, pj_pool_function *function, void *arg, cons
 	if (!status)
 		status = first_error.status; /* of the failed item */
 	settle(pool);
-	free(map.tries);
-	free(map.again);
+	pj__schedule_fini(&map.schedule);
+	free(map.ranges);
 	if (status) {
 		if (map.results)
 			pj_results_destroy(&map.results->face);

@@ -2,6 +2,7 @@
  * pool_worker.c: the worker's side of a pool, see pool.h. All that it allocates is kept from chunk to chunk.
  */
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,7 +17,7 @@ struct pj_reply {
 
 struct worker {
 	int channel;
-	const pj__pool_files *files;
+	const struct pj__pool_slot *slot;
 	pj_reply result;
 	char *bytes; /* the unpacked items */
 	size_t bytes_room;
@@ -65,23 +66,23 @@ static int unpack(struct worker *worker, const pj__pool_task *task, size_t insid
 		failed = make_room(&items, &worker->items_room, (size_t)task->items.count, sizeof(pj_bytes));
 	worker->bytes = bytes;
 	worker->items = items;
-	return failed ? failed : pj__parcel_open(&task->items, task + 1, worker->files->items, bytes, items);
+	return failed ? failed : pj__parcel_open(&task->items, task + 1, worker->slot->files.items, bytes, items);
 }
 
 /* Calls the function for one item. Returns an errno of ours; what the function says goes to the reply. */
 static int work_on(struct worker *worker, const pj__pool_task *task, size_t i, pj__pool_reply *reply)
 {
-	const pj__pool_progress progress = {task->first + i, pj__now_ns()};
-	int failed = pj__pwrite_all(worker->files->items, &progress, sizeof progress, 0);
-	if (failed)
-		return failed;
+	if (task->timed)
+		atomic_store_explicit(&worker->slot->progress->began_ns, pj__now_ns(), memory_order_relaxed);
+	atomic_store_explicit(&worker->slot->progress->index, task->first + i, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst); /* stored before the function can kill this process */
 	worker->result.reason[0] = 0;
 	const pj_status status = task->function(worker->items[i], &worker->result, task->arg);
 	pj__parcel_end_string(&worker->result.parcel);
-	failed = worker->result.parcel.failed;
+	const int failed = worker->result.parcel.failed;
 	if (status && !failed) {
 		reply->status = PJ_ERR_USER;
-		reply->failed = progress.index;
+		reply->failed = task->first + i;
 		if (worker->result.reason[0])
 			memcpy(reply->reason, worker->result.reason, sizeof reply->reason);
 		else
@@ -97,7 +98,7 @@ static size_t do_chunk(struct worker *worker, const pj__pool_task *task, size_t 
 	pj__pool_reply *reply = (pj__pool_reply *)(void *)worker->reply;
 	char *inside = worker->reply + sizeof *reply;
 	*reply = (pj__pool_reply){.first = task->first, .failed = task->first};
-	pj__parcel_begin(&worker->result.parcel, worker->files->results);
+	pj__parcel_begin(&worker->result.parcel, worker->slot->files.results);
 	int failed = unpack(worker, task, inside_size);
 	size_t i = 0;
 	for (; i < task->items.count && !failed && !reply->status; i++)
@@ -115,13 +116,13 @@ static size_t do_chunk(struct worker *worker, const pj__pool_task *task, size_t 
 	return sizeof *reply + (reply->results.in_file ? 0 : pj__label_size(&reply->results));
 }
 
-int pj__pool_work(int channel, const pj__pool_files *files)
+int pj__pool_work(int channel, const struct pj__pool_slot *slot)
 {
 	struct worker *worker = calloc(1, sizeof *worker);
 	if (!worker || pj__parcel_init(&worker->result.parcel, NULL))
 		return 1;
 	worker->channel = channel;
-	worker->files = files;
+	worker->slot = slot;
 	for (;;) {
 		size_t size;
 		if (pj__channel_receive(channel, worker->message, -1, &size))

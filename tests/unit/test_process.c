@@ -1,6 +1,7 @@
 /*
  * test_process.c: the exit code or the signal comes back; nothing waits for ever, nothing outlives its parent.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -187,6 +188,27 @@ static void it_dies_with_its_parent(void **state)
 	munmap((void *)pid, sizeof *pid);
 }
 
+static void *start_and_end(void *arg)
+{
+	return pj_process_start(stay, NULL, arg, NULL) ? arg : NULL;
+}
+
+/* The thread that starts it ends at once, before or after the new process asks to be told of that. */
+static void it_dies_with_its_thread(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 100; round++) {
+		pthread_t thread;
+		pj_process *process;
+		void *failed;
+		assert_int_equal(pthread_create(&thread, NULL, start_and_end, &process), 0);
+		assert_int_equal(pthread_join(thread, &failed), 0);
+		assert_null(failed);
+		assert_int_equal(pj_process_join_timed(process, 5000, NULL, NULL), PJ_OK);
+		pj_process_destroy(process);
+	}
+}
+
 static int print_a_line(void *arg)
 {
 	(void)arg;
@@ -235,6 +257,7 @@ int main(void)
 		cmocka_unit_test(memory_is_a_copy),
 		cmocka_unit_test(a_copy_of_the_handle_is_of_no_use),
 		cmocka_unit_test(it_dies_with_its_parent),
+		cmocka_unit_test(it_dies_with_its_thread),
 		cmocka_unit_test(what_is_printed_comes_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,9 +8,9 @@
  */
 #include "testing.h"
 
-#include "job/schedule.h"
+#include "mp/schedule.h"
 
-enum { SLOTS_MOST = 9, TASKS_MOST = 40, SEEDS = 100000 };
+enum { SLOTS_MOST = 9, TASKS_MOST = 40, NO_TASK = TASKS_MOST, SEEDS = 100000 };
 
 /* A worker that the simulation has: at work until a moment, or idle. */
 struct worker {
@@ -30,7 +30,7 @@ struct simulation {
 	bool starved[TASKS_MOST];
 	unsigned lost[TASKS_MOST];
 	unsigned fault_percent;
-	size_t poisoned; /* a task that always fails; TASKS_MOST: none does */
+	size_t poisoned; /* a task that always fails; NO_TASK: none does */
 	pj__loss poison;
 	bool combines; /* tasks are held, and published together; else one by one */
 	bool doomed;
@@ -74,6 +74,42 @@ static void publish(struct simulation *sim, unsigned slot)
 	worker->count = 0;
 }
 
+#define SHIFT(array, at, count) memmove((array) + (at) + 1, (array) + (at), ((count) - (at)) * sizeof *(array))
+
+/* A task comes in at a place: all that the simulation knows of later ones moves on. */
+static void insert(struct simulation *sim, size_t at)
+{
+	const size_t count = sim->task_count++;
+	pj_error error;
+	assert_good(pj__schedule_insert(&sim->schedule, at, &error), error);
+	SHIFT(sim->published, at, count);
+	SHIFT(sim->crashes, at, count);
+	SHIFT(sim->refusals, at, count);
+	SHIFT(sim->starved, at, count);
+	SHIFT(sim->lost, at, count);
+	sim->published[at] = sim->crashes[at] = sim->refusals[at] = sim->lost[at] = 0;
+	sim->starved[at] = false;
+	sim->poisoned += sim->poisoned < NO_TASK && sim->poisoned >= at;
+	sim->doomed_task += sim->doomed && sim->doomed_task >= at;
+	for (unsigned i = 0; i < sim->slots; i++) {
+		struct worker *worker = &sim->workers[i];
+		worker->task += worker->task >= (int64_t)at;
+		for (size_t k = 0; k < worker->count; k++)
+			worker->held[k] += worker->held[k] >= at;
+	}
+}
+
+/* A lost task was more than one thing: what stood before or after the suspect one becomes a task of its own. */
+static void divide(struct simulation *sim, size_t task)
+{
+	if (sim->task_count + 2 > TASKS_MOST || (sim->doomed && task >= sim->doomed_task))
+		return;
+	if (happens(sim, 50))
+		insert(sim, task + 1);
+	if (happens(sim, 50))
+		insert(sim, task);
+}
+
 /* The worker is gone; the task that it ran is charged, those that it held are not. */
 static void lose(struct simulation *sim, unsigned slot, pj__loss loss)
 {
@@ -103,6 +139,8 @@ static void lose(struct simulation *sim, unsigned slot, pj__loss loss)
 		sim->doomed_task = first ? (size_t)running : sim->doomed_task;
 		sim->doomed = true;
 	}
+	if (!hopeless && happens(sim, 30))
+		divide(sim, (size_t)running);
 }
 
 /* The moment of a worker has come. */
@@ -207,7 +245,7 @@ static void run_seed(uint64_t seed)
 	sim.slots = 1 + (unsigned)random_below(&sim.random, SLOTS_MOST);
 	sim.fault_percent = (unsigned)random_below(&sim.random, 40);
 	sim.combines = happens(&sim, 50);
-	sim.poisoned = happens(&sim, 20) && sim.task_count ? random_below(&sim.random, sim.task_count) : TASKS_MOST;
+	sim.poisoned = happens(&sim, 20) && sim.task_count ? random_below(&sim.random, sim.task_count) : NO_TASK;
 	sim.poison = (pj__loss)random_below(&sim.random, 3);
 	const pj__tries tries = {.system = 1 + (unsigned)random_below(&sim.random, 6),
 				 .code = 1 + (unsigned)random_below(&sim.random, 3)};

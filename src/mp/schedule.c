@@ -1,10 +1,11 @@
 /*
  * schedule.c: see schedule.h.
  */
-#include "job/schedule.h"
+#include "mp/schedule.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/grow.h"
 
@@ -37,6 +38,35 @@ pj_status pj__schedule_add(pj__schedule *schedule, size_t tasks, pj_error *error
 	for (size_t i = schedule->count; i < count; i++)
 		schedule->tasks[i] = (pj__task_entry){.state = PJ__TASK_WAITING};
 	schedule->count = count;
+	return PJ_OK;
+}
+
+static void shift(pj__schedule *schedule, size_t from, size_t by)
+{
+	for (unsigned i = 0; i < schedule->slot_count; i++) {
+		pj__slot_entry *slot = &schedule->slots[i];
+		if (slot->running >= (int64_t)from)
+			slot->running += (int64_t)by;
+		for (size_t k = 0; k < slot->count; k++)
+			if (slot->held[k] >= from)
+				slot->held[k] += (uint32_t)by;
+	}
+	if (schedule->end != SIZE_MAX && schedule->end >= from)
+		schedule->end += by;
+}
+
+pj_status pj__schedule_insert(pj__schedule *schedule, size_t at, pj_error *error)
+{
+	assert(at >= schedule->settled && at <= schedule->count);
+	const size_t after = schedule->count - at;
+	const pj_status status = pj__schedule_add(schedule, 1, error);
+	if (status)
+		return status;
+	pj__task_entry *entry = &schedule->tasks[at];
+	memmove(entry + 1, entry, after * sizeof *entry);
+	*entry = (pj__task_entry){.state = PJ__TASK_WAITING};
+	shift(schedule, at, 1);
+	schedule->next = at < schedule->next ? at : schedule->next;
 	return PJ_OK;
 }
 

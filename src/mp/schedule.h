@@ -16,8 +16,8 @@
  * runs meanwhile) if it was for lack of memory; one that user code refuses, `tries.code` times. Then it is given up,
  * and only tasks before it go on: so the first of several that fail is the one that is told, whatever the timing.
  */
-#ifndef PJ_JOB_SCHEDULE_H
-#define PJ_JOB_SCHEDULE_H
+#ifndef PJ_MP_SCHEDULE_H
+#define PJ_MP_SCHEDULE_H
 
 #include <stdbool.h>
 
@@ -73,6 +73,12 @@ void pj__schedule_fini(pj__schedule *schedule);
 
 /* Adds waiting tasks at the end. */
 PJ_MUST_USE pj_status pj__schedule_add(pj__schedule *schedule, size_t tasks, pj_error *error);
+
+/*
+ * Inserts a waiting task that becomes number `at`; it and all that follow had a number less by one. So a task that is
+ * several things at once can be divided: those beside the suspect one become tasks of their own.
+ */
+PJ_MUST_USE pj_status pj__schedule_insert(pj__schedule *schedule, size_t at, pj_error *error);
 
 /* The task that may be taken now, the first that waits; -1: there is none, or it must wait for others to end. */
 int64_t pj__schedule_peek(pj__schedule *schedule);
