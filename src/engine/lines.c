@@ -152,7 +152,7 @@ pj_status pj__count_lines(const pj__setup *setup, pj__plan *plan, pj_error *erro
 	pj_status status = PJ_OK;
 	if (!count)
 		return PJ_OK;
-	if (setup->options.sorter == PJ_SORTER_SIMPLE || setup->options.workers == 1 || count < 2) {
+	if (setup->options.workers == 1 || count < 2) {
 		status = count_here(&run, error);
 	} else {
 		const unsigned workers = setup->options.workers;
