@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include "output/order.h"
+
 static const pj__engine *find(const char *name)
 {
 	for (const pj__engine *const *engine = pj__engines; *engine; engine++)
@@ -52,6 +54,10 @@ pj_status pj__engine_choose(pj__setup *setup, const pj__engine **ret_engine, pj_
 		return refuse(engine, "use the sorter shared", error);
 	if (!(engine->can & PJ__CAN_RANGE) && (pj__setup_has_ranges(setup) || pj__setup_reduces_whole(setup)))
 		return refuse(engine, "make parts that are ranges of keys", error);
+	if (!(engine->can & PJ__CAN_ORDER) && pj__is_ordered(&options->output))
+		return refuse(engine, "put results in another order than that of keys", error);
+	if (!(engine->can & PJ__CAN_SKIP) && options->skip_bad)
+		return refuse(engine, "leave out records", error);
 	if (engine->can & PJ__IS_IN_CALLER)
 		setup->options.workers = 1;
 	setup->stands |= !(engine->can & PJ__CAN_STREAM);

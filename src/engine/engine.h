@@ -41,13 +41,15 @@ typedef struct pj__run_state {
 
 /* What an engine can do. A run that needs anything else is refused before its output is opened. */
 enum {
-	PJ__CAN_STREAM = 1,    /* inputs that come once, in order, and whose length nobody knows: pipes */
-	PJ__CAN_CALL = 2,      /* functions of the caller as input and as output */
-	PJ__CAN_STAY = 4,      /* several jobs and runs between open and close: sessions */
-	PJ__CAN_SHARE = 8,     /* the sorter shared */
-	PJ__CAN_RANGE = 16,    /* part files that are ranges of keys */
-	PJ__CAN_REFER = 32,    /* pairs that are places in the inputs (shuffle/reference.h), where the plan allows it */
-	PJ__IS_IN_CALLER = 64, /* user code runs in the calling process, a task at a time, whatever `workers` says */
+	PJ__CAN_STREAM = 1, /* inputs that come once, in order, and whose length nobody knows: pipes */
+	PJ__CAN_CALL = 2,   /* functions of the caller as input and as output */
+	PJ__CAN_STAY = 4,   /* several jobs and runs between open and close: sessions */
+	PJ__CAN_SHARE = 8,  /* the sorter shared */
+	PJ__CAN_RANGE = 16, /* part files that are ranges of keys */
+	PJ__CAN_REFER = 32, /* pairs that are places in the inputs (shuffle/reference.h), where the plan allows it */
+	PJ__CAN_ORDER = 64, /* results in another order than that of keys, or only the first ones */
+	PJ__CAN_SKIP = 128, /* records that are left out (run->bad) */
+	PJ__IS_IN_CALLER = 256, /* user code runs in the calling process, a task at a time, whatever `workers` says */
 };
 
 /* For what an engine is opened: jobs, settled and planned. All of it outlives the opened engine. */

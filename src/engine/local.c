@@ -533,7 +533,8 @@ static pj_status run_local(void *opened, pj__run_state *run, pj_error *error)
 
 const pj__engine pj__engine_local = {
 	.name = "local",
-	.can = PJ__CAN_STREAM | PJ__CAN_CALL | PJ__CAN_STAY | PJ__CAN_SHARE | PJ__CAN_RANGE | PJ__CAN_REFER,
+	.can = PJ__CAN_STREAM | PJ__CAN_CALL | PJ__CAN_STAY | PJ__CAN_SHARE | PJ__CAN_RANGE | PJ__CAN_REFER |
+	       PJ__CAN_ORDER | PJ__CAN_SKIP,
 	.storage = &pj__storage_files,
 	.open = open_local,
 	.run = run_local,

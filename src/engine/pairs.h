@@ -1,8 +1,8 @@
 /*
  * pairs.h: every pair of a job in one list, for the reference.
  *
- * In order: add pairs as they are emitted; give each its part file; sort; step from group to group, file by file. This is
- * the plain meaning of what run/, shuffle/ and their tables do, and none of their code:
+ * In order: add pairs as they are emitted; give each its part file; sort; step from group to group, file by file. This
+ * is the plain meaning of what run/, shuffle/ and their tables do, and none of their code:
  *
  *     added       b 1   a 2   b 3   c 4          part files 0: a b   1: c
  *     sorted      0: a 2 | b 1 | b 3   1: c 4    by file, group, key, (value,) and order of emission

@@ -1,9 +1,9 @@
 /*
  * reference.c: the engine that says what is right.
  *
- * In this process: every map task in order; every pair that they emit in one list (pairs.h); each pair given to its part
- * file; the list sorted; the reducer called for each group. Nothing here is shared with the other engines but the
- * reading of the input, the sample of keys that decides about ranges, the meaning of a reducer, and the sink: what
+ * In this process: every map task in order; every pair that they emit in one list (pairs.h); each pair given to its
+ * part file; the list sorted; the reducer called for each group. Nothing here is shared with the other engines except
+ * the reading of the input, the sample of keys that decides about ranges, the meaning of a reducer, and the sink: what
  * the other engines do is held against this, byte for byte.
  */
 #include <stdlib.h>
@@ -485,7 +485,8 @@ static void close_reference(void *opened)
 
 const pj__engine pj__engine_reference = {
 	.name = "reference",
-	.can = PJ__CAN_STREAM | PJ__CAN_CALL | PJ__CAN_SHARE | PJ__CAN_RANGE | PJ__IS_IN_CALLER,
+	.can = PJ__CAN_STREAM | PJ__CAN_CALL | PJ__CAN_SHARE | PJ__CAN_RANGE | PJ__CAN_ORDER | PJ__CAN_SKIP |
+	       PJ__IS_IN_CALLER,
 	.storage = &pj__storage_files,
 	.open = open_reference,
 	.run = run_reference,
