@@ -152,6 +152,8 @@ static pj_status run_settled(pj__setup *setup, pj__run_state *run, pj_error *err
 		pj__plan_fini(&plan);
 	}
 	setup->storage->close_output(&sink);
+	run->sink = NULL;
+	run->plan = NULL;
 	return status;
 }
 
