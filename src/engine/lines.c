@@ -91,8 +91,8 @@ static pj_status count_here(const pj__run_state *run, const size_t *indexes, siz
 }
 
 /*
- * Counts in some splits, all of which go on. No code is at work in the pool but ours: if a split was too much for several
- * workers, somebody else has killed them.
+ * Counts in some splits, all of which go on. Only our own code is at work in the pool: if a split was too much for
+ * several workers, somebody else has killed them.
  */
 static pj_status count_round(const pj__run_state *run, pj_pool *pool, const size_t *indexes, size_t count,
 			     pj_error *error)

@@ -148,8 +148,8 @@ static bool is_again(const pj__split *split, unsigned piece, const pj__split *la
 }
 
 /*
- * Each piece may bring its share of the keys, and what those before it left: the last ones must not go short. A program,
- * whose start is dear, gets all pieces at once.
+ * Each piece may bring its share of the keys, and what those before it left: the last ones must not go short. A
+ * program, whose start is dear, gets all pieces at once.
  */
 static pj_status sample_pieces(pj__mapping *mapping, const pj__plan *plan, struct sampler *sampler, pj_error *error)
 {

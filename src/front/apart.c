@@ -2,7 +2,8 @@
  * apart.c: a run in a child process.
  *
  * The engine `reference` runs user code in the process that calls pj_run. When that code is a plug-in, whose crashes
- * are not to be ours, this process is a child of the command line, which waits, hands signals on and tells how it ended.
+ * are not to be ours, this process is a child of the command line, which waits, hands signals on and tells how it
+ * ended.
  */
 #include <errno.h>
 #include <signal.h>

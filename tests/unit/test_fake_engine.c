@@ -61,7 +61,7 @@ static pj_status map_tasks(struct backwards *all, pj_error *error)
 	return status;
 }
 
-/* Brings the lists together; each pair gets its part file, and numbers are read as an aggregate wants them. */
+/* Brings the lists together: each pair gets its part file, and numbers are read as an aggregate wants them. */
 static pj_status gather(struct backwards *all, pj_error *error)
 {
 	const pj_aggregate *aggregate = all->run->setup->job.reducer.aggregate;
