@@ -18,7 +18,7 @@
  *
  * Several runs may go on in one process, one after another or from several threads: there is no global state. A run
  * forks its workers from the calling thread, which must live until it ends; it waits for its own children only, and
- * installs no signal handler. User code runs in the workers (with the sorter `simple`, in the calling process).
+ * installs no signal handler. User code runs in the workers (with the engine `reference`, in the calling process).
  */
 #ifndef PAPJUICE_JOB_H
 #define PAPJUICE_JOB_H
@@ -80,17 +80,25 @@ typedef struct pj_mapper {
 } pj_mapper;
 
 /*
- * How pairs are brought together. All give the same result, but for which part file of a folder a key is in: that its
- * hash decides, or, with `total`, where it stands among the keys of a sample of the input. (`simple` does so, too, for
- * a job whose own sorter is `total`.) `map_only` needs no sorter.
+ * How pairs are brought together. Both give the same result. `map_only` needs no sorter.
+ *
+ * Two values are older spellings of other questions: SIMPLE asks for the engine `reference` (pj_options.engine), TOTAL
+ * for parts that are ranges (pj_parts).
  */
 typedef enum pj_sorter {
 	PJ_SORTER_DEFAULT, /* plex */
-	PJ_SORTER_SIMPLE,  /* the sequential reference, in the calling process */
+	PJ_SORTER_SIMPLE,  /* plex, and the engine `reference`, unless the options name another engine */
 	PJ_SORTER_PLEX,    /* tables or runs of each worker, brought together partition by partition without locks */
 	PJ_SORTER_SHARED,  /* one shared dict in shared memory, merged by worker processes under its lock */
-	PJ_SORTER_TOTAL    /* plex; but the part files of a folder, one after another, are one sorted sequence */
+	PJ_SORTER_TOTAL    /* plex, and parts that are ranges, unless `parts` says otherwise */
 } pj_sorter;
+
+/* Which part file of a folder a key goes to. In a file or stream it does not show. */
+typedef enum pj_parts {
+	PJ_PARTS_DEFAULT, /* hash; ranges for a job with an order of its own and no partitioner (keys.h) */
+	PJ_PARTS_HASH,    /* its hash decides; or the job's partitioner */
+	PJ_PARTS_RANGES   /* where it stands among the keys of a sample: the files are one sorted sequence */
+} pj_parts;
 
 /* What is written of a pair. */
 typedef enum pj_columns {
@@ -148,6 +156,7 @@ struct pj_job {
 	pj_input input;
 	pj_mapper mapper;
 	pj_sorter sorter;
+	pj_parts parts;
 	pj_reducer reducer;
 	pj_output output;
 	pj_keys keys;         /* their order, groups and parts, where those are not the usual ones */
@@ -215,8 +224,8 @@ typedef struct pj_options {
 	unsigned timeout_ms;  /* an attempt without progress for so long is killed and tried again; 0: never */
 	/*
 	 * Bytes that PapJuice itself may use for pairs, in all processes together; more goes to files in `temp`. At
-	 * most 2^62. 0: half of what is available when the run begins. Not used by the sorters `simple` and `shared`,
-	 * which keep everything in memory.
+	 * most 2^62. 0: half of what is available when the run begins. Not used by the engine `reference` and the
+	 * sorter `shared`, which keep everything in memory.
 	 */
 	uint64_t memory;
 	/* Folder for temporary files; NULL: $TMPDIR, else beside the output, for streams and functions /var/tmp. */
@@ -238,7 +247,23 @@ typedef struct pj_options {
 	void *progress_arg;
 	/* Becomes the number of a signal when the run is to stop (set by the caller's handler); NULL: not used. */
 	const volatile sig_atomic_t *stop;
+	/*
+	 * Which engine runs the tasks: "local", worker processes on this machine, or "reference", one task after
+	 * another in the calling process, in the plainest code. The result is the same. NULL: "local", unless a sorter
+	 * asks for the reference.
+	 */
+	const char *engine;
+	pj_parts parts;
 } pj_options;
+
+/* What a caller may want to know of an engine. */
+typedef struct pj_engine_facts {
+	const char *name;
+	bool in_caller; /* user code runs in the process that calls pj_run */
+} pj_engine_facts;
+
+/* Tells which engine will run a job with these options. False: there is none of that name. */
+PJ_API bool pj_engine_of(const pj_job *job, const pj_options *options, pj_engine_facts *ret_facts);
 
 /* One failed attempt. */
 typedef struct pj_failure {

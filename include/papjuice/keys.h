@@ -26,7 +26,7 @@ typedef struct pj_keys {
 	 * must be one order of all keys (if a <= b and b <= c then a <= c); one that contradicts itself gives some
 	 * order and some groups, no more. Keys that are equal are one group, their pairs in plan order; the reducer
 	 * gets the first of the keys. Into a folder, without `part`, ranges of keys become the part files, which are
-	 * one sorted sequence, as with the sorter `total`.
+	 * one sorted sequence, as with PJ_PARTS_RANGES.
 	 */
 	int (*compare)(pj_bytes a, pj_bytes b, void *arg);
 	/*
@@ -39,7 +39,7 @@ typedef struct pj_keys {
 	/*
 	 * The part file, from 0 to parts - 1, that a key (with `group`: a beginning) goes to, if there are several. Any
 	 * other number fails the task. Keys that are equal must go to the same one, or they meet in different groups.
-	 * Within each file keys are in order. Not with the sorter `total`.
+	 * Within each file keys are in order. Not with PJ_PARTS_RANGES.
 	 */
 	uint64_t (*part)(pj_bytes key, uint64_t parts, void *arg);
 	/*

@@ -121,8 +121,8 @@ PJ_API PJ_MUST_USE pj_status pj_program_open(const char *path, const pj_program_
  * in the workers the real one is called. A plug-in can't have an input function or an output function, as they would
  * have to run in the calling process: PJ_ERR_USER when it is opened.
  *
- * With the sorter `simple` user code runs in the process that calls pj_run, so `load` happens there. pj_main runs such
- * a job in a child process.
+ * With the engine `reference` user code runs in the process that calls pj_run, so `load` happens there. pj_main runs
+ * such a job in a child process.
  */
 PJ_API const pj_job *pj_program_job(const pj_program *program);
 

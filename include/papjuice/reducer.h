@@ -111,10 +111,10 @@ typedef pj_status pj_reduce_function(pj_task *task, pj_bytes key, pj_values *val
  *
  * A general reducer may have a combiner: it gets a key and some of its values, and emits pairs that stand for them.
  * The reducer's result must be the same whether the combiner was called for all of a key's pairs, for some of them in
- * whatever grouping, or never; a combiner for which that does not hold makes the sorters differ (`simple` never calls
- * it, which is how to find out). It is called while mapping, for the pairs of one map task, some hundred kilobytes at a
- * time in the order in which they were emitted, and only where keys repeat: that depends on the input and the split
- * size, not on workers or memory. What comes together are equal whole keys, not groups (keys.h).
+ * whatever grouping, or never; a combiner for which that does not hold makes the engines differ (the reference never
+ * calls it, which is how to find out). It is called while mapping, for the pairs of one map task, some hundred
+ * kilobytes at a time in the order in which they were emitted, and only where keys repeat: that depends on the input
+ * and the split size, not on workers or memory. What comes together are equal whole keys, not groups (keys.h).
  */
 typedef struct pj_reducer {
 	const pj_aggregate *aggregate;
@@ -124,7 +124,7 @@ typedef struct pj_reducer {
 	/*
 	 * Optional, of a general reducer: called around the groups of each part that has any; what they emit is output,
 	 * too. With one of them a part is reduced as a whole, by one process. To a folder a part is a part file; to a
-	 * file or stream the parts are ranges of keys, as of the sorter total, one behind another.
+	 * file or stream the parts are ranges of keys, one after another.
 	 */
 	pj_status (*begin)(pj_task *task, void *arg);
 	pj_status (*end)(pj_task *task, void *arg);

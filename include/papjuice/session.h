@@ -33,8 +33,8 @@ typedef struct pj_session pj_session;
  * (NULL: defaults) hold for all runs but for output and params; the jobs, and what they and the options point to, must
  * outlive the session. The caller owns *ret_session. Workers are forked at the first run.
  *
- * PJ_ERR_USAGE: a job that cannot be run, no job, an input that is a stream (it could be read only once), the sorters
- * `simple` and `shared` (a session's are `plex` and `total`). PJ_ERR_INPUT, PJ_ERR_MEMORY, PJ_ERR_RESOURCE.
+ * PJ_ERR_USAGE: a job that cannot be run, no job, an input that is a stream (it could be read only once), an engine
+ * that cannot stay (the reference), the sorter `shared`. PJ_ERR_INPUT, PJ_ERR_MEMORY, PJ_ERR_RESOURCE.
  */
 PJ_API PJ_MUST_USE pj_status pj_session_open(const pj_job *jobs, size_t count, const pj_options *options,
 					     pj_session **ret_session, pj_error *error);

@@ -75,34 +75,38 @@ static pj_status take_result(pj__plan *plan, size_t index, pj_bytes result, pj_e
 	return failed.status;
 }
 
-static pj_status count_one(pj__plan *plan, size_t index, pj_error *error)
-{
-	struct count count = {0};
-	const pj_status status = count_split(plan, index, &count, error);
-	if (!status)
-		number_next(plan, index, &count);
-	return status;
-}
-
-/* No code is at work here but ours: if a split was too much for several workers, somebody else has killed them. */
-static pj_status count_by_ourselves(pj__plan *plan, const size_t *indexes, size_t count, pj_error *error)
+/* In this process: where there is no pool, or where some splits were too much for several of its workers. */
+static pj_status count_here(const pj__run_state *run, const size_t *indexes, size_t count, pj_error *error)
 {
 	pj_status status = PJ_OK;
-	for (size_t i = 0; i < count && !status; i++)
-		status = count_one(plan, indexes[i], error);
+	for (size_t i = 0; i < count && !status; i++) {
+		struct count found = {0};
+		status = pj__stopped(run, error);
+		if (!status)
+			status = count_split(run->plan, indexes[i], &found, error);
+		if (!status)
+			number_next(run->plan, indexes[i], &found);
+	}
 	return status;
 }
 
-/* Counts in some splits, all of which go on, with the pool. */
-static pj_status count_round(pj__plan *plan, pj_pool *pool, const size_t *indexes, size_t count, pj_error *error)
+/*
+ * Counts in some splits, all of which go on. Only our own code is at work in the pool: if a split was too much for
+ * several workers, somebody else has killed them.
+ */
+static pj_status count_round(const pj__run_state *run, pj_pool *pool, const size_t *indexes, size_t count,
+			     pj_error *error)
 {
+	pj__plan *plan = run->plan;
+	if (!pool)
+		return count_here(run, indexes, count, error);
 	pj_bytes items[ROUND] = {{NULL, 0}};
 	pj_results *results;
 	for (size_t i = 0; i < count; i++)
 		items[i] = (pj_bytes){(const char *)&indexes[i], sizeof indexes[i]};
 	pj_status status = pj_pool_map(pool, count_item, plan, items, count, 1, &results, error);
 	if (status == PJ_ERR_CRASH)
-		return count_by_ourselves(plan, indexes, count, error);
+		return count_here(run, indexes, count, error);
 	if (status)
 		return status;
 	for (size_t i = 0; i < count && !status; i++)
@@ -111,31 +115,19 @@ static pj_status count_round(pj__plan *plan, pj_pool *pool, const size_t *indexe
 	return status;
 }
 
-static pj_status count_apart(const pj__run_state *run, pj_pool *pool, pj_error *error)
+static pj_status count_all(const pj__run_state *run, pj_pool *pool, pj_error *error)
 {
-	pj__plan *plan = run->plan;
 	size_t indexes[ROUND], count = 0;
 	pj_status status = PJ_OK;
-	for (size_t i = 0; i < plan->split_count && !status; i++) {
+	for (size_t i = 0; i < run->plan->split_count && !status; i++) {
 		if (goes_on(run, i))
 			indexes[count++] = i;
-		if (count == ROUND || (count && i + 1 == plan->split_count)) {
+		if (count == ROUND || (count && i + 1 == run->plan->split_count)) {
 			status = pj__stopped(run, error);
 			if (!status)
-				status = count_round(plan, pool, indexes, count, error);
+				status = count_round(run, pool, indexes, count, error);
 			count = 0;
 		}
-	}
-	return status;
-}
-
-static pj_status count_here(const pj__run_state *run, pj_error *error)
-{
-	pj_status status = PJ_OK;
-	for (size_t i = 0; i < run->plan->split_count && !status; i++) {
-		status = pj__stopped(run, error);
-		if (!status && goes_on(run, i))
-			status = count_one(run->plan, i, error);
 	}
 	return status;
 }
@@ -152,15 +144,12 @@ pj_status pj__count_lines(const pj__setup *setup, pj__plan *plan, pj_error *erro
 	pj_status status = PJ_OK;
 	if (!count)
 		return PJ_OK;
-	if (setup->options.sorter == PJ_SORTER_SIMPLE || setup->options.workers == 1 || count < 2) {
-		status = count_here(&run, error);
-	} else {
-		const unsigned workers = setup->options.workers;
-		status = pj_pool_create(workers < count ? workers : (unsigned)count, &pool, error);
-		if (!status)
-			status = count_apart(&run, pool, error);
-		pj_pool_destroy(pool);
-	}
+	const size_t workers = setup->options.workers < count ? setup->options.workers : count;
+	if (workers > 1)
+		status = pj_pool_create((unsigned)workers, &pool, error);
+	if (!status)
+		status = count_all(&run, pool, error);
+	pj_pool_destroy(pool);
 	if (status)
 		pj__error_at(error, "plan", -1, -1);
 	return status;

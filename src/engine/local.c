@@ -441,26 +441,33 @@ pj_status pj__leader_phases(struct leader *leader, pj_error *error)
 }
 
 /* No more workers than can have work. */
-static unsigned count_workers(const pj__run_state *run)
+static unsigned count_workers(const pj_options *options, const pj__plan *plan)
 {
-	const unsigned wanted = run->setup->options.workers;
-	const pj__plan *plan = run->plan;
+	const unsigned wanted = options->workers;
 	const size_t files = pj__plan_files(plan), work = plan->task_count > files ? plan->task_count : files;
 	if (plan->sources.has_stream || work >= wanted)
 		return wanted;
 	return work ? (unsigned)work : 1;
 }
 
-/* Who decodes and encodes: workers what is cut and part files, the leader streams and what is written in order. */
-static pj__codec_share share_codecs(const pj__run_state *run)
+/*
+ * Who decodes and encodes: workers what is cut and part files, the leader streams and what is written in order. In a
+ * session it is the leader that compresses.
+ */
+static pj__codec_share share_codecs(const pj__engine_terms *terms)
 {
-	const pj__sources *sources = &run->plan->sources;
-	const uint64_t encoder = pj__encoder_memory(run->sink->output.compression);
-	const bool by_workers = run->sink->kind == PJ__SINK_FOLDER && !pj__is_ordered(&run->sink->output);
-	pj__codec_share share = {.worker = sources->decoder_bytes};
-	if (by_workers && share.worker < encoder)
-		share.worker = encoder;
-	share.leader = (by_workers ? 0 : encoder) + (sources->has_stream ? sources->decoder_bytes : 0);
+	pj__codec_share share = {0};
+	for (size_t i = 0; i < terms->count; i++) {
+		const pj__sources *sources = &terms->plans[i].sources;
+		const pj_output *output = terms->sink ? &terms->sink->output : &terms->setups[i].options.output;
+		const bool by_workers = terms->sink && terms->sink->kind == PJ__SINK_FOLDER && !pj__is_ordered(output);
+		const uint64_t encoder = pj__encoder_memory(output->compression);
+		const uint64_t worker =
+			by_workers && encoder > sources->decoder_bytes ? encoder : sources->decoder_bytes;
+		const uint64_t leader = (by_workers ? 0 : encoder) + (sources->has_stream ? sources->decoder_bytes : 0);
+		share.worker = worker > share.worker ? worker : share.worker;
+		share.leader = leader > share.leader ? leader : share.leader;
+	}
 	return share;
 }
 
@@ -482,21 +489,54 @@ static void write_direct(pj__local *local)
 	local->direct_from = local->budget.memory < kept ? local->budget.memory : kept;
 }
 
-pj_status pj__engine_local(pj__run_state *run, pj_error *error)
+static void close_local(void *opened)
 {
+	pj__leader_close(opened);
+	free(opened);
+}
+
+static pj_status open_local(const pj__engine_terms *terms, void **ret_opened, pj_error *error)
+{
+	static const pj__sink any = {.kind = PJ__SINK_STREAM}; /* each run has its own */
+	const pj_options *options = &terms->setups[0].options;
 	struct leader *leader = calloc(1, sizeof *leader);
+	*ret_opened = NULL;
 	if (!leader)
 		return pj__no_memory(error, sizeof *leader);
-	pj_status status = pj__leader_open(leader, run->setup, run->plan, count_workers(run), share_codecs(run),
-					   pj__temp_folder(run->setup->options.temp, run->sink), error);
-	leader->local.sink = run->sink;
-	if (!status)
+	const pj_status status = pj__leader_open(
+		leader, terms->setups, terms->plans,
+		terms->sink ? count_workers(options, &terms->plans[0]) : options->workers, share_codecs(terms),
+		terms->setups[0].storage->run_folder(options->temp, terms->sink ? terms->sink : &any), error);
+	leader->local.sink = terms->sink;
+	leader->local.stays = !terms->sink;
+	if (status) {
+		close_local(leader);
+		return status;
+	}
+	if (terms->sink)
 		write_direct(&leader->local);
-	if (!status)
-		status = pj__leader_begin(leader, run, 0, NULL, error);
+	*ret_opened = leader;
+	return PJ_OK;
+}
+
+static pj_status run_local(void *opened, pj__run_state *run, pj_error *error)
+{
+	struct leader *leader = opened;
+	pj_status status = pj__leader_begin(leader, run, run->job, run->params, error);
 	if (!status)
 		status = pj__leader_phases(leader, error);
-	pj__leader_close(leader);
-	free(leader);
+	if (status)
+		pj__leader_stop(leader);
+	leader->run = NULL; /* it ends with its caller */
 	return status;
 }
+
+const pj__engine pj__engine_local = {
+	.name = "local",
+	.can = PJ__CAN_STREAM | PJ__CAN_CALL | PJ__CAN_STAY | PJ__CAN_SHARE | PJ__CAN_RANGE | PJ__CAN_REFER |
+	       PJ__CAN_ORDER | PJ__CAN_SKIP,
+	.storage = &pj__storage_files,
+	.open = open_local,
+	.run = run_local,
+	.close = close_local,
+};

@@ -1,5 +1,5 @@
 /*
- * run.c: pj_run, the phases that both engines share: settle, plan, open the output, (engine), check, commit.
+ * run.c: pj_run, what every run does around its engine (engine.h): settle, choose, open, plan, (engine), commit.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,12 @@ pj_status pj__stopped(const pj__run_state *run, pj_error *error)
 	return pj__stopped_by(run->setup->options.stop, error);
 }
 
-void pj__run_tell_tally(const pj__run_state *run)
+static double seconds_since(uint64_t start_ns)
+{
+	return (double)(pj__now_ns() - start_ns) * 1e-9;
+}
+
+void pj__run_tell(const pj__run_state *run)
 {
 	const pj__tally *tally = &run->tally;
 	pj_result *result = run->result;
@@ -22,11 +27,7 @@ void pj__run_tell_tally(const pj__run_state *run)
 	result->counters_lost = tally->lost;
 	result->counter_count = tally->count;
 	memcpy(result->counter, tally->counter, tally->count * sizeof *tally->counter);
-}
-
-static double seconds_since(uint64_t start_ns)
-{
-	return (double)(pj__now_ns() - start_ns) * 1e-9;
+	result->total_seconds = seconds_since(run->started_ns);
 }
 
 void pj__tell_progress(const pj__run_state *run, const char *phase, uint64_t done, uint64_t total, uint64_t retries)
@@ -75,62 +76,82 @@ pj_status pj__run_refuse_own_input(const pj__run_state *run, pj_error *error)
 	return PJ_OK;
 }
 
-pj_status pj__run_commit(pj__run_state *run, pj_error *error)
+static pj_status commit(pj__run_state *run, pj_error *error)
 {
 	const uint64_t begun = pj__now_ns();
-	pj_status status = pj__sources_check(&run->plan->sources, &run->result->inputs_grown, error);
+	const pj__storage *storage = run->setup->storage;
+	pj_status status = storage->check_inputs(&run->plan->sources, &run->result->inputs_grown, error);
 	if (!status)
 		status = pj__stopped(run, error);
 	if (!status)
 		status = pj__bad_write(run->bad, error);
 	if (!status)
-		status = pj__sink_commit(run->sink, error);
+		status = storage->commit_output(run->sink, error);
 	if (!status)
 		status = pj__bad_commit(run->bad, error);
 	run->result->commit_seconds = seconds_since(begun);
 	return status;
 }
 
-static pj_status run_engine(pj__run_state *run, pj_error *error)
+/* Runs by an engine that is opened for nothing else. */
+static pj_status run_once(const pj__engine *engine, pj__run_state *run, pj_error *error)
 {
-	pj_status status = pj__run_refuse_own_input(run, error);
-	if (!status)
-		status = pj__count_lines(run->setup, run->plan, error);
+	const pj__engine_terms terms = {run->setup, run->plan, 1, run->sink};
+	void *opened;
+	pj_status status = engine->open(&terms, &opened, error);
 	if (status)
 		return status;
+	status = engine->run(opened, run, error);
+	engine->close(opened);
+	return status;
+}
+
+pj_status pj__run_by(const pj__engine *engine, void *opened, pj__run_state *run, pj_error *error)
+{
 	pj__bad bad;
-	status = pj__bad_open(&bad, &run->setup->options, run->plan, run->sink, error);
+	pj_status status = pj__bad_open(&bad, &run->setup->options, run->plan, run->sink, error);
 	if (status)
 		return status;
 	run->bad = &bad;
-	status = run->setup->options.sorter == PJ_SORTER_SIMPLE ? pj__engine_simple(run, error)
-								: pj__engine_local(run, error);
+	status = opened ? engine->run(opened, run, error) : run_once(engine, run, error);
 	if (!status)
-		status = pj__run_commit(run, error);
+		status = commit(run, error);
 	pj__bad_tell(&bad, run->result);
 	pj__bad_close(&bad);
 	run->bad = NULL;
 	return status;
 }
 
-static pj_status run_planned(pj__run_state *run, pj_error *error)
+static pj_status run_planned(const pj__engine *engine, pj__run_state *run, pj_error *error)
 {
-	const pj__setup *setup = run->setup;
+	run->result->inputs = run->plan->sources.count;
+	run->result->plan_seconds = seconds_since(run->started_ns);
+	pj_status status = pj__engine_fit(engine, run->plan, error);
+	if (!status)
+		status = pj__run_refuse_own_input(run, error);
+	if (!status)
+		status = pj__count_lines(run->setup, run->plan, error);
+	return status ? status : pj__run_by(engine, NULL, run, error);
+}
+
+static pj_status run_settled(pj__setup *setup, pj__run_state *run, pj_error *error)
+{
+	const pj__engine *engine;
 	pj__sink sink;
 	pj__plan plan;
-	pj_status status = pj__sink_open_until(&sink, &setup->options.output, setup->options.stop, error);
+	pj_status status = pj__engine_choose(setup, &engine, error);
+	if (!status)
+		status = setup->storage->open_output(&sink, &setup->options.output, setup->options.stop, error);
 	if (status)
 		return status;
 	status = pj__plan_init(&plan, setup, sink.kind == PJ__SINK_FOLDER, error);
 	if (!status) {
 		run->sink = &sink;
 		run->plan = &plan;
-		run->result->inputs = plan.sources.count;
-		run->result->plan_seconds = seconds_since(run->started_ns);
-		status = run_engine(run, error);
+		status = run_planned(engine, run, error);
 		pj__plan_fini(&plan);
 	}
-	pj__sink_close(&sink);
+	setup->storage->close_output(&sink);
 	run->sink = NULL;
 	run->plan = NULL;
 	return status;
@@ -146,10 +167,9 @@ pj_status pj_run(const pj_job *job, const pj_options *options, pj_result *ret_re
 	pj__run_state run = {.setup = &setup, .result = result, .started_ns = pj__now_ns()};
 	pj_status status = pj__setup_init(&setup, job, options, error);
 	if (!status) {
-		status = run_planned(&run, error);
+		status = run_settled(&setup, &run, error);
 		pj__setup_fini(&setup);
 	}
-	pj__run_tell_tally(&run);
-	result->total_seconds = seconds_since(run.started_ns);
+	pj__run_tell(&run);
 	return status;
 }

@@ -147,42 +147,32 @@ static bool is_again(const pj__split *split, unsigned piece, const pj__split *la
 			       (split->source == last->source && split->start == last->start && last->most));
 }
 
-/* A program, whose start is dear, gets all pieces at once. */
-static pj_status sample_by_program(pj__mapping *mapping, const pj__plan *plan, pj_error *error)
-{
-	const pj__sources *sources = &plan->sources;
-	pj__split last = {0};
-	pj__split splits[PIECES];
-	size_t count = 0;
-	for (unsigned i = 0; i < PIECES; i++) {
-		const uint64_t at = (uint64_t)((__uint128_t)sources->bytes * i / PIECES),
-			       end = (uint64_t)((__uint128_t)sources->bytes * (i + 1) / PIECES);
-		if (!piece_at(plan, at, end, PIECE_OF_PROGRAM, &splits[count]) || is_again(&splits[count], i, &last))
-			continue;
-		last = splits[count++];
-	}
-	return count ? sample_splits(mapping, splits, count, error) : PJ_OK;
-}
-
-/* Each piece may bring its share of the keys, and what those before it left: the last ones must not go short. */
+/*
+ * Each piece may bring its share of the keys, and what those before it left: the last ones must not go short. A
+ * program, whose start is dear, gets all pieces at once.
+ */
 static pj_status sample_pieces(pj__mapping *mapping, const pj__plan *plan, struct sampler *sampler, pj_error *error)
 {
-	const pj__sources *sources = &plan->sources;
-	pj_status status = PJ_OK;
-	pj__split split, last = {0};
-	for (unsigned i = 0; i < PIECES && !status; i++) {
-		const uint64_t at = (uint64_t)((__uint128_t)sources->bytes * i / PIECES),
-			       end = (uint64_t)((__uint128_t)sources->bytes * (i + 1) / PIECES);
+	const bool at_once = mapping->job->mapper.command;
+	const uint64_t bytes = plan->sources.bytes;
+	pj__split splits[PIECES], last = {0};
+	size_t count = 0;
+	for (unsigned i = 0; i < PIECES; i++) {
+		const uint64_t at = (uint64_t)((__uint128_t)bytes * i / PIECES),
+			       end = (uint64_t)((__uint128_t)bytes * (i + 1) / PIECES);
+		if (!piece_at(plan, at, end, at_once ? PIECE_OF_PROGRAM : PIECE, &splits[count]) ||
+		    is_again(&splits[count], i, &last))
+			continue;
+		last = splits[count++];
+		if (at_once)
+			continue;
 		sampler->keys_most = (size_t)KEYS_MOST / PIECES * (i + 1);
 		sampler->bytes_most = (size_t)BYTES_MOST / PIECES * (i + 1);
-		if (!piece_at(plan, at, end, PIECE, &split))
-			continue;
-		if (is_again(&split, i, &last))
-			continue;
-		status = sample_split(mapping, split, error);
-		last = split;
+		const pj_status status = sample_split(mapping, last, error);
+		if (status)
+			return status;
 	}
-	return status;
+	return at_once && count ? sample_splits(mapping, splits, count, error) : PJ_OK;
 }
 
 pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *plan, pj__whereabouts *here,
@@ -215,8 +205,6 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 		if (split.end - split.start > STREAM_MOST)
 			split.end = split.start + STREAM_MOST;
 		status = sample_split(&mapping, split, error);
-	} else if (!status && setup->job.mapper.command) {
-		status = sample_by_program(&mapping, plan, error);
 	} else if (!status) {
 		status = sample_pieces(&mapping, plan, sampler, error);
 	}

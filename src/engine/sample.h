@@ -1,9 +1,11 @@
 /*
  * sample.h: a look at the keys that a mapper will emit, so that they can be parted in equal ranges.
  *
- * The mapper is run over some pieces that are spread evenly over the input; which ones depends on the input alone. Its
- * pairs are dropped but for the beginnings of their keys: of each key once for jobs that combine, of each pair
- * else. With the sorter total it shows in the output what the sample is: both engines take the same.
+ * The mapper is run over some pieces that are spread evenly over the input; which ones depends on the input alone. Of
+ * its pairs only the beginnings of the keys are kept: of each key once for jobs that combine, else of each pair.
+ *
+ * Where part files are ranges the sample shows in the output, so it belongs to what the job means: every engine takes
+ * the same one (engine.h).
  */
 #ifndef PJ_ENGINE_SAMPLE_H
 #define PJ_ENGINE_SAMPLE_H

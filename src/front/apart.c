@@ -1,8 +1,9 @@
 /*
  * apart.c: a run in a child process.
  *
- * The sorter `simple` runs user code in the process that calls pj_run. When that code is a plug-in, whose crashes are
- * not to be ours, this process is a child of the command line, which waits, hands signals on and tells how it ended.
+ * The engine `reference` runs user code in the process that calls pj_run. When that code is a plug-in, whose crashes
+ * are not to be ours, this process is a child of the command line, which waits, hands signals on and tells how it
+ * ended.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +23,7 @@ static pj_status killed(int signal, int wish, pj_error *error)
 	const bool asked = signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
 	pj__front_fail(error, asked ? PJ_ERR_INTERRUPTED : PJ_ERR_CRASH,
 		       asked ? "the run was stopped" : "the process that ran the job was killed", NULL,
-		       asked ? NULL : "without --sorter simple a crash costs one attempt of a task");
+		       asked ? NULL : "with --engine local a crash costs one attempt of a task");
 	error->reason[0] = 0;
 	error->signal = signal;
 	return error->status;

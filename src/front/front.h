@@ -13,7 +13,7 @@
  *     progress.c    one line on standard error
  *     stats.c       --stats
  *     message.c     errors, hints and notes
- *     apart.c       a run in a child process (user code that is not linked in, with the sorter `simple`)
+ *     apart.c       a run in a child process (user code that is not linked in, with the engine `reference`)
  *     main.c        pj_main: all of it, in this order
  */
 #ifndef PJ_FRONT_FRONT_H

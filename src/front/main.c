@@ -55,9 +55,10 @@ static bool has_own_input(const pj_job *job)
 }
 
 /* Does user code run in the process that calls pj_run? */
-static bool is_sequential(const struct run *run)
+static bool runs_in_caller(const struct run *run)
 {
-	return pj__sorter_of(run->job, &run->settings.run) == PJ_SORTER_SIMPLE;
+	pj_engine_facts engine;
+	return pj_engine_of(run->job, &run->settings.run, &engine) && engine.in_caller;
 }
 
 /* Standard input where no input is named. False: there is nobody who would send any. */
@@ -189,8 +190,8 @@ static int run_here(void *arg)
 	run->settings.run.bad_record = pj__outcome_left_out;
 	run->settings.run.bad_record_arg = outcome;
 	struct pj__signals signals;
-	/* a plug-in's sequential run is a child of ours, and our parent's patience is limited */
-	run->settings.run.stop = pj__signals_catch(&signals, is_sequential(run) && !run->job->load);
+	/* a plug-in's run by such an engine is a child of ours, and our parent's patience is limited */
+	run->settings.run.stop = pj__signals_catch(&signals, runs_in_caller(run) && !run->job->load);
 	if (pj_run(run->job, &run->settings.run, &outcome->result, &outcome->error) == PJ_OK)
 		outcome->error.status = PJ_OK;
 	pj__progress_erase(&progress);
@@ -235,7 +236,7 @@ static int run_job(struct run *run)
 		pj__print_error(run->program, &error);
 		return pj_error_exit_code(&error);
 	}
-	return run->job->load && is_sequential(run) ? run_apart(run) : run_here(run);
+	return run->job->load && runs_in_caller(run) ? run_apart(run) : run_here(run);
 }
 
 static int print_version(const struct run *run)

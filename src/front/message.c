@@ -74,7 +74,7 @@ static const char *hint_of(const pj_error *error)
 		return "--overwrite replaces it when the job is done; or name another place with -o";
 	case PJ_ERR_USER:
 	case PJ_ERR_CRASH:
-		return "look at the job's code; --sorter simple runs it in one process, for a debugger";
+		return "look at the job's code; --engine reference runs it in one process, for a debugger";
 	case PJ_ERR_TIMEOUT:
 		return "--task-timeout SEC gives tasks more time, 0 all they want; smaller tasks: --split-size";
 	case PJ_ERR_INTERNAL:

@@ -4,7 +4,7 @@
  * Handlers can reach static memory only, so this is the one place of the library with a word of state; it means
  * something between pj__signals_catch and pj__signals_restore.
  *
- * Where user code runs in this very process, or in the one that is waited for (the sorter `simple`), nobody looks at
+ * Where user code runs in this very process, or in the one that is waited for (the engine `reference`), nobody looks at
  * the word before that code returns. There patience ends after a while: a timer sends one more signal, which ends that
  * process at once, as any SIGKILL might. The output appears by one rename, so it is the old or the new one, whole; only
  * a private folder may stay, until the next run.

@@ -160,9 +160,17 @@ static json_t *of_error(const pj_error *error)
 	return NULL;
 }
 
+/* The name of the engine, also where there is none of that name. */
+static json_t *engine_of(const struct pj__outcome *outcome)
+{
+	pj_engine_facts engine = {.name = outcome->settings->run.engine};
+	(void)pj_engine_of(outcome->job, &outcome->settings->run, &engine);
+	return text(engine.name);
+}
+
 static json_t *of_options(const struct pj__outcome *outcome)
 {
-	static const char *const compressions[] = {"none", "gz", "bz2", "zst"};
+	static const char *const compressions[] = {"none", "gz", "bz2", "zst"}, *const parts[] = {"", "hash", "ranges"};
 	const struct pj__settings *const settings = outcome->settings;
 	const pj_options *const run = &settings->run;
 	json_t *const made = json_object(), *const inputs = json_array(), *const own = json_object();
@@ -184,6 +192,8 @@ static json_t *of_options(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "partitions", run->partitions ? number(run->partitions) : json_null());
 	failed |= json_object_set_new(made, "split_bytes", number(run->split_bytes ? run->split_bytes : 16u << 20));
 	failed |= json_object_set_new(made, "sorter", text(pj__sorter_name(pj__sorter_of(outcome->job, run))));
+	failed |= json_object_set_new(made, "engine", engine_of(outcome));
+	failed |= json_object_set_new(made, "parts", run->parts ? text(parts[run->parts]) : json_null());
 	failed |= json_object_set_new(made, "attempts", number(run->attempts ? run->attempts : 4));
 	failed |= json_object_set_new(made, "timeout_ms", number(run->timeout_ms));
 	failed |= json_object_set_new(made, "skip_bad", number(run->skip_bad));

@@ -7,6 +7,7 @@
 #include "front/front.h"
 
 #define SORTERS "simple plex shared total"
+#define PARTS "hash ranges"
 #define PROGRESS_WORDS "auto always never"
 
 static bool take_output(struct pj__settings *settings, const char *value)
@@ -62,6 +63,22 @@ static bool take_sorter(struct pj__settings *settings, const char *value)
 	const int index = pj__word_index(value, SORTERS);
 	if (index >= 0)
 		settings->run.sorter = sorters[index];
+	return index >= 0;
+}
+
+/* Whether there is such an engine the run will say. */
+static bool take_engine(struct pj__settings *settings, const char *value)
+{
+	settings->run.engine = value;
+	return true;
+}
+
+static bool take_parts(struct pj__settings *settings, const char *value)
+{
+	static const pj_parts parts[] = {PJ_PARTS_HASH, PJ_PARTS_RANGES};
+	const int index = pj__word_index(value, PARTS);
+	if (index >= 0)
+		settings->run.parts = parts[index];
 	return index >= 0;
 }
 
@@ -197,10 +214,29 @@ const struct pj__option pj__options[] = {
 	 .take = take_sorter,
 	 .good = "one of: " SORTERS,
 	 .help = "how pairs are brought together",
-	 .more = "simple: the sequential reference, in one process. plex: tables and runs of each worker, merged "
-		 "partition by partition. shared: one dict in shared memory, merged under its lock. total: as plex, "
-		 "but the part files of a folder, one after another, are one sorted sequence. To a file or standard "
-		 "output all give the same bytes."},
+	 .more = "plex: tables and runs of each worker, merged partition by partition. shared: one dict in shared "
+		 "memory, merged under its lock. Both give the same bytes. Two older names are still known: simple is "
+		 "--engine reference, and total is --parts ranges."},
+	{.name = "parts",
+	 .rare = true,
+	 .value = "HOW",
+	 .choices = PARTS,
+	 .initial = "hash",
+	 .take = take_parts,
+	 .good = "one of: " PARTS,
+	 .help = "which part file of a folder a key goes to",
+	 .more = "hash: its hash decides. ranges: where it stands among the keys of a sample of the input, so that the "
+		 "part files, one after another, are one sorted sequence. In a file or standard output it does not "
+		 "show."},
+	{.name = "engine",
+	 .rare = true,
+	 .value = "NAME",
+	 .choices = "reference local",
+	 .initial = "local",
+	 .take = take_engine,
+	 .help = "who runs the tasks",
+	 .more = "local: worker processes on this machine. reference: one process, one task after another, in the "
+		 "plainest code that is right. Both give the same bytes."},
 	{.name = "temp",
 	 .value = "DIR",
 	 .completes = PJ__COMPLETES_FOLDER,

@@ -253,7 +253,7 @@ void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 	plan->files = 0;
 	if (files) {
 		ranges = clamp(ranges / parts, 1, RANGES_MOST);
-		if ((pj__setup_is_total(setup) || !to_folder || ordered) && parts > 1) {
+		if ((pj__setup_has_ranges(setup) || !to_folder || ordered) && parts > 1) {
 			plan->files = (uint32_t)parts;
 			ranges *= parts;
 		} else {
@@ -274,7 +274,7 @@ static bool may_refer(const pj__setup *setup, const pj__sources *sources)
 	const pj_reducer *reducer = &setup->job.reducer;
 	const bool only_sorts = !setup->job.map_only && !reducer->aggregate && !reducer->general &&
 				!pj__setup_order(setup) && setup->options.output.columns == PJ_KEY_ONLY;
-	const bool in_runs = setup->options.sorter == PJ_SORTER_PLEX || setup->options.sorter == PJ_SORTER_TOTAL;
+	const bool in_runs = setup->options.sorter == PJ_SORTER_PLEX;
 	return only_sorts && in_runs && sources->bytes <= setup->options.memory / 2;
 }
 
@@ -303,7 +303,7 @@ static uint64_t split_bytes_for(const pj__plan *plan, const pj__setup *setup)
 pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, pj_error *error)
 {
 	*plan = (pj__plan){0};
-	pj_status status = pj__sources_expand(&plan->sources, &setup->options.input, error);
+	pj_status status = setup->storage->list_inputs(&plan->sources, &setup->options.input, error);
 	if (!status)
 		status = check_count(plan, &setup->job, error);
 	if (!status && !setup->stands)

@@ -29,7 +29,7 @@ typedef struct pj__plan {
 	uint64_t split_bytes;
 	uint32_t parts, ranges; /* partition.h; ranges are a wish */
 	bool refers;            /* pairs hold positions in the inputs, which have a view (input/view.h) */
-	uint32_t files;         /* of the sorter total: part files that share the ranges evenly; 0: not so */
+	uint32_t files;         /* part files that share the ranges evenly (PJ_PARTS_RANGES); 0: a file is a part */
 } pj__plan;
 
 /*

@@ -163,24 +163,70 @@ static pj_status check_output(const pj_output *output, pj_error *error)
 	return PJ_OK;
 }
 
-/* Not every sorter can do what the job asks of its keys. */
-static pj_status check_sorter(const pj__setup *setup, pj_error *error)
+const char *pj__engine_wanted(const pj_job *job, const pj_options *options)
 {
-	const pj_sorter sorter = setup->options.sorter;
-	if (sorter > PJ_SORTER_TOTAL)
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no sorter %d", (int)sorter);
+	if (options && options->engine)
+		return options->engine;
+	const pj_sorter given = options ? options->sorter : PJ_SORTER_DEFAULT;
+	return (given ? given : job->sorter) == PJ_SORTER_SIMPLE ? "reference" : "local";
+}
+
+/* Of keys with an order of the user's no hash knows which are equal. */
+static pj_parts usual_parts(const pj_keys *keys)
+{
+	return keys->compare && !keys->part ? PJ_PARTS_RANGES : PJ_PARTS_HASH;
+}
+
+/* Engine, sorter and parts: three questions, of which the older spellings of a sorter answer two at once. */
+static void settle_ways(pj__setup *setup)
+{
+	pj_options *settled = &setup->options;
+	const pj_sorter given = settled->sorter, own = setup->job.sorter;
+	settled->engine = pj__engine_wanted(&setup->job, settled);
+	/* What the job says of parts holds, unless the options name a sorter, which was to say it of parts, too. */
+	const pj_sorter told = given && given != PJ_SORTER_SIMPLE ? given : own;
+	if (!settled->parts && given == PJ_SORTER_TOTAL)
+		settled->parts = PJ_PARTS_RANGES;
+	if (!settled->parts)
+		settled->parts = setup->job.parts;
+	if (!settled->parts)
+		settled->parts = told == PJ_SORTER_TOTAL ? PJ_PARTS_RANGES : usual_parts(&setup->job.keys);
+	settled->sorter = (given ? given : own) == PJ_SORTER_SHARED ? PJ_SORTER_SHARED : PJ_SORTER_PLEX;
+}
+
+/* What is asked for must exist, and must be able to do what the job asks of its keys. */
+static pj_status check_ways(const pj__setup *setup, pj_error *error)
+{
+	const pj_keys *keys = &setup->job.keys;
 	if (setup->job.map_only)
 		return PJ_OK;
-	const char *what = NULL;
-	if (sorter == PJ_SORTER_SHARED && pj__setup_order(setup))
+	const char *what = NULL, *hint = "--sorter plex can do it";
+	if (setup->options.sorter == PJ_SORTER_SHARED && pj__setup_order(setup))
 		what = "an order of its own, which the sorter shared, a dict, cannot give";
-	if (pj__setup_is_total(setup) && setup->job.keys.part)
-		what = "a partitioner, and the sorter total has another one";
+	if (pj__setup_has_ranges(setup) && keys->part) {
+		what = "a partitioner, which does not make ranges";
+		hint = "--parts hash can do it";
+	}
+	if (setup->options.parts == PJ_PARTS_HASH && usual_parts(keys) != PJ_PARTS_HASH) {
+		what = "an order of its own, and a hash does not know which keys are equal in it";
+		hint = "--parts ranges can do it";
+	}
 	if (!what)
 		return PJ_OK;
 	pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the job %s has %s", setup->job.name, what);
-	pj__error_hint(error, "--sorter plex can do it");
+	pj__error_hint(error, "%s", hint);
 	return PJ_ERR_USAGE;
+}
+
+static pj_status check_enums(const pj_options *options, const pj_job *job, pj_error *error)
+{
+	if (options->sorter > PJ_SORTER_TOTAL || job->sorter > PJ_SORTER_TOTAL)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no sorter %d",
+				(int)(options->sorter ? options->sorter : job->sorter));
+	if (options->parts > PJ_PARTS_RANGES || job->parts > PJ_PARTS_RANGES)
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there are no parts of kind %d",
+				(int)(options->parts ? options->parts : job->parts));
+	return PJ_OK;
 }
 
 static pj_status settle(pj__setup *setup, pj_error *error)
@@ -197,9 +243,11 @@ static pj_status settle(pj__setup *setup, pj_error *error)
 		status = check_output(&settled->output, error);
 	if (status)
 		return status;
-	if (settled->sorter == PJ_SORTER_DEFAULT)
-		settled->sorter = setup->job.sorter ? setup->job.sorter : PJ_SORTER_PLEX;
-	status = check_sorter(setup, error);
+	status = check_enums(settled, &setup->job, error);
+	if (status)
+		return status;
+	settle_ways(setup);
+	status = check_ways(setup, error);
 	if (status)
 		return status;
 	if (!settled->workers)
@@ -230,7 +278,7 @@ pj_status pj__setup_init(pj__setup *setup, const pj_job *job, const pj_options *
 	pj_status status = check_interface(job, error);
 	if (status)
 		return status;
-	*setup = (pj__setup){.job = *job};
+	*setup = (pj__setup){.job = *job, .storage = &pj__storage_files};
 	if (options)
 		setup->options = *options;
 	status = configure(&setup->job, setup->options.values, error);

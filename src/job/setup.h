@@ -8,13 +8,15 @@
 
 #include "base/error.h"
 #include "job/commands.h"
+#include "job/storage.h"
 
 typedef struct pj__setup {
-	pj_job job;             /* a copy, configured by the values of its own options */
-	pj_options options;     /* input, output and sorter settled; no field is left to a default */
-	pj__commands *commands; /* the programs among the job's functions; NULL: there are none */
-	bool stands;            /* the input is read again and again: no file of it is made a stream (plan.h) */
-	uint64_t available;     /* memory that could be had, if that was looked at; else 0 */
+	pj_job job;                 /* a copy, configured by the values of its own options */
+	pj_options options;         /* settled; no field is left to a default */
+	const pj__storage *storage; /* of the engine; until that is chosen, files */
+	pj__commands *commands;     /* the programs among the job's functions; NULL: there are none */
+	bool stands;                /* the input is read again and again: no file of it is made a stream (plan.h) */
+	uint64_t available;         /* memory that could be had, if that was looked at; else 0 */
 } pj__setup;
 
 /* Checks the job, calls its `configure`, and settles the options (NULL: defaults). */
@@ -26,15 +28,13 @@ void pj__setup_fini(pj__setup *setup);
 /* In a worker: takes the user's code, if it is not in this process yet, into setup->job. */
 PJ_MUST_USE pj_status pj__setup_load(pj__setup *setup, pj_error *error);
 
-/*
- * Are part files ranges of keys? The sequential reference does what the job's own sorter would. Of keys with an order
- * of the user's no hash knows which are equal.
- */
-static inline bool pj__setup_is_total(const pj__setup *setup)
+/* The name of the engine that a job with these options (NULL: defaults) is to be run by. */
+const char *pj__engine_wanted(const pj_job *job, const pj_options *options);
+
+/* Are part files ranges of keys? */
+static inline bool pj__setup_has_ranges(const pj__setup *setup)
 {
-	const bool is_reference = setup->options.sorter == PJ_SORTER_SIMPLE && setup->job.sorter == PJ_SORTER_TOTAL;
-	const bool by_order = setup->job.keys.compare && !setup->job.keys.part;
-	return (setup->options.sorter == PJ_SORTER_TOTAL || is_reference || by_order) && !setup->job.map_only;
+	return setup->options.parts == PJ_PARTS_RANGES && !setup->job.map_only;
 }
 
 /* What the job decides about its keys, all of it; NULL: nothing. */

@@ -53,7 +53,7 @@ struct fixed {
 	int32_t takes, sorter, columns, order;
 	uint32_t input_count;
 	uint8_t exact, map_only, overwrite, escape, may_replace_input, counts_lines, begins_empty, tells_places;
-	uint8_t sort_values, compression, unused[6];
+	uint8_t sort_values, compression, parts, unused[5];
 };
 
 _Static_assert(sizeof(struct fixed) == 96, "no hidden padding: the bytes are compared by the tests");
@@ -106,6 +106,7 @@ static struct fixed fixed_of(const pj_job *job)
 			      .has = functions_of(job),
 			      .builtin = -1,
 			      .sorter = (int32_t)job->sorter,
+			      .parts = (uint8_t)job->parts,
 			      .columns = (int32_t)job->output.columns,
 			      .order = (int32_t)job->output.order,
 			      .limit = job->output.limit,
@@ -384,6 +385,7 @@ static void fill(pj__described *described, const struct fixed *fixed, struct cur
 	if (fixed->has & HAS_AGGREGATE)
 		job->reducer.aggregate = fixed->builtin >= 0 ? builtins[fixed->builtin] : &described->aggregate;
 	job->sorter = (pj_sorter)fixed->sorter;
+	job->parts = (pj_parts)fixed->parts;
 	job->map_only = fixed->map_only;
 	job->input_count = fixed->input_count;
 	job->may_replace_input = fixed->may_replace_input;

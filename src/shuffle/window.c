@@ -231,7 +231,7 @@ static void tell_map_task(pj__window *window)
 		error = window->task.error;
 		/* The usual advice, another sorter, would not meet it again. */
 		if (!error.hint[0])
-			pj__error_hint(&error, "look at the job's combiner, which --sorter simple never calls");
+			pj__error_hint(&error, "look at the job's combiner, which --engine reference never calls");
 	}
 	if (status)
 		pj__task_failed(window->map_task, status, &error);

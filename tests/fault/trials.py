@@ -111,6 +111,7 @@ JOBS = [
     Job("wordcount, shared", "wordcount", "--sorter", "shared", kept=True),
     Job("stats", "stats", *BY_SPACE),
     Job("stats, total, to a folder", "stats", *BY_SPACE, "--sorter", "total", "--partitions", "5", output="place/out/"),
+    Job("sort, ranges, to a folder", "sort", "--parts", "ranges", "--partitions", "4", output="place/out/"),
     Job("stats, shared", "stats", *BY_SPACE, "--sorter", "shared", kept=True),
     Job("sort", "sort"),
     Job("sort -k2,2nr -k1,1", "sort", "-k2,2nr", "-k1,1"),
@@ -256,14 +257,12 @@ class Ground:
             folder.mkdir()
 
     def expected(self, kind):
-        """What the kind's run must give: what the sequential sorter gives undisturbed. That one has other part files
-        than the sorter total, for which it is a run with one worker."""
+        """What the kind's run must give: what the reference gives undisturbed."""
         key = kind.job, kind.times
         if key not in self.inputs.results:
             output, begin = outputs_of(kind.job)[0], time.monotonic()
             output.prepare(self.folder)
-            other = ["--workers", "1"] if "total" in kind.job.args else ["--sorter", "simple"]
-            program = self.start_kind(kind, output, *other, "--memory", "1G")
+            program = self.start_kind(kind, output, "--engine", "reference", "--memory", "1G")
             errors = self.finish(program)
             if program.returncode:
                 raise Wrong(f"{kind} fails undisturbed: {errors.decode(errors='replace')[-500:]}")
@@ -365,10 +364,10 @@ def kill_leader(ground, kind, dice):
     """A run of the kind, whose leader is killed at a random moment, with equal chances early on and near the end, where
     the output gets its name. Returns 1 if it was caught."""
     expected, output = ground.expected(kind), dice.choice(outputs_of(kind.job))
-    simple = ["--sorter", "simple", "--memory", "1G"] if dice.random() < 0.1 else []
+    reference = ["--engine", "reference", "--memory", "1G"] if dice.random() < 0.1 else []
     before, seconds = output.prepare(ground.folder), ground.expected_seconds(kind)
     begin = time.monotonic()
-    program = ground.start_kind(kind, output, *simple)
+    program = ground.start_kind(kind, output, *reference)
     moment = dice.uniform(0, 0.9) if dice.random() < 0.5 else dice.uniform(0.8, 1.1)
     try:
         program.wait(seconds * moment)

@@ -320,7 +320,8 @@ static void options_decide_over_the_job(void **state)
 	options.output = (pj_output){.path = "of the options", .columns = PJ_VALUE_ONLY};
 	assert_good(pj__setup_init(&setup, &job, &options, &error), error);
 	assert_ptr_equal(setup.options.input.memory, &some_text);
-	assert_int_equal(setup.options.sorter, PJ_SORTER_SIMPLE);
+	assert_int_equal(setup.options.sorter, PJ_SORTER_PLEX);
+	assert_string_equal(setup.options.engine, "reference");
 	assert_string_equal(setup.options.output.path, "of the options");
 	assert_int_equal(setup.options.output.columns, PJ_VALUE_ONLY);
 	assert_true(setup.options.output.escape);
