@@ -2,8 +2,8 @@
  * verify.h: invariants, stated where they hold.
  *
  * PJ_VERIFY(condition) says what must be true whatever the input, the user's code and the system do: if it is false
- * there is a bug in PapJuice. What can come from outside is an error with a pj_status, never this. All builds check it
- * but for releases (meson's `buildtype=release`, which defines NDEBUG). There the condition is compiled and not
+ * there is a bug in PapJuice. What can come from outside is an error with a pj_status, never this. All builds check
+ * it except releases (meson's `buildtype=release`, which defines NDEBUG). There the condition is compiled and not
  * evaluated, so it must have no side effects. In loops over single pairs it is left out.
  */
 #ifndef PJ_BASE_VERIFY_H

@@ -195,9 +195,8 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	pj__task_init(&sampler->task, aggregate && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64);
 	sampler->task.params = params;
 	sampler->task.part_of.is_sample = true;
-	sampler->task.emit = take;
-	sampler->task.face.batch_full = take_batch;
-	sampler->task.face.emit_long = take_long;
+	static const pj__target target = {.pair = take, .batch = take_batch, .number = take_long};
+	pj__task_attach(&sampler->task, &target, sampler);
 	sampler->once = pj__setup_combines(setup);
 	sampler->own = &setup->job.keys;
 	sampler->keys = ret_sample;

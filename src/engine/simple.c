@@ -199,10 +199,12 @@ static void attach(struct simple *simple)
 	simple->lists_pairs = pj__setup_order(simple->setup) != NULL;
 	pj__pairs_init(&simple->pairs, &simple->job->keys, task);
 	simple->state_bytes = aggregate ? (aggregate->state_bytes + 15) / 16 * 16 : 0;
-	task->taker = simple;
-	task->emit = simple->lists_pairs ? list_text : take_pair;
-	task->face.batch_full = numbers ? take_numbers : pj__task_batch_as_text;
-	task->face.emit_long = numbers ? take_long_number : pj__task_long_as_text;
+	/* [pairs are listed][values are numbers] */
+	static const pj__target targets[2][2] = {
+		{{.pair = take_pair}, {.pair = take_pair, .batch = take_numbers, .number = take_long_number}},
+		{{.pair = list_text}, {.pair = list_text, .batch = take_numbers, .number = take_long_number}},
+	};
+	pj__task_attach(task, &targets[simple->lists_pairs][numbers], simple);
 }
 
 /* ---------------------------------------------------------------------------------------------- the part files */
@@ -313,7 +315,7 @@ static void take_stash(struct simple *simple)
 		if (head.is_number)
 			take_number(&simple->task.face, key, head.number);
 		else
-			simple->task.emit(&simple->task, key, value);
+			simple->task.target->pair(&simple->task, key, value);
 	}
 	pj__text_reset(&simple->stash);
 }
@@ -326,26 +328,22 @@ static pj_status try_task(struct simple *simple, pj__mapping *mapping, size_t in
 	const size_t split_count = plan->first[index + 1] - plan->first[index], part_len = simple->part.bytes.len;
 	const uint64_t part_pairs = simple->part.pairs;
 	pj__task *task = &simple->task;
-	void (*const emit)(pj__task *, pj_bytes, pj_bytes) = task->emit;
-	void (*const batch_full)(pj_task *) = task->face.batch_full;
-	void (*const emit_long)(pj_task *, pj_bytes, uint64_t) = task->face.emit_long;
+	static const pj__target stash_text = {.pair = stash_pair},
+				stash_all = {.pair = stash_pair, .batch = stash_numbers, .number = stash_long_number};
+	const pj__target *const usual = task->target;
 	size_t count;
 	pj__record_at *list = pj__bad_list(simple->run->bad, splits, split_count, &count);
 	if (count && !list)
 		return pj__no_memory(error, count * sizeof *list);
 	mapping->care = (pj__care){true, list, count};
-	if (!simple->job->map_only) {
-		task->emit = stash_pair;
-		task->face.batch_full = batch_full == take_numbers ? stash_numbers : batch_full;
-		task->face.emit_long = emit_long == take_long_number ? stash_long_number : emit_long;
-	}
+	if (!simple->job->map_only)
+		pj__task_attach(task, usual->batch ? &stash_all : &stash_text, simple);
 	const pj_status status = pj__map_task(mapping, index, splits, split_count, error);
-	task->emit = emit;
-	task->face.batch_full = batch_full;
-	task->face.emit_long = emit_long;
+	task->face.next_slot = task->slots; /* after a failure there is something left, which nobody wants */
+	if (!simple->job->map_only)
+		pj__task_attach(task, usual, simple);
 	if (status) {
 		task->status = PJ_OK;
-		task->face.next_slot = task->slots;
 		simple->part.bytes.len = part_len;
 		simple->part.pairs = part_pairs;
 		pj__text_reset(&simple->stash);

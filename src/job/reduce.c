@@ -26,11 +26,8 @@ static void take_pieces(pj__task *task, pj_bytes key, pj_next_piece *next, void 
 
 void pj__emit_to_part(pj__task *task, pj__part *part)
 {
-	task->taker = part;
-	task->emit = take;
-	task->emit_pieces = take_pieces;
-	task->face.batch_full = pj__task_batch_as_text;
-	task->face.emit_long = pj__task_long_as_text;
+	static const pj__target target = {.pair = take, .pieces = take_pieces};
+	pj__task_attach(task, &target, part);
 }
 
 void pj__reduce_init(pj__reduce *reduce, const pj_job *job, pj__task *task, pj__part *part, pj__whereabouts *here)

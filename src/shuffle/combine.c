@@ -304,6 +304,9 @@ static void take_text(pj__task *task, pj_bytes key, pj_bytes value)
 	}
 }
 
+static const pj__target text_target = {.pair = take_text};
+static const pj__target number_target = {.pair = take_text, .batch = batch_full, .number = take_long};
+
 /* -------------------------------------------------------------------------------------------------- writing a blob */
 
 /* The stored form of an entry's state; `narrow` is room for it. */
@@ -579,12 +582,8 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 	combiner->table.hash_long = combiner->kernel->hash_long;
 	combiner->table.thrifty = terms->thrifty;
 	combiner->table.heap_most = terms->bytes;
-	const bool numbers = aggregate->takes != PJ_TAKES_BYTES;
 	task->face.number = aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
-	task->face.batch_full = numbers ? batch_full : pj__task_batch_as_text;
-	task->face.emit_long = numbers ? take_long : pj__task_long_as_text;
-	task->emit = take_text;
-	task->taker = combiner;
+	pj__task_attach(task, aggregate->takes != PJ_TAKES_BYTES ? &number_target : &text_target, combiner);
 	*ret_writer = &combiner->writer;
 	return PJ_OK;
 }

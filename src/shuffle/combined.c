@@ -140,9 +140,8 @@ pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregat
 	if (!combined->task)
 		return pj__no_memory(error, sizeof *combined->task);
 	pj__task_init(combined->task, PJ_NUMBER_I64);
-	combined->task->taker = combined;
-	combined->task->face.batch_full = merge_batch;
-	combined->task->face.emit_long = merge_long;
+	static const pj__target target = {.batch = merge_batch, .number = merge_long};
+	pj__task_attach(combined->task, &target, combined);
 	const size_t narrow = pj__is_narrow(aggregate) ? sizeof(int64_t) : pj__usual_bytes(aggregate);
 	pj_status status = pj__table_init(&combined->narrow_table, narrow, 64, SIZE_MAX / 4096, seed, error);
 	if (!status)
