@@ -18,7 +18,7 @@
 #include "job/map.h"
 #include "job/reduce.h"
 #include "output/order.h"
-#include "shuffle/combine.h"
+#include "reduce/aggregate.h"
 #include "shuffle/partition.h"
 #include "shuffle/writer.h"
 

@@ -4,8 +4,8 @@
 #include "job/reduce.h"
 
 #include "base/fault.h"
+#include "reduce/aggregate.h"
 #include "run/keys.h"
-#include "shuffle/combine.h"
 
 static void take(pj__task *task, pj_bytes key, pj_bytes value)
 {
@@ -121,15 +121,8 @@ static void add_values(pj__reduce *reduce, pj_values *values)
 	void *arg = reduce->job->reducer.arg;
 	pj_bytes value;
 	pj__state_init(aggregate, arg, reduce->state);
-	while (pj_next_value(values, &value)) {
-		uint64_t number;
-		if (aggregate->takes == PJ_TAKES_BYTES) {
-			aggregate->add_bytes(reduce->state, value, arg);
-			continue;
-		}
-		memcpy(&number, value.ptr, sizeof number);
-		pj__state_add_number(aggregate, arg, reduce->state, number);
-	}
+	while (pj_next_value(values, &value))
+		pj__state_add(aggregate, arg, reduce->state, value);
 }
 
 static pj_status call_edge(pj__reduce *reduce, pj_status (*edge)(pj_task *task, void *arg))

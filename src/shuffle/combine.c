@@ -582,8 +582,8 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 	combiner->table.hash_long = combiner->kernel->hash_long;
 	combiner->table.thrifty = terms->thrifty;
 	combiner->table.heap_most = terms->bytes;
-	task->face.number = aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
-	pj__task_attach(task, aggregate->takes != PJ_TAKES_BYTES ? &number_target : &text_target, combiner);
+	task->face.number = pj__number_of(aggregate);
+	pj__task_attach(task, pj__takes_numbers(aggregate) ? &number_target : &text_target, combiner);
 	*ret_writer = &combiner->writer;
 	return PJ_OK;
 }

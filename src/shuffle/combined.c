@@ -20,41 +20,6 @@ const pj__combine_kernel *pj__combine_usable(void)
 	}
 }
 
-void pj__state_init(const pj_aggregate *aggregate, void *arg, void *state)
-{
-	memset(state, 0, aggregate->state_bytes);
-	if (aggregate->init)
-		aggregate->init(state, arg);
-}
-
-void pj__state_add_number(const pj_aggregate *aggregate, void *arg, void *state, uint64_t number)
-{
-	if (aggregate->takes == PJ_TAKES_F64) {
-		double real;
-		memcpy(&real, &number, sizeof real);
-		aggregate->add_f64(state, real, arg);
-	} else {
-		aggregate->add_i64(state, (int64_t)number, arg);
-	}
-}
-
-bool pj__state_merge_stored(const pj_aggregate *aggregate, void *arg, void *state, pj_bytes stored)
-{
-	if (pj__is_narrow(aggregate)) {
-		if (stored.len > 8)
-			return false;
-		aggregate->add_i64(state, pj__get_narrow(stored), arg);
-		return true;
-	}
-	if (stored.len != aggregate->state_bytes && stored.len != pj__usual_bytes(aggregate))
-		return false;
-	_Alignas(16) char aligned[PJ_STATE_BYTES_MAX]; /* stored states lie anywhere */
-	memcpy(aligned, stored.ptr, stored.len);
-	memset(aligned + stored.len, 0, aggregate->state_bytes - stored.len);
-	aggregate->merge(state, aligned, arg);
-	return true;
-}
-
 /* ------------------------------------------------------------------------------------------------ loading a bucket */
 
 static pj__combined *combined_of(pj_task *face)

@@ -17,6 +17,7 @@
 
 #include "base/io.h"
 #include "base/space.h"
+#include "reduce/aggregate.h"
 #include "shuffle/reference.h"
 #include "shuffle/writer.h"
 
@@ -464,11 +465,11 @@ pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, pj_
 	if (!gatherer)
 		return pj__no_memory(error, sizeof *gatherer);
 	gatherer->aggregate = aggregate;
-	gatherer->numbers = aggregate && aggregate->takes != PJ_TAKES_BYTES;
+	gatherer->numbers = pj__takes_numbers(aggregate);
 	gatherer->hold_bytes = hold_bytes;
 	gatherer->writer = (pj__writer){
 		.task = task, .store = store, .flush = flush, .relieve = relieve, .reset = reset, .destroy = destroy};
-	task->face.number = gatherer->numbers && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
+	task->face.number = pj__number_of(aggregate);
 	pj__task_attach(task, gatherer->numbers ? &number_target : &text_target, gatherer);
 	*ret_writer = &gatherer->writer;
 	return PJ_OK;

@@ -23,7 +23,7 @@ ROOMS = {
     "run": ["base"],
     "reduce": ["base"],
     "output": ["base", "codec"],
-    "shuffle": ["base", "mp", "run"],
+    "shuffle": ["base", "mp", "run", "reduce"],
     "program": ["base", "mp"],
     "command": ["base", "mp"],
     "job": ["base", "codec", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command"],
