@@ -17,6 +17,7 @@
 
 #include "base/fault.h"
 #include "base/isa.h"
+#include "base/verify.h"
 #include "shuffle/long_keys.h"
 #include "shuffle/writer.h"
 
@@ -477,8 +478,12 @@ static void fill_blob(struct combiner *combiner, char *blob)
 		__builtin_prefetch(to + PREFETCH_BYTES, 1); /* too many streams for the processor to foresee */
 	}
 	walk_overflow(combiner, blob);
-	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++)
+	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++) {
+		/* what was counted is what was written */
+		PJ_VERIFY(combiner->writer.task->status ||
+			  combiner->positions[b] == combiner->segments[b].offset + combiner->segments[b].bytes);
 		memset(blob + combiner->positions[b], 0, GAP); /* what overshot, and what the memory held before */
+	}
 }
 
 /* Gives each segment its place, with a gap behind it. Returns the bytes of all. */

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "base/verify.h"
 #include "run/keys.h"
 
 enum {
@@ -295,6 +296,7 @@ void pj__window_take(pj__window *window, pj_bytes key, pj_bytes value)
 		window->put(window->arg, key, value);
 		return;
 	}
+	PJ_VERIFY(window->used + bytes <= window->most);
 	pj__put_record(window->records.at + window->used, key, value);
 	window->used += bytes;
 }
