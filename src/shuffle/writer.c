@@ -3,11 +3,15 @@
  */
 #include "shuffle/writer.h"
 
+#include "base/verify.h"
+
 /* Counts a blob of so many bytes. */
 static void count_blob(pj__writer *writer, const pj__segment *segments, uint64_t written)
 {
-	for (uint32_t i = 0; i < writer->partition->buckets; i++)
+	for (uint32_t i = 0; i < writer->partition->buckets; i++) {
+		PJ_VERIFY(segments[i].pairs <= segments[i].bytes && segments[i].longest <= segments[i].bytes);
 		writer->run_pairs += segments[i].pairs;
+	}
 	writer->run_bytes += written;
 }
 
