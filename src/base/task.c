@@ -9,6 +9,7 @@
 
 #include "base/number.h"
 #include "base/text.h"
+#include "base/verify.h"
 
 #define ONES_8 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
 const unsigned char pj_key_mask[64] __attribute__((aligned(64))) = {ONES_8, ONES_8, ONES_8, ONES_8};
@@ -89,10 +90,10 @@ void pj_emit(pj_task *face, pj_bytes key, pj_bytes value)
 {
 	pj__task *task = (pj__task *)face;
 	pj__task_flush(task); /* pairs stay in the order in which they were emitted */
-	task->emit(task, key, value);
+	task->target->pair(task, key, value);
 }
 
-/* Puts the value together, for a taker that wants it whole. */
+/* Puts the value together, for a target that wants it whole. */
 static void emit_whole(pj__task *task, pj_bytes key, pj_next_piece *next, void *arg)
 {
 	pj_text value = {0};
@@ -101,7 +102,7 @@ static void emit_whole(pj__task *task, pj_bytes key, pj_next_piece *next, void *
 	if (value.failed)
 		pj__task_failed(task, pj__no_memory(&error, value.capacity * 2), &error);
 	if (!task->status)
-		task->emit(task, key, pj__text_all(&value));
+		task->target->pair(task, key, pj__text_all(&value));
 	pj__text_fini(&value);
 }
 
@@ -109,7 +110,7 @@ void pj_emit_pieces(pj_task *face, pj_bytes key, pj_next_piece *next, void *arg)
 {
 	pj__task *task = (pj__task *)face;
 	pj__task_flush(task);
-	(task->emit_pieces ? task->emit_pieces : emit_whole)(task, key, next, arg);
+	(task->target->pieces ? task->target->pieces : emit_whole)(task, key, next, arg);
 }
 
 static pj_bytes number_text(char *to, uint64_t value, pj_number number)
@@ -125,7 +126,8 @@ void pj_emit_converted(pj_task *face, pj_bytes key, uint64_t value, pj_number nu
 	pj_emit(face, key, number_text(text, value, number));
 }
 
-void pj__task_batch_as_text(pj_task *face)
+/* The batch of a task whose values are text (no reducer over numbers). */
+static void batch_as_text(pj_task *face)
 {
 	pj__task *task = (pj__task *)face;
 	const size_t count = pj__task_batch(task);
@@ -133,13 +135,23 @@ void pj__task_batch_as_text(pj_task *face)
 	for (size_t i = 0; i < count; i++) {
 		const pj_slot *slot = &task->slots[i];
 		char text[PJ__F64_CHARS];
-		task->emit(task, pj__slot_key(slot), number_text(text, slot->value, (pj_number)face->number));
+		task->target->pair(task, pj__slot_key(slot), number_text(text, slot->value, (pj_number)face->number));
 	}
 }
 
-void pj__task_long_as_text(pj_task *face, pj_bytes key, uint64_t value)
+static void number_as_text(pj_task *face, pj_bytes key, uint64_t value)
 {
 	pj_emit_converted(face, key, value, (pj_number)face->number);
+}
+
+void pj__task_attach(pj__task *task, const pj__target *target, void *taker)
+{
+	PJ_VERIFY(task->face.next_slot == task->slots); /* what the last target has not got would go to this one */
+	PJ_VERIFY(!target->batch == !target->number);
+	task->target = target;
+	task->taker = taker;
+	task->face.batch_full = target->batch ? target->batch : batch_as_text;
+	task->face.emit_long = target->number ? target->number : number_as_text;
 }
 
 static bool is_in_text(const pj__task *task, const char *at)

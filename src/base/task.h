@@ -2,8 +2,13 @@
  * task.h: the inside of a pj_task.
  *
  * Three rooms meet in it and know nothing of each other: the reader (input) says where the text lies, the scanner
- * (input) fills the indexes that the face reads, and whoever takes the pairs (shuffle, engine) gives `emit`,
- * `batch_full` and `emit_long`. The first failure of a task is kept in `error`.
+ * (input) fills the indexes that the face reads, and the code that takes the pairs (shuffle, job, engine) attaches a
+ * target. The first failure of a task is kept in `error`.
+ *
+ *     pj_emit_i64, short key    a slot of the batch; when that is full: target->batch
+ *     pj_emit_i64, long key     target->number
+ *     pj_emit                   what is in the batch first, then target->pair
+ *     pj_emit_pieces            the same with target->pieces, or, put together, with target->pair
  */
 #ifndef PJ_BASE_TASK_H
 #define PJ_BASE_TASK_H
@@ -39,6 +44,18 @@ typedef struct pj__assignment {
 
 typedef struct pj__task pj__task;
 
+/*
+ * Where the pairs of a task go: one constant of each kind. The functions find what is theirs in task->taker.
+ */
+typedef struct pj__target {
+	void (*pair)(pj__task *task, pj_bytes key, pj_bytes value);
+	/* A value in pieces; NULL: it is put together, and goes to `pair`. */
+	void (*pieces)(pj__task *task, pj_bytes key, pj_next_piece *next, void *arg);
+	/* The slots that are filled, and a number whose key is too long for one; NULL: decimal text, to `pair`. */
+	void (*batch)(pj_task *face);
+	void (*number)(pj_task *face, pj_bytes key, uint64_t value);
+} pj__target;
+
 struct pj__task {
 	pj_task face; /* first: a pj_task * is a pj__task * */
 	_Alignas(64) pj_slot slots[PJ__BATCH];
@@ -46,10 +63,8 @@ struct pj__task {
 	pj__index cuts, cut_lines; /* of pairs; there is no other window than the one at hand */
 	const void *scan_kernel;   /* the scanner's loops */
 
-	void (*emit)(pj__task *task, pj_bytes key, pj_bytes value);
-	/* The same for a value in pieces; NULL: it is put together, and emitted. */
-	void (*emit_pieces)(pj__task *task, pj_bytes key, pj_next_piece *next, void *arg);
-	void *taker;    /* whose `emit` it is */
+	const pj__target *target;
+	void *taker;    /* the object behind the target */
 	bool in_pieces; /* a value's pieces are being taken: nothing may be emitted meanwhile */
 
 	uint64_t index;
@@ -83,6 +98,9 @@ void *pj__task_holder(size_t bytes);
 
 /* Makes an empty task whose batch is empty and whose text is none. `number` is what its slots hold. */
 void pj__task_init(pj__task *task, pj_number number);
+
+/* Lets the pairs go to a target, whose functions find `taker` in the task. Others may be attached later. */
+void pj__task_attach(pj__task *task, const pj__target *target, void *taker);
 
 /* Gives back what the task has got; the task itself is the caller's. */
 void pj__task_fini(pj__task *task);
@@ -129,13 +147,6 @@ static inline void pj__task_empty_batch(pj__task *task)
 	task->face.next_slot = task->slots;
 	++*task->progress;
 }
-
-/*
- * The plain takers of numbers, for tasks whose values are text (no reducer over numbers): each becomes its decimal
- * text and goes to `emit`.
- */
-void pj__task_batch_as_text(pj_task *face);
-void pj__task_long_as_text(pj_task *face, pj_bytes key, uint64_t value);
 
 /*
  * The values of a key, wherever they come from: `next` takes the next one, `key` tells the key of the one at hand. It

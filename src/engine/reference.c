@@ -19,6 +19,7 @@
 #include "job/map.h"
 #include "job/reduce.h"
 #include "output/order.h"
+#include "reduce/aggregate.h"
 #include "shuffle/writer.h"
 
 enum { WRITE_BYTES = 1 << 20, WAIT_MS = 100, LOOK_EVERY = 4096 };
@@ -98,10 +99,9 @@ static void attach(struct reference *reference)
 		pj__emit_to_part(task, &reference->part);
 		return;
 	}
-	task->taker = reference;
-	task->emit = take_text;
-	task->face.batch_full = numbers ? take_numbers : pj__task_batch_as_text;
-	task->face.emit_long = numbers ? take_long_number : pj__task_long_as_text;
+	static const pj__target texts = {.pair = take_text},
+				all = {.pair = take_text, .batch = take_numbers, .number = take_long_number};
+	pj__task_attach(task, numbers ? &all : &texts, reference);
 }
 
 /* ------------------------------------------------------------------------------------------------------ the map */

@@ -7,6 +7,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "reduce/aggregate.h"
+
 enum {
 	PIECES = 64,
 	PACKED_PIECES = 8, /* of a compressed input: to begin one is dear, so there are fewer and longer ones */
@@ -182,12 +184,11 @@ pj_status pj__sample(const pj__setup *setup, pj_bytes params, const pj__plan *pl
 	struct sampler *sampler = pj__task_holder(sizeof *sampler);
 	if (!sampler)
 		return pj__no_memory(error, sizeof *sampler);
-	pj__task_init(&sampler->task, aggregate && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64);
+	pj__task_init(&sampler->task, pj__number_of(aggregate));
 	sampler->task.params = params;
 	sampler->task.part_of.is_sample = true;
-	sampler->task.emit = take;
-	sampler->task.face.batch_full = take_batch;
-	sampler->task.face.emit_long = take_long;
+	static const pj__target target = {.pair = take, .batch = take_batch, .number = take_long};
+	pj__task_attach(&sampler->task, &target, sampler);
 	sampler->once = pj__setup_combines(setup);
 	sampler->own = &setup->job.keys;
 	sampler->keys = ret_sample;

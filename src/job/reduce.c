@@ -4,8 +4,8 @@
 #include "job/reduce.h"
 
 #include "base/fault.h"
+#include "reduce/aggregate.h"
 #include "run/keys.h"
-#include "shuffle/combine.h"
 
 static void take(pj__task *task, pj_bytes key, pj_bytes value)
 {
@@ -26,11 +26,8 @@ static void take_pieces(pj__task *task, pj_bytes key, pj_next_piece *next, void 
 
 void pj__emit_to_part(pj__task *task, pj__part *part)
 {
-	task->taker = part;
-	task->emit = take;
-	task->emit_pieces = take_pieces;
-	task->face.batch_full = pj__task_batch_as_text;
-	task->face.emit_long = pj__task_long_as_text;
+	static const pj__target target = {.pair = take, .pieces = take_pieces};
+	pj__task_attach(task, &target, part);
 }
 
 void pj__reduce_init(pj__reduce *reduce, const pj_job *job, pj__task *task, pj__part *part, pj__whereabouts *here)
@@ -124,15 +121,8 @@ static void add_values(pj__reduce *reduce, pj_values *values)
 	void *arg = reduce->job->reducer.arg;
 	pj_bytes value;
 	pj__state_init(aggregate, arg, reduce->state);
-	while (pj_next_value(values, &value)) {
-		uint64_t number;
-		if (aggregate->takes == PJ_TAKES_BYTES) {
-			aggregate->add_bytes(reduce->state, value, arg);
-			continue;
-		}
-		memcpy(&number, value.ptr, sizeof number);
-		pj__state_add_number(aggregate, arg, reduce->state, number);
-	}
+	while (pj_next_value(values, &value))
+		pj__state_add(aggregate, arg, reduce->state, value);
 }
 
 static pj_status call_edge(pj__reduce *reduce, pj_status (*edge)(pj_task *task, void *arg))

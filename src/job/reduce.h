@@ -35,7 +35,7 @@ PJ_MUST_USE pj_status pj__reduce_end(pj__reduce *reduce, pj_error *error);
 /* One key whose values have been combined to a state. */
 PJ_MUST_USE pj_status pj__reduce_state(pj__reduce *reduce, pj_bytes key, const void *state, pj_error *error);
 
-/* One key and its values, which are stored states of an exact aggregate (shuffle/combine.h). */
+/* One key and its values, which are stored states of an exact aggregate (reduce/aggregate.h). */
 PJ_MUST_USE pj_status pj__reduce_stored(pj__reduce *reduce, pj_bytes key, pj_values *values, pj_error *error);
 
 /* Makes a task emit straight to a part, as text: for reducers, and for mappers of map-only jobs. */

@@ -3,11 +3,11 @@
  */
 #include "mp/schedule.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/grow.h"
+#include "base/verify.h"
 
 pj_status pj__schedule_init(pj__schedule *schedule, unsigned slots, size_t tasks, pj__tries tries, pj_error *error)
 {
@@ -57,7 +57,7 @@ static void shift(pj__schedule *schedule, size_t from, size_t by)
 
 pj_status pj__schedule_insert(pj__schedule *schedule, size_t at, pj_error *error)
 {
-	assert(at >= schedule->settled && at <= schedule->count);
+	PJ_VERIFY(at >= schedule->settled && at <= schedule->count);
 	const size_t after = schedule->count - at;
 	const pj_status status = pj__schedule_add(schedule, 1, error);
 	if (status)
@@ -89,7 +89,7 @@ int64_t pj__schedule_peek(pj__schedule *schedule)
 
 int64_t pj__schedule_take(pj__schedule *schedule, unsigned slot)
 {
-	assert(schedule->slots[slot].running < 0);
+	PJ_VERIFY(schedule->slots[slot].running < 0);
 	const int64_t task = pj__schedule_peek(schedule);
 	if (task < 0)
 		return -1;
@@ -127,7 +127,7 @@ pj_status pj__schedule_hold(pj__schedule *schedule, unsigned slot, pj_error *err
 
 static void finish(pj__schedule *schedule, uint32_t task)
 {
-	assert(schedule->tasks[task].state == PJ__TASK_HELD);
+	PJ_VERIFY(schedule->tasks[task].state == PJ__TASK_HELD);
 	schedule->tasks[task].state = PJ__TASK_DONE;
 	schedule->done++;
 	while (schedule->settled < schedule->count && schedule->tasks[schedule->settled].state == PJ__TASK_DONE)

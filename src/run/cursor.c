@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/verify.h"
+
 enum {
 	RAW_LEAST = 16 << 10,
 	REST_LEAST =
@@ -57,6 +59,7 @@ static pj_status corrupt(const pj__cursor *cursor, const char *what, pj_error *e
 static pj_status fill(pj__cursor *cursor, size_t needed, pj_error *error)
 {
 	const size_t rest = cursor->held - cursor->at;
+	PJ_VERIFY(cursor->at <= cursor->held && cursor->held <= cursor->capacity);
 	if (cursor->at)
 		memmove(cursor->buffer, cursor->buffer + cursor->at, rest);
 	cursor->at = 0;

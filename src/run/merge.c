@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "base/grow.h"
+#include "base/verify.h"
 
 enum { BUFFER_MOST = 1 << 20 };
 
@@ -32,6 +33,7 @@ pj_status pj__merge_add(pj__merge *merge, const pj__run *run, const pj__segment 
 {
 	if (!segment->bytes)
 		return PJ_OK;
+	PJ_VERIFY(!merge->losers); /* it has not started */
 	const pj_status status =
 		pj__grow(&merge->cursors, &merge->capacity, merge->count + 1, sizeof *merge->cursors, error);
 	if (status)
@@ -117,6 +119,7 @@ pj_status pj__merge_start(pj__merge *merge, size_t memory_bytes, pj_error *error
 {
 	if (!merge->count)
 		return PJ_OK;
+	PJ_VERIFY(!merge->losers && merge->count <= UINT32_MAX);
 	merge->losers = calloc(merge->count, sizeof *merge->losers);
 	if (!merge->losers)
 		return pj__no_memory(error, merge->count * sizeof *merge->losers);
@@ -187,6 +190,8 @@ pj_status pj__merge_is_key(pj__merge *merge, pj_bytes key, bool *ret_is, pj_erro
 pj_status pj__merge_load(pj__merge *merge, pj_error *error)
 {
 	pj__cursor *winner = &merge->cursors[merge->losers[0]];
+	PJ_VERIFY(merge->started && merge->waits == winner->waits);
+	PJ_VERIFY(!merge->waits || winner->key_len + winner->value_len <= merge->record.bytes);
 	const pj_status status = merge->waits ? pj__cursor_load(winner, merge->record.at, error) : PJ_OK;
 	merge->waits = false;
 	merge->key = winner->key;

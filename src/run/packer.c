@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "base/io.h"
+#include "base/verify.h"
 #include "run/record.h"
 
 void pj__packer_init(pj__packer *packer)
@@ -38,6 +39,7 @@ static pj_status write_held(pj__packer *packer, pj_error *error)
 static pj_status put_block(pj__packer *packer, const char *raw, size_t bytes, pj_error *error)
 {
 	char *to = packer->buffer + packer->held;
+	PJ_VERIFY(bytes && bytes <= PJ__BLOCK_BYTES && packer->held < PJ__PACKER_PIECE);
 	const size_t packed = (size_t)(pj__block_pack(to, raw, bytes, &packer->segment.checksum) - to);
 	packer->held += packed;
 	packer->segment.packed += packed;

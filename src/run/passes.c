@@ -2,6 +2,8 @@
  * passes.c: see passes.h.
  */
 #include "run/passes.h"
+
+#include "base/verify.h"
 #include "run/merge.h"
 #include "run/packer.h"
 
@@ -93,6 +95,15 @@ static pj_status pass(struct passes *passes, pj_error *error)
 	return PJ_OK;
 }
 
+/* No pass may lose a pair or take one twice. */
+static uint64_t count_pairs(const struct passes *passes)
+{
+	uint64_t pairs = 0;
+	for (size_t i = 0; i < passes->count; i++)
+		pairs += passes->segments[i].pairs;
+	return pairs;
+}
+
 static size_t less(size_t bytes, size_t by)
 {
 	return bytes > by ? bytes - by : 0;
@@ -119,11 +130,13 @@ pj_status pj__merge_passes(const pj_keys *keys, pj__run *runs, pj__segment *segm
 	}
 	pj_status status = PJ_OK;
 	unsigned done = 0;
+	const uint64_t pairs = count_pairs(&passes);
 	pj__packer_init(&passes.packer);
 	for (; !status && passes.count > 2 && passes.cost > passes.all_memory; done++)
 		status = pass(&passes, error);
 	pj__packer_fini(&passes.packer);
 	if (!status) {
+		PJ_VERIFY(count_pairs(&passes) == pairs);
 		*count = passes.count;
 		*ret_passes = done;
 	}

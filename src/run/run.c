@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/io.h"
+#include "base/verify.h"
 #include "run/unpacker.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "runs are stored in little endian");
@@ -43,6 +44,7 @@ pj_status pj__run_finish(int fd, uint64_t start, pj__segment *segments, uint32_t
 	struct footer footer = {.magic = footer_magic, .version = FORMAT_VERSION, .buckets = buckets};
 	for (uint32_t i = 0; i < buckets; i++) {
 		const uint64_t stored = segments[i].packed ? segments[i].packed : segments[i].bytes;
+		PJ_VERIFY(segments[i].offset >= footer.index); /* ascending, none within another */
 		footer.index = segments[i].offset + stored;
 		footer.pairs += segments[i].pairs;
 		segments[i].guard = guard_of(&segments[i]);

@@ -12,6 +12,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/verify.h"
+
 enum { SAMPLED = 1024, SAMPLE_SLOTS = 4096, COUNT_LEAST = 4 * SAMPLED, AGAIN_LEAST = 16, LENGTH_LEAST = 16, AHEAD = 4 };
 #define NONE UINT32_MAX
 
@@ -146,6 +148,7 @@ bool pj__chains_make(pj__chains *chains, pj__item *items, size_t count, pj__key_
 	memset(maker.slots, 0, (maker.mask + 1) * sizeof *maker.slots);
 	if (!link_all(&maker, count))
 		return false;
+	PJ_VERIFY(maker.head_count && maker.head_count <= maker.head_most && maker.mask < maker.slots_most);
 	for (size_t i = 0; i < maker.head_count; i++)
 		maker.heads[i].at = (uint32_t)maker.heads[i].at;
 	pj__sort(maker.heads, maker.head_count, (pj__item *)(void *)maker.slots, key_of_head, &maker);

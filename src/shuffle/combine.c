@@ -17,6 +17,7 @@
 
 #include "base/fault.h"
 #include "base/isa.h"
+#include "base/verify.h"
 #include "shuffle/long_keys.h"
 #include "shuffle/writer.h"
 
@@ -304,6 +305,9 @@ static void take_text(pj__task *task, pj_bytes key, pj_bytes value)
 	}
 }
 
+static const pj__target text_target = {.pair = take_text};
+static const pj__target number_target = {.pair = take_text, .batch = batch_full, .number = take_long};
+
 /* -------------------------------------------------------------------------------------------------- writing a blob */
 
 /* The stored form of an entry's state; `narrow` is room for it. */
@@ -474,8 +478,12 @@ static void fill_blob(struct combiner *combiner, char *blob)
 		__builtin_prefetch(to + PREFETCH_BYTES, 1); /* too many streams for the processor to foresee */
 	}
 	walk_overflow(combiner, blob);
-	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++)
+	for (uint32_t b = 0; b < combiner->writer.partition->buckets; b++) {
+		/* what was counted is what was written */
+		PJ_VERIFY(combiner->writer.task->status ||
+			  combiner->positions[b] == combiner->segments[b].offset + combiner->segments[b].bytes);
 		memset(blob + combiner->positions[b], 0, GAP); /* what overshot, and what the memory held before */
+	}
 }
 
 /* Gives each segment its place, with a gap behind it. Returns the bytes of all. */
@@ -579,12 +587,8 @@ pj_status pj__combiner_create(pj__task *task, const pj_aggregate *aggregate, voi
 	combiner->table.hash_long = combiner->kernel->hash_long;
 	combiner->table.thrifty = terms->thrifty;
 	combiner->table.heap_most = terms->bytes;
-	const bool numbers = aggregate->takes != PJ_TAKES_BYTES;
-	task->face.number = aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
-	task->face.batch_full = numbers ? batch_full : pj__task_batch_as_text;
-	task->face.emit_long = numbers ? take_long : pj__task_long_as_text;
-	task->emit = take_text;
-	task->taker = combiner;
+	task->face.number = pj__number_of(aggregate);
+	pj__task_attach(task, pj__takes_numbers(aggregate) ? &number_target : &text_target, combiner);
 	*ret_writer = &combiner->writer;
 	return PJ_OK;
 }

@@ -1,15 +1,12 @@
 /*
- * combine.h: how the states of an exact aggregate are stored in runs, for the combiner that writes them (writer.h) and
- * the reduce that reads them.
- *
- * A record's value is the state as it is, or its first `usual_bytes` when the rest is zero; but for pj_sum_i64, whose
- * 128-bit state is rarely needed: there it is a partial sum of 64 bits, zigzag, little endian, without its zero bytes
- * at the end (0 to 8 bytes).
+ * combine.h: the states of an exact aggregate that a bucket's runs come to, and the loops over tables of states, which
+ * the combiner (writer.h) uses as well. What a state is, and how it is stored, stands in reduce/aggregate.h.
  */
 #ifndef PJ_SHUFFLE_COMBINE_H
 #define PJ_SHUFFLE_COMBINE_H
 
 #include "base/task.h"
+#include "reduce/aggregate.h"
 #include "run/run.h"
 #include "run/sort.h"
 #include "shuffle/table.h"
@@ -57,37 +54,6 @@ PJ_MUST_USE pj_status pj__combined_load(pj__combined *combined, const pj__run *r
 pj_bytes pj__combined_key(const pj__combined *combined, size_t index);
 /* The state lives until the next call. */
 const void *pj__combined_state(pj__combined *combined, size_t index);
-
-/* Makes a new state, adds a number or bytes to one, merges a stored value into one. False: the value is damaged. */
-void pj__state_init(const pj_aggregate *aggregate, void *arg, void *state);
-void pj__state_add_number(const pj_aggregate *aggregate, void *arg, void *state, uint64_t number);
-bool pj__state_merge_stored(const pj_aggregate *aggregate, void *arg, void *state, pj_bytes stored);
-
-/* The narrow form of a sum of integers. Returns the number of bytes put to `to` (8 of room). */
-static inline size_t pj__put_narrow(char *to, int64_t value)
-{
-	const uint64_t zigzag = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
-	memcpy(to, &zigzag, sizeof zigzag);
-	return zigzag ? (size_t)(71 - __builtin_clzll(zigzag)) / 8 : 0;
-}
-
-static inline int64_t pj__get_narrow(pj_bytes from)
-{
-	uint64_t zigzag = 0;
-	memcpy(&zigzag, from.ptr, from.len < 8 ? from.len : 8);
-	return (int64_t)(zigzag >> 1 ^ -(zigzag & 1));
-}
-
-/* The bytes of a state that a table keeps for most keys, as long as the rest of it is zero. */
-static inline size_t pj__usual_bytes(const pj_aggregate *aggregate)
-{
-	return aggregate->usual_bytes ? aggregate->usual_bytes : aggregate->state_bytes;
-}
-
-static inline bool pj__is_narrow(const pj_aggregate *aggregate)
-{
-	return aggregate == &pj_sum_i64;
-}
 
 /* The combiner's loops, for each instruction set (base/isa.h). */
 typedef void pj__evict(void *arg, char *entry); /* the entry's partial sum must leave: it is about to overflow */

@@ -20,41 +20,6 @@ const pj__combine_kernel *pj__combine_usable(void)
 	}
 }
 
-void pj__state_init(const pj_aggregate *aggregate, void *arg, void *state)
-{
-	memset(state, 0, aggregate->state_bytes);
-	if (aggregate->init)
-		aggregate->init(state, arg);
-}
-
-void pj__state_add_number(const pj_aggregate *aggregate, void *arg, void *state, uint64_t number)
-{
-	if (aggregate->takes == PJ_TAKES_F64) {
-		double real;
-		memcpy(&real, &number, sizeof real);
-		aggregate->add_f64(state, real, arg);
-	} else {
-		aggregate->add_i64(state, (int64_t)number, arg);
-	}
-}
-
-bool pj__state_merge_stored(const pj_aggregate *aggregate, void *arg, void *state, pj_bytes stored)
-{
-	if (pj__is_narrow(aggregate)) {
-		if (stored.len > 8)
-			return false;
-		aggregate->add_i64(state, pj__get_narrow(stored), arg);
-		return true;
-	}
-	if (stored.len != aggregate->state_bytes && stored.len != pj__usual_bytes(aggregate))
-		return false;
-	_Alignas(16) char aligned[PJ_STATE_BYTES_MAX]; /* stored states lie anywhere */
-	memcpy(aligned, stored.ptr, stored.len);
-	memset(aligned + stored.len, 0, aggregate->state_bytes - stored.len);
-	aggregate->merge(state, aligned, arg);
-	return true;
-}
-
 /* ------------------------------------------------------------------------------------------------ loading a bucket */
 
 static pj__combined *combined_of(pj_task *face)
@@ -140,9 +105,8 @@ pj_status pj__combined_init(pj__combined *combined, const pj_aggregate *aggregat
 	if (!combined->task)
 		return pj__no_memory(error, sizeof *combined->task);
 	pj__task_init(combined->task, PJ_NUMBER_I64);
-	combined->task->taker = combined;
-	combined->task->face.batch_full = merge_batch;
-	combined->task->face.emit_long = merge_long;
+	static const pj__target target = {.batch = merge_batch, .number = merge_long};
+	pj__task_attach(combined->task, &target, combined);
 	const size_t narrow = pj__is_narrow(aggregate) ? sizeof(int64_t) : pj__usual_bytes(aggregate);
 	pj_status status = pj__table_init(&combined->narrow_table, narrow, 64, SIZE_MAX / 4096, seed, error);
 	if (!status)

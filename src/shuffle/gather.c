@@ -17,6 +17,7 @@
 
 #include "base/io.h"
 #include "base/space.h"
+#include "reduce/aggregate.h"
 #include "shuffle/reference.h"
 #include "shuffle/writer.h"
 
@@ -348,6 +349,10 @@ static void take_numbers(pj_task *face)
 		     (pj_bytes){(const char *)&task->slots[i].value, sizeof task->slots[i].value});
 }
 
+static const pj__target text_target = {.pair = take_pair};
+static const pj__target number_target = {.pair = take_pair, .batch = take_numbers, .number = take_number};
+static const pj__target window_target = {.pair = take_to_window};
+
 /* ------------------------------------------------------------------------------------------------ writing a blob */
 
 /* Lists the pieces of all streams, and sets their segments. Returns the number of pieces; *ret_bytes: of all. */
@@ -460,15 +465,12 @@ pj_status pj__gatherer_create(pj__task *task, const pj_aggregate *aggregate, pj_
 	if (!gatherer)
 		return pj__no_memory(error, sizeof *gatherer);
 	gatherer->aggregate = aggregate;
-	gatherer->numbers = aggregate && aggregate->takes != PJ_TAKES_BYTES;
+	gatherer->numbers = pj__takes_numbers(aggregate);
 	gatherer->hold_bytes = hold_bytes;
 	gatherer->writer = (pj__writer){
 		.task = task, .store = store, .flush = flush, .relieve = relieve, .reset = reset, .destroy = destroy};
-	task->face.number = gatherer->numbers && aggregate->takes == PJ_TAKES_F64 ? PJ_NUMBER_F64 : PJ_NUMBER_I64;
-	task->face.batch_full = gatherer->numbers ? take_numbers : pj__task_batch_as_text;
-	task->face.emit_long = gatherer->numbers ? take_number : pj__task_long_as_text;
-	task->emit = take_pair;
-	task->taker = gatherer;
+	task->face.number = pj__number_of(aggregate);
+	pj__task_attach(task, gatherer->numbers ? &number_target : &text_target, gatherer);
 	*ret_writer = &gatherer->writer;
 	return PJ_OK;
 }
@@ -489,6 +491,6 @@ pj_status pj__gatherer_combine(pj__writer *writer, const pj_reducer *reducer, co
 	/* What goes to disk is held twice, so half of it is enough to give. */
 	const size_t given = pj__window_memory(reducer) / 2, most = gatherer->hold_bytes;
 	gatherer->hold_bytes = most > 2 * given ? most - given : most / 2;
-	writer->task->emit = take_to_window;
+	pj__task_attach(writer->task, &window_target, gatherer);
 	return PJ_OK;
 }

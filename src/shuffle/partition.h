@@ -11,7 +11,7 @@
  * ranges are decided by their first 16 bytes, their lead; only where splitters agree in theirs whole keys are compared.
  *
  * Where the splitters come from does not show in the output, unless there is one part, and its ranges become several
- * files that one after another are one sorted sequence (PJ_PARTS_RANGES): then a file begins with every so manieth
+ * files that one after another are one sorted sequence (PJ_PARTS_RANGES): then a file begins with every n-th
  * range, and where that is depends on the sample and the number of files alone:
  *
  *     splitters         a        d   d   m             quantiles of the sample; equal ones are merged

@@ -10,6 +10,7 @@
 
 #include "base/fault.h"
 #include "base/io.h"
+#include "base/verify.h"
 
 void pj__store_init(pj__store *store, const int *files, const uint64_t *ends, uint64_t memory_most, const char *temp)
 {
@@ -68,6 +69,8 @@ static pj_status put_raw(pj__store *store, const char *data, size_t bytes, pj__s
 static uint64_t end_blob(pj__store *store, int where, uint64_t end)
 {
 	const uint64_t bytes = end - store->end[where];
+	PJ_VERIFY(end >= store->end[where] + PJ__FOOTER_BYTES);
+	PJ_VERIFY(where != PJ__IN_MEMORY || end <= store->memory_most); /* the lease */
 	store->end[where] = end;
 	store->runs[where]++;
 	if (where == PJ__ON_DISK)
@@ -106,6 +109,7 @@ pj_status pj__store_pieces(pj__store *store, struct iovec *pieces, size_t count,
 	const uint64_t start = store->end[PJ__IN_MEMORY];
 	const int fd = store->file[PJ__IN_MEMORY];
 	uint64_t end = 0;
+	PJ_VERIFY(!store->runs[PJ__ON_DISK]); /* blobs of one attempt stay in order */
 	check_pieces(pieces, segments, buckets);
 	pj_status status = check_owner(store, error);
 	if (!status)

@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "base/space.h"
+#include "base/verify.h"
 
 enum {
 	LOAD_PERCENT = 60,
@@ -66,6 +67,7 @@ uint64_t pj__plain_long_hash(uint64_t seed, pj_bytes key)
 
 static void set_size(pj__table *table, size_t entries)
 {
+	PJ_VERIFY(entries && !(entries & (entries - 1)));
 	const bool small = entries < table->most && entries * table->stride <= SMALL_BYTES;
 	const size_t percent = small ? SMALL_LOAD_PERCENT : LOAD_PERCENT;
 	table->mask = entries - 1;
@@ -160,6 +162,7 @@ static pj_status grow(pj__table *table, size_t entries, pj_error *error)
 			index = (index + 1) & table->mask;
 		memcpy(pj__entry(table, index, stride), entry, stride);
 	}
+	PJ_VERIFY(table->count <= table->limit && table->limit < entries);
 	munmap(old, old_bytes);
 	return PJ_OK;
 }
@@ -199,6 +202,7 @@ char *pj__table_find_long(pj__table *table, pj_bytes bytes, uint64_t hash, bool 
 		pj_text_bytes(&table->heap, bytes);
 		if (table->heap.failed)
 			return NULL;
+		PJ_VERIFY(table->count < table->mask); /* else the next search would not end */
 		memcpy(entry, &key, sizeof key);
 		table->count++;
 		return entry;

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "base/verify.h"
 #include "run/keys.h"
 
 enum {
@@ -78,6 +79,8 @@ static void hand_on(pj__task *task, pj_bytes key, pj_bytes value)
 	window->put(window->arg, key, value);
 }
 
+static const pj__target target = {.pair = hand_on};
+
 static bool is_edged(const pj_reducer *reducer)
 {
 	return reducer->combine_begin || reducer->combine_end;
@@ -106,9 +109,7 @@ pj_status pj__window_create(const pj_reducer *reducer, const pj_keys *keys, pj__
 		return status;
 	}
 	pj__task_init(&window->task, PJ_NUMBER_I64);
-	window->task.emit = hand_on;
-	window->task.face.batch_full = pj__task_batch_as_text;
-	window->task.face.emit_long = pj__task_long_as_text;
+	pj__task_attach(&window->task, &target, NULL);
 	window->values = (pj_values){next_value, &window->task, key_of_value};
 	window->map_task = map_task;
 	window->reducer = *reducer;
@@ -295,6 +296,7 @@ void pj__window_take(pj__window *window, pj_bytes key, pj_bytes value)
 		window->put(window->arg, key, value);
 		return;
 	}
+	PJ_VERIFY(window->used + bytes <= window->most);
 	pj__put_record(window->records.at + window->used, key, value);
 	window->used += bytes;
 }

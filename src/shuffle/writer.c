@@ -3,13 +3,15 @@
  */
 #include "shuffle/writer.h"
 
-#include "base/number.h"
+#include "base/verify.h"
 
 /* Counts a blob of so many bytes. */
 static void count_blob(pj__writer *writer, const pj__segment *segments, uint64_t written)
 {
-	for (uint32_t i = 0; i < writer->partition->buckets; i++)
+	for (uint32_t i = 0; i < writer->partition->buckets; i++) {
+		PJ_VERIFY(segments[i].pairs <= segments[i].bytes && segments[i].longest <= segments[i].bytes);
 		writer->run_pairs += segments[i].pairs;
+	}
 	writer->run_bytes += written;
 }
 
@@ -46,22 +48,4 @@ pj_status pj__writer_put_record(pj__writer *writer, pj_bytes key, pj_bytes value
 				 partition->buckets, &written, error);
 	writer->run_bytes += written;
 	return status;
-}
-
-bool pj__read_number(pj__task *task, pj_takes takes, pj_bytes value, uint64_t *ret_value)
-{
-	int64_t integer;
-	double real;
-	if (takes == PJ_TAKES_I64 && pj__parse_i64(value, &integer)) {
-		*ret_value = (uint64_t)integer;
-		return true;
-	}
-	if (takes == PJ_TAKES_F64 && pj__parse_f64(value, &real)) {
-		memcpy(ret_value, &real, sizeof real);
-		return true;
-	}
-	pj_task_fail(&task->face, PJ_ERR_RECORD, NULL, "the value \"%.*s\" is not %s",
-		     value.len < 100 ? (int)value.len : 100, value.len ? value.ptr : "",
-		     takes == PJ_TAKES_I64 ? "an integer of 64 bits" : "a number");
-	return false;
 }

@@ -73,10 +73,4 @@ PJ_MUST_USE pj_status pj__writer_put_pieces(pj__writer *writer, struct iovec *pi
 PJ_MUST_USE pj_status pj__writer_put_record(pj__writer *writer, pj_bytes key, pj_bytes value, pj__segment *segments,
 					    pj_error *error);
 
-/*
- * Numbers on their way into an aggregate: reads a value emitted as text. False: it is no such number, and the task has
- * failed. *ret_value are the bits of an int64_t or a double.
- */
-bool pj__read_number(pj__task *task, pj_takes takes, pj_bytes value, uint64_t *ret_value);
-
 #endif

@@ -23,7 +23,7 @@ ROOMS = {
     "run": ["base"],
     "reduce": ["base"],
     "output": ["base", "codec"],
-    "shuffle": ["base", "mp", "run"],
+    "shuffle": ["base", "mp", "run", "reduce"],
     "program": ["base", "mp"],
     "command": ["base", "mp"],
     "job": ["base", "codec", "mp", "input", "run", "reduce", "output", "shuffle", "program", "command"],
@@ -370,9 +370,9 @@ def banned_calls_are_not_made(tree):
 
 
 def library_neither_prints_nor_exits(tree):
-    """Only the rooms `front` and `streaming` print, which are command lines."""
+    """Only the rooms `front` and `streaming` print, which are command lines; and PJ_VERIFY ends a process that has a bug."""
     for path in tree.c_files("src"):
-        if room_of(path) in ("front", "streaming"):
+        if room_of(path) in ("front", "streaming") or path == "src/base/verify.c":
             continue
         for number, line in numbered_code(tree, path):
             printed = [match.group(1) for match in [PRINTS_TO.search(line)] if match]

@@ -12,6 +12,7 @@
 #include "job/map.h"
 #include "job/reduce.h"
 #include "output/pour.h"
+#include "reduce/aggregate.h"
 #include "shuffle/writer.h"
 
 struct backwards {
@@ -107,8 +108,9 @@ static pj_status run_backwards(void *opened, pj__run_state *run, pj_error *error
 	pj__pour_init(&all->pour, run->sink);
 	pj__task_init(&all->task, PJ_NUMBER_I64);
 	pj__emit_to_part(&all->task, &all->part);
+	static const pj__target list = {.pair = take};
 	if (!job->map_only)
-		all->task.emit = take, all->task.emit_pieces = NULL;
+		pj__task_attach(&all->task, &list, all);
 	pj__pairs_init(&all->all, &job->keys, &all->task);
 	all->lists = calloc(run->plan->task_count + 1, sizeof *all->lists);
 	pj_status status = all->lists ? map_tasks(all, error) : pj__no_memory(error, run->plan->task_count);

@@ -256,7 +256,7 @@ static void entries_that_their_blocks_belie(void **state)
 		assert_fails(drain(&run, &bad, &pairs, &error), PJ_ERR_CORRUPT, error);
 	}
 	for (int i = 0; i < 2; i++) { /* no segment that is packed so well */
-		pj__segment bad[3] = {good, good, good};
+		pj__segment bad[3] = {{.offset = good.offset}, {.offset = good.offset}, good};
 		uint64_t blob_end;
 		bad[2].bytes = (uint64_t[]){256 * good.packed, (uint64_t)1 << 60}[i];
 		assert_good(pj__run_finish(fd, 0, bad, 3, &blob_end, &error), error);

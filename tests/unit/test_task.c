@@ -39,9 +39,8 @@ static pj__task *task_create(pj_number number)
 	assert_non_null(task);
 	assert_int_equal((uintptr_t)task % 64, 0);
 	pj__task_init(task, number);
-	task->emit = take;
-	task->face.batch_full = pj__task_batch_as_text;
-	task->face.emit_long = pj__task_long_as_text;
+	static const pj__target target = {.pair = take};
+	pj__task_attach(task, &target, NULL);
 	return task;
 }
 
