@@ -3,6 +3,8 @@
  */
 #include "engine/budget.h"
 
+#include "base/verify.h"
+
 static const uint64_t mib = 1 << 20;
 /*
  * What a process takes before it does anything, as measured (docs/performance.md): pages of the program's and libc's
@@ -56,5 +58,9 @@ pj_status pj__budget_divide(pj__budget *budget, uint64_t memory, unsigned worker
 			       .reduce = (size_t)(private / 2),
 			       .part = (size_t)least_of(private / 8, held_most),
 			       .held = (size_t)least_of(private / 8, held_most)};
+	PJ_VERIFY(fixed + budget->files + private * workers == memory);
+	PJ_VERIFY(budget->files >= workers * files_least && budget->spool <= budget->files);
+	PJ_VERIFY(budget->table * 2 <= private && budget->gather * 2 <= private);
+	PJ_VERIFY(budget->reduce + budget->part + budget->held <= private);
 	return PJ_OK;
 }
