@@ -127,12 +127,12 @@ PJ_MUST_USE pj_status pj__leader_post(struct leader *leader, const void *items, 
 /* Memory of all processes now; keeps the highest. */
 void pj__leader_measure(struct leader *leader);
 
-/* ---- answer.c ---- */
+/* ---- check_message.c ---- */
 
 /* May the slot's worker have sent these `size` bytes, aligned to 16, as things stand? */
 bool pj__leader_believes(const struct leader *leader, unsigned slot, const void *said, size_t size);
 
-/* ---- need.c ---- */
+/* ---- temp_space.c ---- */
 
 /* A worker could not write to the temporary folder: says in `why` how much space is needed there, if that is it. */
 void pj__leader_need(const struct leader *leader, pj_error *why);

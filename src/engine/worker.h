@@ -1,5 +1,5 @@
 /*
- * worker.h: what a worker has in hand (worker.c: its life; held.c: parts; strain.c: long records;
+ * worker.h: what a worker has in hand (worker.c: its life; worker_parts.c: parts; long_record.c: long records;
  * isolation.c: what it gives up first; shared.c).
  */
 #ifndef PJ_ENGINE_WORKER_H
@@ -33,7 +33,7 @@ struct worker {
 	pj__setup setup; /* of brief.job, loaded */
 	bool has_setup;
 	pj_text params;
-	bool has_memory;  /* it has private memory, and may use its share of it (strain.c) */
+	bool has_memory;  /* it has private memory, and may use its share of it (long_record.c) */
 	bool is_strained; /* ... and that of a long record */
 	pj__store store;
 	pj__task task;        /* of the map */
@@ -73,7 +73,7 @@ struct worker {
 /* Larger blocks than this malloc gets from the kernel, and gives back: touching fresh memory is dear. */
 enum { PJ__MMAP_THRESHOLD = 1 << 30 };
 
-/* ---- held.c ---- */
+/* ---- worker_parts.c ---- */
 
 /* A run begins: parts are made as the brief says, and none is held. */
 void pj__held_begin_run(struct worker *worker);
@@ -92,7 +92,7 @@ PJ_MUST_USE pj_status pj__held_write(struct worker *worker, pj__message *message
 /* The first act of a worker: gives up what user code must not reach. */
 void pj__isolate(const pj__local *local, unsigned slot);
 
-/* ---- strain.c ---- */
+/* ---- long_record.c ---- */
 
 /* Records of up to so many bytes have room in a worker's share, however they are copied. */
 size_t pj__strain_usual(const struct worker *worker);

@@ -1,5 +1,5 @@
 /*
- * strain.c: long records, whose memory only one worker at a time may take, while no other has any to speak of.
+ * long_record.c: long records, whose memory only one worker at a time may take, while no other has any to speak of.
  *
  * A worker that has private memory holds MEMORY, shared: from its first task on, between tasks, too. One with a long
  * record gives back what it can, and MEMORY with it, closes the GATE, and takes MEMORY for itself, which it gets when

@@ -1,5 +1,5 @@
 /*
- * answer.c: may a worker have said this?
+ * check_message.c: may a worker have said this?
  *
  * User code runs in the process that talks to the leader. It may write to the channel by accident, or over what is
  * about to be sent. So nothing that comes from a worker is used before it was held against what that worker was told:

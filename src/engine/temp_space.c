@@ -1,5 +1,5 @@
 /*
- * need.c: how much space the temporary folder should have had, when it has none left.
+ * temp_space.c: how much space the temporary folder should have had, when it has none left.
  *
  * It can only be estimated. While there is a map, what there is of runs, on disk and in memory, is so much for the
  * share of the input that was mapped; all of the input makes as much more, and none of that finds room in memory. Then

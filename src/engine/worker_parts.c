@@ -1,5 +1,5 @@
 /*
- * held.c: the part that a worker makes, and the parts that it holds until it is told to write them.
+ * worker_parts.c: the part that a worker makes, and the parts that it holds until it is told to write them.
  *
  * What of a part is larger than it may be in memory goes to the worker's file on disk; of a part in another order than
  * that of keys, in ordered chunks, which are merged when it is finished.
