@@ -6,7 +6,8 @@
  *     a new file       linkat(unnamed file, output): fails if somebody has made one meanwhile
  *     an old file      linkat(unnamed file, private folder), then rename over it
  *     a new folder     renameat2(NOREPLACE), or what comes nearest to it (pj__rename_new)
- *     an old folder    renameat2(EXCHANGE), then the old one, now in the private folder, is removed
+ *     an old folder    renameat2(EXCHANGE), then the old one, now in the private folder, is looked at again and
+ *                      removed, or, if it holds what no run has made, exchanged back
  */
 #include "output/sink.h"
 
@@ -66,18 +67,37 @@ static bool is_of_a_run(int folder, const char *name)
 	return named && S_ISREG(is.st_mode);
 }
 
+/* Sets *ret_foreign if a folder holds more than what a run has put there. Returns 0 or an errno. */
+static int look_into(int at, const char *path, bool *ret_foreign)
+{
+	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), failed;
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	*ret_foreign = false;
+	if (!folder) {
+		failed = errno;
+		pj__close(&fd);
+		return failed;
+	}
+	for (;;) {
+		errno = 0;
+		const struct dirent *const entry = readdir(folder);
+		failed = errno;
+		if (!entry || *ret_foreign)
+			break;
+		const char *const name = entry->d_name;
+		*ret_foreign = strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_of_a_run(fd, name);
+	}
+	closedir(folder);
+	return failed;
+}
+
 /* A folder may be replaced if it holds nothing but what a run has put there. */
 static pj_status check_folder(const char *path, pj_error *error)
 {
-	DIR *folder = opendir(path);
-	if (!folder)
-		return pj__fail(error, PJ_ERR_OUTPUT, errno, path, "cannot read the folder to be replaced");
-	bool foreign = false;
-	for (struct dirent *entry; (entry = readdir(folder)) && !foreign;) {
-		const char *name = entry->d_name;
-		foreign = strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_of_a_run(dirfd(folder), name);
-	}
-	closedir(folder);
+	bool foreign;
+	const int failed = look_into(AT_FDCWD, path, &foreign);
+	if (failed)
+		return pj__fail(error, PJ_ERR_OUTPUT, failed, path, "cannot read the folder to be replaced");
 	return foreign ? cannot_replace(path, "the folder holds more than part files and _SUCCESS", error) : PJ_OK;
 }
 
@@ -389,18 +409,49 @@ static pj_status commit_file(pj__sink *sink, pj_error *error)
 	return failed ? commit_failed(sink, failed, error) : PJ_OK;
 }
 
+/* What stood at the path, and is in the private folder now, gets its name back. */
+static pj_status put_back(pj__sink *sink, pj_error *error)
+{
+	int failed = renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path, RENAME_EXCHANGE) < 0 ? errno : 0;
+	if (failed == ENOENT)
+		failed = pj__rename_new(sink->private_fd, inner_name, AT_FDCWD, sink->path);
+	if (!failed)
+		return exists(sink->path, error);
+	sink->keeps_private = true;
+	pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot put back what was put there during the run");
+	pj__error_hint(error, "move it out of %s now: the next run removes it", sink->private_path);
+	return PJ_ERR_OUTPUT;
+}
+
+/*
+ * Exchanges the new folder for the old one, and looks at what came out: files that somebody has put there during the
+ * run, or another folder that has the name now, are not ours to remove.
+ */
+static pj_status exchange_folder(pj__sink *sink, pj_error *error)
+{
+	bool foreign;
+	if (renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path, RENAME_EXCHANGE) < 0)
+		return commit_failed(sink, errno == ENOENT ? EEXIST : errno, error);
+	const int failed = look_into(sink->private_fd, inner_name, &foreign);
+	if (!failed && !foreign)
+		return PJ_OK; /* it goes with the private folder */
+	const pj_status status = put_back(sink, error);
+	if (status != PJ_ERR_EXISTS || !failed || failed == ENOTDIR || failed == ELOOP)
+		return status;
+	return pj__fail(error, PJ_ERR_OUTPUT, failed, sink->path, "cannot read the folder to be replaced");
+}
+
 static pj_status commit_folder(pj__sink *sink, pj_error *error)
 {
 	char name[64];
 	snprintf(name, sizeof name, "%s/_SUCCESS", inner_name);
 	int done = openat(sink->private_fd, name, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
 	int failed = done < 0 ? errno : pj__close(&done);
-	if (!failed && !sink->exists)
+	if (!failed && sink->exists)
+		return exchange_folder(sink, error);
+	if (!failed)
 		failed = pj__rename_new(sink->private_fd, inner_name, AT_FDCWD, sink->path);
-	else if (!failed && renameat2(sink->private_fd, inner_name, AT_FDCWD, sink->path, RENAME_EXCHANGE) < 0)
-		failed = errno == ENOENT ? EEXIST : errno;
-	return failed ? commit_failed(sink, failed, error)
-		      : PJ_OK; /* what was exchanged goes with the private folder */
+	return failed ? commit_failed(sink, failed, error) : PJ_OK;
 }
 
 /* Gives the output its name. What another run has made or removed there meanwhile is looked at again. */
@@ -436,8 +487,9 @@ void pj__sink_close(pj__sink *sink)
 	pj__close(&sink->fd);
 	if (sink->private_fd >= 0) {
 		/* After a failed open it is empty, and there may be no descriptor left to look into it. */
-		(void)unlinkat(sink->private_fd, inner_name, AT_REMOVEDIR);
-		if (rmdir(sink->private_path) < 0)
+		if (!sink->keeps_private)
+			(void)unlinkat(sink->private_fd, inner_name, AT_REMOVEDIR);
+		if (!sink->keeps_private && rmdir(sink->private_path) < 0)
 			(void)pj__remove_tree(AT_FDCWD, sink->private_path); /* the next run tries again */
 		pj__close(&sink->private_fd);
 	}

@@ -37,6 +37,7 @@ typedef struct pj__sink {
 	int fd;           /* FILE: the unnamed file; STREAM: what is written to; -1: none */
 	int private_fd;   /* the private folder, locked; -1: none */
 	char *private_path;
+	bool keeps_private;                /* it holds what is not ours, and could not be put back */
 	bool unnamed;                      /* FILE: fd has no name yet */
 	pj__encoder *encoder;              /* FILE, STREAM: of a compressed output; else NULL */
 	bool waits;                        /* STREAM: writing may have to wait, for as long as the reader likes */

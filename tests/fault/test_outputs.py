@@ -264,6 +264,56 @@ def test_many_runs_to_one_output(output, place):
     assert os.listdir(place) == ["out"]
 
 
+def put_a_file(out):
+    (out / "thesis.tex").write_bytes(b"years of work")
+
+
+def put_a_folder(out):
+    (out / "notes").mkdir()
+    (out / "notes" / "thesis.tex").write_bytes(b"years of work")
+
+
+def another_folder(out):
+    out.rename(out.with_name("moved"))
+    out.mkdir()
+    put_a_file(out)
+
+
+def a_file_instead(out):
+    out.rename(out.with_name("moved"))
+    out.write_bytes(b"years of work")
+
+
+@pytest.mark.parametrize("sorter", SORTERS)
+@pytest.mark.parametrize("put", [put_a_file, put_a_folder, another_folder, a_file_instead])
+def test_what_is_put_into_the_old_folder_during_the_run(put, sorter, place):
+    """It was nobody's to replace when the run began, and is not removed when the run ends."""
+    good("wordcount", "in", "--output", "place/out/")
+    words = ["wordcount", "--sorter", sorter, "--output", "place/out/", "--overwrite"]
+    with start(*words, stdin=subprocess.PIPE) as slow:
+        until(lambda: list(place.glob(".papjuice-*")))
+        put(place / "out")
+        before = {name: what for name, what in tree(place).items() if ".papjuice-" not in name}
+        errors = slow.communicate(b"other words", timeout=30)[1].decode()
+    assert slow.returncode == 4 and "the output cannot be replaced" in errors and "hint: " in errors
+    assert tree(place) == before
+
+
+def test_what_cannot_be_listed_is_not_replaced(place):
+    """A disk that fails while the old folder is listed: nobody knows what else it holds."""
+    strace, why_not = find_strace()
+    if not strace:
+        pytest.skip(why_not)
+    good("wordcount", "in", "--output", "place/out/")
+    before = tree(place)
+    words = command("wordcount", "in", "--workers", "1", "--output", "place/out/", "--overwrite")
+    failing = [strace, "-f", "-o", "/dev/null", "-P", os.path.realpath("place/out")]
+    failing += ["-e", "trace=getdents64", "-e", "inject=getdents64:error=EIO"]
+    done = subprocess.run([*failing, *words], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert "cannot read the folder to be replaced" in message(done, 4)
+    assert tree(place) == before
+
+
 def test_a_folder_is_replaced_while_it_is_looked_at(place):
     """The names of its files have been read when another run puts a new folder in its place, and takes them away."""
     strace, why_not = find_strace()
