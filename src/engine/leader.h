@@ -7,8 +7,8 @@
 
 #include "engine/local.h"
 #include "input/spool.h"
-#include "mp/schedule.h"
 #include "mp/dispatcher.h"
+#include "mp/schedule.h"
 #include "output/order.h"
 
 typedef enum pj__phase { PJ__PHASE_MAP, PJ__PHASE_MERGE, PJ__PHASE_REDUCE } pj__phase;
