@@ -15,6 +15,7 @@
 #include "base/machine.h"
 #include "engine/pairs.h"
 #include "engine/sample.h"
+#include "engine/surroundings.h"
 #include "input/spool.h"
 #include "job/map.h"
 #include "job/reduce.h"
@@ -37,6 +38,7 @@ struct reference {
 	bool ordered;      /* results stay in the part, as records, until all are there */
 	pj__pour pour;
 	pj__part part;
+	pj__surroundings surroundings;               /* in which each task begins */
 	_Alignas(16) char state[PJ_STATE_BYTES_MAX]; /* of the aggregate at hand */
 };
 
@@ -168,6 +170,7 @@ static pj_status map_one(struct reference *reference, pj__mapping *mapping, size
 	const pj__split *splits = plan->splits + plan->first[index];
 	const size_t split_count = plan->first[index + 1] - plan->first[index];
 	pj_status status = pj__stopped(reference->run, error);
+	pj__surroundings_restore(&reference->surroundings);
 	if (!status)
 		status = pj__bad_may_skip(reference->run->bad)
 				 ? map_without_bad(reference, mapping, index, error)
@@ -180,6 +183,7 @@ static pj_status map_one(struct reference *reference, pj__mapping *mapping, size
 	result->map_pairs = reference->pairs.count;
 	result->map_tasks++;
 	result->attempts++;
+	pj__surroundings_restore(&reference->surroundings);
 	if (!status && reference->job->map_only && !reference->ordered) {
 		status = pj__pour_begin(&reference->pour, index, error);
 		if (!status)
@@ -347,6 +351,7 @@ static pj_status reduce_group(struct reference *reference, pj__reduce *reduce, p
 
 static pj_status reduce_file(struct reference *reference, pj__reduce *reduce, uint32_t file, pj_error *error)
 {
+	pj__surroundings_restore(&reference->surroundings);
 	pj_status status = reference->ordered ? PJ_OK : pj__pour_begin(&reference->pour, file, error);
 	pj_bytes key;
 	reference->task.index = file;
@@ -409,6 +414,7 @@ static pj_status map_all(struct reference *reference, pj_error *error)
 	if (status)
 		return status;
 	status = map_tasks(reference, &spool, error);
+	pj__surroundings_restore(&reference->surroundings);
 	if (!status && !reference->job->map_only)
 		status = take_sample(reference, error);
 	pj__spool_fini(&spool);
@@ -455,8 +461,10 @@ static pj_status run_reference(void *opened, pj__run_state *run, pj_error *error
 	run->result->partitions = reference->files;
 	pj_status status = pj__setup_load(&reference->setup, error);
 	const bool is_loaded = !status && run->setup->job.load;
+	pj__surroundings_remember(&reference->surroundings);
 	if (!status)
 		status = map_and_reduce(reference, error);
+	pj__surroundings_restore(&reference->surroundings);
 	run->result->peak_bytes = pj__memory_of(getpid());
 	if (is_loaded)
 		pj__setup_fini(&reference->setup);

@@ -621,6 +621,7 @@ static pj_status begin(struct worker *worker, const pj__brief *brief, pj_error *
 		worker->setup = worker->local->setups[brief->job];
 		status = pj__setup_load(&worker->setup, error);
 		worker->has_setup = !status;
+		pj__surroundings_remember(&worker->surroundings);
 	}
 	return status || brief->reducing ? status : begin_mapping(worker, error);
 }
@@ -673,6 +674,7 @@ int pj__worker_run(void *arg, unsigned slot, int channel)
 		memset(&message, 0, sizeof message);
 		memcpy(&message, worker->buffer, got < sizeof message ? got : sizeof message);
 		worker->store.memory_most = message.lease;
+		pj__surroundings_restore(&worker->surroundings);
 		if (message.kind == PJ__BEGIN) {
 			worker->store.end[PJ__IN_MEMORY] = worker->store.end[PJ__ON_DISK] = 0;
 			worker->store.passes = 0;

@@ -7,6 +7,7 @@
 
 #include "base/space.h"
 #include "engine/local.h"
+#include "engine/surroundings.h"
 #include "input/view.h"
 #include "job/reduce.h"
 #include "mp/dispatcher.h"
@@ -27,7 +28,8 @@ struct worker {
 	const pj__local *local;
 	unsigned slot;
 	int channel;
-	pid_t pid; /* a process that user code forks is another */
+	pid_t pid;                     /* a process that user code forks is another */
+	pj__surroundings surroundings; /* in which each task begins */
 	pj__brief brief;
 	const pj__plan *plan;
 	pj__setup setup; /* of brief.job, loaded */

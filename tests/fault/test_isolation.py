@@ -79,6 +79,22 @@ def test_what_does_no_harm(how, map_only, sorter, job, tmp_path):
         assert b"printed by user code" in done.stderr and b"printed" not in done.stdout
 
 
+@pytest.mark.parametrize("sorter", ["simple", "plex", "shared", "total"])
+@pytest.mark.parametrize("phase", ["map", "reduce"])
+def test_what_leaks_into_later_tasks(phase, sorter, job, tmp_path):
+    """Rounding, exceptions, flush-to-zero, signals, limits: each task begins with the same ones."""
+    words = ["run", job("leaky"), "in", "--in", phase, "--sorter", sorter, "--split-size", "10K", "--workers", "2"]
+    done = run(*words, "--output", "out/", "--partitions", "8")
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = b"".join(path.read_bytes() for path in sorted((tmp_path / "out").glob("part-*"))).splitlines()
+    states = {line.rsplit(b"\t", 1)[0] for line in lines}
+    assert len(states) == 1, states
+    state = states.pop().split()
+    assert state[:5] == [b"0x1.5555555555555p-2", b"1", b"0", b"0", b"0"]
+    tasks = sum(int(line.rsplit(b"\t", 1)[1]) for line in lines)
+    assert tasks >= (10 if phase == "map" else 6)
+
+
 @pytest.mark.parametrize("more", [[], ["--map"], ["--compress", "gz"], ["--sorter", "total"], ["--memory", "24M"]], ids=str)
 @pytest.mark.parametrize("output", ["out", "out/", "-"])
 def test_writing_to_every_descriptor(output, more, job, tmp_path):
