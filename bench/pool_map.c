@@ -21,6 +21,22 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Maps the items and prints the time. False: it failed, or a result is not its item. */
+static bool map(pj_pool *pool, const pj_bytes *items, size_t count)
+{
+	pj_results *results;
+	pj_error error;
+	const double began = seconds();
+	if (pj_pool_map(pool, give_back, NULL, items, count, 0, &results, &error))
+		return false;
+	printf("%.6f\n", seconds() - began);
+	bool same = true;
+	for (size_t i = 0; i < count; i++)
+		same &= pj_bytes_equal(results->items[i], items[i]);
+	pj_results_destroy(results);
+	return same;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 4)
@@ -29,25 +45,15 @@ int main(int argc, char **argv)
 	const size_t count = (size_t)strtoull(argv[2], NULL, 10), size = (size_t)strtoull(argv[3], NULL, 10);
 	pj_bytes *items = malloc(count * sizeof *items);
 	char *bytes = malloc(count * size + sizeof(uint64_t));
-	pj_pool *pool;
-	pj_results *results;
-	pj_error error;
-	if (!items || !bytes || pj_pool_create(workers, &pool, &error))
-		return 1;
-	for (size_t i = 0; i < count; i++) {
+	pj_pool *pool = NULL;
+	bool good = items && bytes && pj_pool_create(workers, &pool, NULL) == PJ_OK;
+	for (size_t i = 0; i < count && good; i++) {
 		items[i] = (pj_bytes){bytes + i * size, size};
 		memset(bytes + i * size, (int)(i & 255), size);
 	}
-	const double began = seconds();
-	if (pj_pool_map(pool, give_back, NULL, items, count, 0, &results, &error))
-		return 1;
-	printf("%.6f\n", seconds() - began);
-	for (size_t i = 0; i < count; i++)
-		if (!pj_bytes_equal(results->items[i], items[i]))
-			return 1;
-	pj_results_destroy(results);
+	good = good && map(pool, items, count);
 	pj_pool_destroy(pool);
 	free(bytes);
 	free(items);
-	return 0;
+	return good ? 0 : 1;
 }

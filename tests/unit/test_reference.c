@@ -196,7 +196,7 @@ static uint32_t by_range(const struct input *input, unsigned key, uint32_t count
 	uint32_t keys = 0, rank = 0, part = 0;
 	for (unsigned i = 0; i < KEYS; i++) {
 		keys += input->times[i] > 0;
-		rank += input->times[i] > 0 && i < key;
+		rank += i < key && input->times[i] > 0;
 	}
 	for (uint32_t i = 1; i < count; i++)
 		if (i * keys / count <= rank)
