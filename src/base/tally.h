@@ -13,8 +13,7 @@ typedef struct pj__tally {
 	double seconds;                /* their processor time */
 	uint64_t lost;                 /* amounts for which there was no counter left */
 	size_t count;
-	pj_counter counter
-		[PJ_COUNTERS_MAX]; /* by group and name; the last field, as only `count` are sent */
+	pj_counter counter[PJ_COUNTERS_MAX]; /* by group and name; the last field, as only `count` are sent */
 } pj__tally;
 
 /* The bytes of a tally that are in use. */
