@@ -94,7 +94,7 @@ static int next_edge(pj_task *task, pj_bytes *text, struct edge *edge)
 		if (kind == LINE_EDGE)
 			return 1;
 		if (kind == LINE_BAD) {
-			(void)pj_task_fail(task, PJ_ERR_RECORD, line.ptr, "the line is not an edge, two numbers below %d",
+			(void)pj_task_fail(task, PJ_ERR_RECORD, line.ptr, "not an edge: two numbers below %d",
 					   NODES_MOST);
 			return 0;
 		}
