@@ -26,7 +26,7 @@ def children_of(pid):
 
 
 def is_gone(pid):
-    """Has the kernel taken the process apart? Before that nobody can notice its death."""
+    """Has the kernel taken the process apart? Before that its death cannot be noticed."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
             return file.read().rpartition(")")[2].split()[0] in "ZX"

@@ -15,8 +15,8 @@
  *
  * First by hand: every step is a function from text to text, so that the same function runs here, one stream after
  * another (map_data), or in the processes of a pool, all streams at once (map_pool). A pair is a line, "Java<tab>1"; a
- * group is one, too, "Java<tab>1 1 1 1"; and so is a result, "Java<tab>4". Then with the library, where `start` runs
- * the five components as one job.
+ * group is a line as well, "Java<tab>1 1 1 1", and so is a result, "Java<tab>4". Then with the library, where `start`
+ * runs the five components as one job.
  */
 #include <papjuice.h>
 #include <sched.h>
@@ -179,7 +179,7 @@ static void simple_reducer(pj_bytes in, struct text *out)
 		long sum = 0;
 		char decimal[24];
 		while (pj_next_word_plain(&list, &value))
-			sum += strtol(value.ptr, NULL, 10); /* it ends at the blank or newline behind the value */
+			sum += strtol(value.ptr, NULL, 10); /* it ends at the blank or newline after the value */
 		add_line(out, key, (pj_bytes){decimal, (size_t)snprintf(decimal, sizeof decimal, "%ld", sum)});
 	}
 }
@@ -426,7 +426,7 @@ static pj_status read_streams(void *arg, char *to, size_t size, size_t *got)
 	return PJ_OK;
 }
 
-/* Runs five components as one job, in so many worker processes (0: one for each processor). */
+/* Runs five components as one job, in `workers` processes (0: one for each processor). */
 static void start(pj_input input, pj_mapper maps, pj_sorter sorts, pj_reducer reduces, pj_output output,
 		  unsigned workers, pj_result *result)
 {
@@ -539,7 +539,7 @@ static const struct {
 
 enum { WAYS = sizeof ways / sizeof *ways };
 
-/* Runs one way so many times. Returns how many results were wrong, and shows the first of them. */
+/* Runs one way several times. Returns how many results were wrong, and shows the first of them. */
 static size_t run_often(pj_pool *pool, size_t w, size_t runs)
 {
 	size_t wrong = 0;
@@ -554,7 +554,7 @@ static size_t run_often(pj_pool *pool, size_t w, size_t runs)
 	return wrong;
 }
 
-/* All ways, so many times each. Returns the number of wrong results. */
+/* Runs all ways, several times each. Returns the number of wrong results. */
 static size_t run_all(size_t runs, bool quiet)
 {
 	pj_pool *pool;
@@ -741,7 +741,7 @@ static pj_status count_in_both(pj_bytes item, pj_reply *result, void *arg)
 	return PJ_OK;
 }
 
-/* A worker has a copy of the memory: what it changes there, nobody else sees. */
+/* A worker has a copy of the memory: no other process sees what it changes there. */
 static int tell_of_the_pool(void)
 {
 	struct counters counters = {0};

@@ -15,7 +15,7 @@ static pj_status emit_places(pj_task *task, pj_bytes text, void *arg)
 	return PJ_OK;
 }
 
-/* A text that grows; `failed` when there was no more memory. */
+/* A text that grows; `failed`: memory ran out. */
 struct list {
 	char *bytes;
 	size_t used, size;

@@ -62,7 +62,10 @@ static const char *skip_blanks(const char *at, const char *end)
 	return at;
 }
 
-/* Reads a decimal number as millionths; digits beyond are passed over. Returns where it ends, NULL: there is none. */
+/*
+ * Reads a decimal number as millionths; further digits are skipped. Returns where it ends, or NULL if there is no
+ * number.
+ */
 static const char *read_number(const char *at, const char *end, int64_t *ret_number)
 {
 	at = skip_blanks(at, end);
@@ -89,7 +92,7 @@ static const char *read_number(const char *at, const char *end, int64_t *ret_num
 	return at;
 }
 
-/* Reads a line of `dimensions` numbers. Returns where the next one begins, NULL: the line is no such point. */
+/* Reads a line of `dimensions` numbers. Returns where the next one begins, NULL: the line is not such a point. */
 static const char *read_point(const char *at, const char *end, size_t dimensions, int64_t *point)
 {
 	for (size_t d = 0; d < dimensions && at; d++)
@@ -123,8 +126,8 @@ static size_t nearest(const struct model *model, const int64_t *point)
 }
 
 /*
- * Adds each point of the text to the total of its nearest center. Returns NULL, or the line that is no point. It is not
- * to be inlined, so that there is one code, and one rounding of distances, for the workers and the plain loop.
+ * Adds each point of the text to the total of its nearest center. Returns NULL, or the line that is not a point. It is
+ * not to be inlined, so that there is one code, and one rounding of distances, for the workers and the plain loop.
  */
 __attribute__((noinline)) static const char *add_points(const struct model *model, pj_bytes text, struct total *totals)
 {
@@ -167,7 +170,7 @@ static pj_status map_points(pj_task *task, pj_bytes text, void *arg)
 	memset(totals, 0, model.clusters * sizeof *totals);
 	const char *bad = add_points(&model, text, totals);
 	if (bad)
-		return pj_task_fail(task, PJ_ERR_RECORD, bad, "the line is no point of %u numbers",
+		return pj_task_fail(task, PJ_ERR_RECORD, bad, "the line is not a point of %u numbers",
 				    (unsigned)model.dimensions);
 	for (size_t i = 0; i < model.clusters; i++) {
 		const char key = (char)i;
@@ -380,7 +383,7 @@ static char *read_file(const char *path, size_t *ret_len)
 	return failed ? NULL : text;
 }
 
-/* How many numbers the line holds; more than can be: it is no point. */
+/* How many numbers the line holds; more than a point may have: it is not one. */
 static size_t count_numbers(const char *at, const char *end)
 {
 	int64_t number;
@@ -392,7 +395,7 @@ static size_t count_numbers(const char *at, const char *end)
 	return at ? count : DIMENSIONS_MOST + 1;
 }
 
-/* The centers begin at the first points, which also tell how many numbers make a point. False: they are no points. */
+/* The centers begin at the first points, which also tell how many numbers make a point. False: they are not points. */
 static bool place_centers(pj_bytes text, uint64_t clusters, struct model *model)
 {
 	const char *at = text.ptr, *const end = at + text.len;

@@ -48,7 +48,10 @@ static const pj_aggregate mean = {
 	.add_i64 = add, .merge = merge, .finish = finish,
 };
 
-/* The value is text; for a reducer that takes numbers it is read as one, and what is no number fails the record. */
+/*
+ * The value is text; for a reducer that takes numbers it is read as one, and text that is not a number fails the
+ * record.
+ */
 static pj_status split(pj_task *task, pj_bytes line, void *arg)
 {
 	pj_bytes key = {0};

@@ -40,7 +40,7 @@ static int die_holding_it(void *arg)
 	if (pj_lock_acquire(shared->lock, NULL, NULL))
 		return 1;
 	shared->number++;
-	abort(); /* nobody waits for ever because of this */
+	abort(); /* this leaves no other process waiting for ever */
 }
 
 int main(void)

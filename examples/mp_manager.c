@@ -56,7 +56,7 @@ int main(void)
 			return pj_error_exit_code(&error);
 		pj_process_destroy(processes[i]);
 	}
-	/* nobody writes any more: walk through it where it lies */
+	/* all writers have ended: walk through it in place */
 	pj_item word;
 	for (uint64_t cursor = 0; pj_dict_walk(all[0].origins, &cursor, &word);) {
 		int64_t count;

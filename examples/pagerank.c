@@ -30,7 +30,7 @@ struct settings {
 	bool check;
 };
 
-/* What is known of the nodes that occur; the others' numbers are there, too, with `known` false. */
+/* What is known of the nodes that occur; the other numbers have an entry with `known` false. */
 struct graph {
 	uint64_t count;   /* numbers of nodes below this may occur */
 	uint64_t room;    /* of the arrays */
@@ -54,7 +54,7 @@ static bool is_blank(char byte)
 	return byte == ' ' || byte == '\t' || byte == '\r';
 }
 
-/* Takes a node's number from the front of *line. False: there is none. */
+/* Takes a node's number from the front of *line. False: the line does not begin with one. */
 static bool take_node(pj_bytes *line, uint64_t *ret_node, pj_bytes *ret_text)
 {
 	const char *at = line->ptr, *const end = at + line->len;
@@ -94,7 +94,7 @@ static int next_edge(pj_task *task, pj_bytes *text, struct edge *edge)
 		if (kind == LINE_EDGE)
 			return 1;
 		if (kind == LINE_BAD) {
-			(void)pj_task_fail(task, PJ_ERR_RECORD, line.ptr, "the line is no edge, two numbers below %d",
+			(void)pj_task_fail(task, PJ_ERR_RECORD, line.ptr, "not an edge: two numbers below %d",
 					   NODES_MOST);
 			return 0;
 		}

@@ -7,14 +7,14 @@
  */
 #include <papjuice.h>
 
-/* The status is the first field behind the request, which stands in quotes. */
+/* The status is the first field after the request, which is in quotes. */
 static pj_status count_status(pj_task *task, pj_bytes line, void *arg)
 {
 	const char *const start = line.ptr;
 	pj_bytes before, request, space, status;
 	if (!pj_next_field(task, &line, '"', &before) || !pj_next_field(task, &line, '"', &request) ||
 	    !pj_next_field(task, &line, ' ', &space) || !pj_next_field(task, &line, ' ', &status))
-		return pj_task_fail(task, PJ_ERR_RECORD, start, "this is no line of an access log");
+		return pj_task_fail(task, PJ_ERR_RECORD, start, "this is not a line of an access log");
 	pj_emit_i64(task, status, 1);
 	return PJ_OK;
 }

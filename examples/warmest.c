@@ -1,7 +1,7 @@
 /*
  * warmest.c: the three highest temperatures of each year, from lines of year, tab, temperature. Secondary sort: the
  * whole line is the key; its beginning, the year, makes the group; and the order within the group is that of the
- * temperatures. So the reducer takes the first three, and nobody has to hold a year's values in memory.
+ * temperatures. So the reducer takes the first three, and a year's values need not be held in memory.
  *
  *     papjuice run warmest.c temperatures.tsv
  */
@@ -22,7 +22,7 @@ static int64_t temperature_of(pj_bytes line)
 	return temperature;
 }
 
-/* Years in order, and in a year the highest temperature first. It is asked for years alone, too. */
+/* Years in order, and in a year the highest temperature first. It is also called with years alone. */
 static int warmest_first(pj_bytes a, pj_bytes b, void *arg)
 {
 	const int years = pj_bytes_compare((pj_bytes){a.ptr, year_of(a, arg)}, (pj_bytes){b.ptr, year_of(b, arg)});

@@ -75,7 +75,7 @@ static inline uint64_t middle_of(uint64_t x, uint64_t y, uint64_t z)
 	return x < y ? (y < z ? y : (x < z ? z : x)) : (x < z ? x : (y < z ? z : y));
 }
 
-/* Puts what is less than the pivot to the front, the rest behind, over `spare`; returns how many are less. */
+/* Moves what is less than the pivot to the front, the rest after it, through `spare`; returns how many are less. */
 static inline uint64_t split_u64(uint64_t *items, uint64_t count, uint64_t pivot, uint64_t *spare)
 {
 	const __m512i pivots = _mm512_set1_epi64((long long)pivot);

@@ -29,7 +29,7 @@ enum {
 	LONG_SLOTS = 1 << 14,
 	LONG_BYTES = 64 * LONG_SLOTS,
 	CHUNK = 128 << 10,
-	BEHIND = 4096, /* read behind a chunk, for the word that goes on there */
+	BEHIND = 4096, /* read after a chunk, for the word that continues there */
 	SEGMENT = 4096,
 	BLOCK = 8192,
 	RING = 64
@@ -106,7 +106,7 @@ static uint64_t hash_long(const char *key, uint64_t len)
 	return (uint64_t)_mm_cvtsi128_si64(_mm_aesenc_si128(hash, hash));
 }
 
-/* Are key and length the same? The upper 8 bytes of `key` are no part of it. */
+/* Are key and length the same? The upper 8 bytes of `key` are not part of it. */
 ALWAYS int is_same(const struct entry *entry, __m256i key)
 {
 	const __m128i low = _mm256_castsi256_si128(key);
@@ -207,7 +207,7 @@ struct mapping {
 	struct long_entry *longs;
 	char *long_keys;
 	uint64_t longs_used, long_bytes;
-	char *text; /* 64 bytes can be read before it, and behind what is held */
+	char *text; /* 64 bytes can be read before it, and after what is held */
 	uint64_t capacity, held;
 	/* words of a segment: starts[0 .. start_count), ends[0 .. end_count); an end without start goes to ends[-1] */
 	uint32_t *starts, *ends;
@@ -377,7 +377,7 @@ static inline void scan(struct mapping *mapping, uint64_t limit, uint64_t before
 	}
 }
 
-/* The word that was open at the end of a chunk: its end is looked for behind, as far as need be. */
+/* The word that was open at the end of a chunk: its end is searched for after the chunk, as far as needed. */
 static void count_open_word(struct mapping *mapping, uint64_t offset)
 {
 	const uint32_t start = mapping->starts[0];
@@ -593,7 +593,7 @@ ALWAYS const char *key_at(const struct reducing *reducing, uint32_t index, uint6
 	return (const char *)reducing->table[index].key;
 }
 
-/* 8 bytes of the key from `depth` on, zeros behind its end. */
+/* 8 bytes of the key from `depth` on, zeros after its end. */
 ALWAYS uint64_t bytes_at(const struct reducing *reducing, uint32_t index, uint64_t depth)
 {
 	uint64_t len;

@@ -115,7 +115,7 @@ static bool find_mount(const char *root, const struct files *files, char top[PAT
 	return found;
 }
 
-/* The first number of a file; UINT64_MAX: there is none ("max"), or no such file. */
+/* The first number in a file; UINT64_MAX: the file has no number ("max") or does not exist. */
 static uint64_t read_number(const char *root, const char *folder, const char *name)
 {
 	char path[PATH_MAX];
@@ -129,7 +129,7 @@ static uint64_t read_number(const char *root, const char *folder, const char *na
 	return read ? number : UINT64_MAX;
 }
 
-/* The number in a line "name number" of a file; `otherwise`: there is none. */
+/* The number in a line "name number" of a file; `otherwise` if the file has no such line. */
 static uint64_t read_named(const char *root, const char *folder, const char *from, const char *name, uint64_t otherwise)
 {
 	char path[PATH_MAX], line[256], word[128];

@@ -1,5 +1,19 @@
 /*
- * error.h: filling a pj_error in one call, and handing it up.
+ * error.h: filling a pj_error in one call, and passing it up. Open this header first: all of src/base builds on it.
+ *
+ * src/base is the bottom layer: it knows the system and the public headers, and no other folder of src. error.h:
+ * failures. io.h, private.h: files and folders. grow.h, text.h, space.h: memory that grows. machine.h, cgroup.h, isa.h:
+ * what the machine has. number.h: numbers as text. tally.h, task.h: the state of a running task.
+ *
+ * A function that can fail takes the caller's error last and returns its status; results come in ret_ parameters, and
+ * descriptors and memory begin empty, so that one exit path can give all of them back:
+ *
+ *     int fd = -1;
+ *     pj_status status = pj__temp_file(folder, &fd, error);
+ *     if (!status)
+ *             status = pj__pwrite_checked(fd, folder, data, size, 0, error);
+ *     pj__close(&fd);
+ *     return status;
  *
  * pj__fail() is the one way in which a failure begins: it fills the caller's error (if there is one) and returns the
  * status, so that `return pj__fail(...)` is a line.

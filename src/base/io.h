@@ -1,5 +1,5 @@
 /*
- * io.h: reading and writing that finish what they began.
+ * io.h: reads and writes that complete, and the files and memory they work on.
  *
  * Each call goes on after EINTR and short counts. The plain forms return 0 or an errno; the checked forms fill a
  * pj_error with the file's name and the byte offset at which it happened.
@@ -33,26 +33,26 @@ PJ_MUST_USE pj_status pj__pwrite_checked(int fd, const char *name, const void *f
 /* The error of such a write, which failed with `failed`. */
 pj_status pj__pwrite_failed(const char *name, size_t size, off_t offset, int failed, pj_error *error);
 
-/* Writes all pieces behind one another, from `offset` on, in as few calls as can be. The pieces are changed. */
+/* Writes all pieces in sequence from `offset` on, in as few calls as possible. The pieces are changed. */
 PJ_MUST_USE pj_status pj__pwritev_checked(int fd, const char *name, struct iovec *pieces, size_t count, off_t offset,
 					  pj_error *error);
 
 /*
- * A new descriptor, moved if it is one of the three standard ones, which somebody had closed: there whoever prints
- * would find it, and a child puts other files in its place. -1, with an errno, stays that; a failure becomes it.
+ * A new descriptor, moved if it is one of the three standard ones, which may have been closed: code that prints
+ * would write to it there, and a child puts other files in its place. Passes -1 and errno on; a failure is -1 as well.
  */
 int pj__beyond_standard(int fd);
 
 /*
- * Moves the position of a file that is read and written at offsets to where nothing can be: whoever writes to the
- * descriptor by mistake gets an error, and does not write over what is there.
+ * Moves the position of a file that is read and written at offsets past the largest offset: a write to the
+ * descriptor by mistake then fails, and does not overwrite its content.
  */
 void pj__park_position(int fd);
 
 /*
- * Gives a file or a folder a new name at which nothing may be. Returns 0 or an errno: EEXIST: there is something. A
- * file may keep the old name, too, where the file system (of a network, mostly) knows no such rename: the caller
- * removes that.
+ * Renames a file or a folder, never over an existing one. Returns 0 or an errno; EEXIST: the new name is taken. On a
+ * file system without such a rename (mostly network ones) a file may keep its old name as well: the caller removes
+ * that.
  */
 int pj__rename_new(int from_folder, const char *from, int to_folder, const char *to);
 

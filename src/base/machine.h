@@ -17,7 +17,7 @@ uint64_t pj__memory_of(pid_t pid);
 uint64_t pj__data_of_self(void);
 
 /*
- * Bytes of memory that can be had now: what the kernel calls available, and free swap, cut to what is left of the limit
+ * Bytes of memory available now: what the kernel calls available, and free swap, cut to what is left of the limit
  * of the control group and of those above it. UINT64_MAX if that cannot be known.
  */
 uint64_t pj__memory_available(void);

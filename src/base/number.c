@@ -13,7 +13,7 @@
  * Parsing (after Clinger, "How to read floating point numbers accurately", 1990): a number whose digits make an integer
  * of up to 2^53 and whose power of ten is at most 22 is the product or quotient of two exact doubles, rounded once. All
  * others go to strtod, which rounds exactly. No double, and no border between two, has more than 767 significant
- * digits: behind 800 it only matters whether any digit is not zero.
+ * digits: after the 800th it only matters whether any digit is not zero.
  *
  * Both rely on the rounding mode "to nearest" and on doubles that are computed as doubles, as on x86-64 and aarch64.
  */
@@ -79,7 +79,7 @@ struct decimal {
 	char digits[DIGITS_MAX + 1];
 };
 
-/* The text "DIGITSeEXPONENT" has no point. It is written behind the digits, for which there is room. */
+/* Converts through strtod, as the text "DIGITSeEXPONENT", which needs no decimal point. */
 static double decimal_to_double(const struct decimal *decimal)
 {
 	char text[DIGITS_MAX + 32];
@@ -116,7 +116,7 @@ static void round_to_digits(struct decimal *decimal, double value, int count)
 /* The fewest digits that read back as `value`. */
 static void shortest(struct decimal *decimal, double value)
 {
-	enum { EXACT = 17 }; /* so many digits always do */
+	enum { EXACT = 17 }; /* this many digits always suffice */
 	for (int count = value < DBL_MIN ? 1 : DBL_DIG; count < EXACT; count++) {
 		round_to_digits(decimal, value, count);
 		if (decimal_to_double(decimal) == value)
@@ -125,7 +125,7 @@ static void shortest(struct decimal *decimal, double value)
 	round_to_digits(decimal, value, EXACT);
 }
 
-/* The digits of an integer below 10^15 are the shortest already, but for zeros at their end. */
+/* The digits of an integer below 10^15 are the shortest already, except for zeros at their end. */
 static void integer_digits(struct decimal *decimal, uint64_t value)
 {
 	char buffer[PJ__I64_CHARS], *const end = buffer + sizeof buffer;
@@ -227,7 +227,7 @@ bool pj__parse_i64(pj_bytes text, int64_t *ret_value)
 struct scan {
 	uint64_t integer;  /* of the first 18 significant digits; above 2^53 if there are more */
 	int64_t digits;    /* significant digits seen, from the first that is not zero */
-	int64_t point;     /* digits of these before the point; below 0: zeros behind it */
+	int64_t point;     /* digits of these before the point; below 0: zeros after it */
 	int64_t exponent;  /* as written, cut to +-10^17 */
 	const char *first; /* the first significant digit, NULL: the number is zero */
 };

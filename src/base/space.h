@@ -1,8 +1,9 @@
 /*
  * space.h: large memory that is reserved whole and touched only as far as it is used.
  *
- * What malloc does when a large block grows (copies, holes, memory that never goes back) cannot be foreseen, and a
- * budget must be. A space has its size from the start; pages come when they are written to, and go back at the end.
+ * What malloc does when a large block grows (copies, holes, memory that never goes back) is unpredictable, and a
+ * memory budget needs predictable sizes. A space has its size from the start; pages come when they are written to, and
+ * go back at the end.
  */
 #ifndef PJ_BASE_SPACE_H
 #define PJ_BASE_SPACE_H
@@ -14,7 +15,7 @@ typedef struct pj__space {
 	size_t bytes;
 } pj__space;
 
-/* Memory of zeros for `bytes`, of huge pages where there are some and it is large; NULL: there is none. munmap it. */
+/* Maps `bytes` of zeroed memory, in huge pages if it is large and there are some; NULL: no memory. munmap it. */
 char *pj__map_private(size_t bytes);
 
 /* Makes room for at least `bytes`. What is in the space is lost if it was smaller. */

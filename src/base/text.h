@@ -17,7 +17,7 @@ struct pj_text {
 	bool failed;
 };
 
-/* Makes room for `more` bytes behind the end. Returns where they go, or NULL (and `failed` is set). */
+/* Makes room for `more` bytes after the end. Returns where they go, or NULL (and `failed` is set). */
 char *pj__text_room(pj_text *text, size_t more);
 
 /* Empties the text and forgets a failure; the memory stays. */

@@ -15,7 +15,7 @@ typedef struct pj__buffer {
 	size_t len, capacity;
 } pj__buffer;
 
-/* Room for `more` bytes behind what is there; the caller adds to `len` what it used. NULL: the task has failed. */
+/* Room for `more` bytes after what is there; the caller adds to `len` what it used. NULL: the task has failed. */
 static inline char *pj__buffer_room(pj__buffer *buffer, pj_task *task, size_t more)
 {
 	if (PJ_UNLIKELY(!buffer->data || more > buffer->capacity - buffer->len)) {

@@ -2,7 +2,7 @@
  * decimal.c: see decimal.h.
  *
  * From a big number to a double the way goes over text, as pj_parse_f64 rounds exactly. A quotient (a mean) has no end
- * in decimal; so it is worked out to where its digits can decide the rounding, and a digit 1 behind says that more
+ * in decimal; so it is worked out to where its digits can decide the rounding, and a digit 1 after that says that more
  * follow. Where is that? A double, or the middle between two, that is at least 2^e is a multiple of 2^(e - 53), which
  * has 53 - e decimals; below the smallest doubles it is 1075.
  */

@@ -10,13 +10,13 @@
  *         +---------+----------------------------------------------------+
  *
  * d is the number of decimals, 0 to 18; there are at most 17 digits, and the value is below 10^13. So every packed
- * number is a whole multiple of 10^-18, below 2^103 of them. A word of zero is no number. Of two numbers with as many
- * decimals the smaller one is the smaller integer.
+ * number is a whole multiple of 10^-18, below 2^103 of them. A word of zero is not a number. Two numbers with
+ * equally many decimals compare as their integers.
  *
  * All others go to a pj__big, which holds any number below 10^309 to 342 decimals (all those of the texts that are
  * written for a double): digits to the base 10^18, as in a decimal form of the accumulators of doubles (R. Neal, "Fast
  * exact summation using small and large superaccumulators", 2015): adding is integer addition, nothing is ever lost.
- * Decimals behind the 342nd, far below the smallest double, are dropped.
+ * Decimals after the 342nd, far below the smallest double, are dropped.
  *
  *     limb[0]         [1]           ...        [18]     |    [19]          ...       [36], signed
  *     10^-342 and up  10^-324 and up        10^-18 and up   10^0 and up           10^306 and up
@@ -47,13 +47,13 @@ typedef struct pj__big {
 typedef struct pj__decimal {
 	const char *first; /* the first digit that is not zero; a point may stand among the digits */
 	uint64_t digits;   /* from there on, zeros at the end included; 0: the number is zero */
-	int64_t scale;     /* negative: so many zeros follow the digits */
+	int64_t scale;     /* negative: that many zeros follow the digits */
 	bool negative;
 } pj__decimal;
 
 /*
  * Reads the whole of `text` as a number: an optional sign, digits with at most one point, an exponent. At least one
- * digit; it may stand before or behind the point. False: it is anything else.
+ * digit; it may be before or after the point. False: it is anything else.
  */
 bool pj__decimal_read(pj_bytes text, pj__decimal *ret_decimal);
 
@@ -102,7 +102,7 @@ static inline int64_t pj__packed(uint64_t digits, bool negative, unsigned decima
 int64_t pj__pack_longer(const char *at, size_t len, bool negative);
 
 /*
- * The packed form of a number in plain notation of up to 16 digits and point, from `text`, behind which 16 bytes must
+ * The packed form of a number in plain notation of up to 16 digits and point, from `text`, after which 16 bytes must
  * be readable; 0: it is another, or none. What pj__decimal_read and pj__decimal_pack do, a word at a time: the bytes
  * are shifted so that the last one comes last, and those before the point moved up over it.
  *
@@ -149,7 +149,7 @@ void pj__big_add(pj__big *sum, const pj__big *more);
 /* Negative, 0 or positive, as a is less than b, equal or greater. */
 int pj__big_compare(const pj__big *a, const pj__big *b);
 
-/* Appends the number with so many decimals (up to 342); those behind must be zeros. */
+/* Appends the number with `decimals` decimals (up to 342); further ones must be zeros. */
 void pj__big_write(const pj__big *big, unsigned decimals, pj_text *text);
 
 /* The double nearest to big / count. `count` is 1 to 2^40. */

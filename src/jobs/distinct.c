@@ -63,7 +63,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 static const pj_job_option options[] = {
 	[KEY] = {"key", 'k', "COL", NULL, "the keys in this column, from 1, not whole lines"},
 	[SEP] = {"sep", 't', "CHAR", "\\t", "the byte between columns; '\\t' is a tab"},
-	[COUNT] = {"count", 'c', NULL, NULL, "write behind each how often it is there"},
+	[COUNT] = {"count", 'c', NULL, NULL, "write the count of each after it"},
 	{NULL},
 };
 

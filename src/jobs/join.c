@@ -5,7 +5,7 @@
  *     line of the first        line of the second        result
  *     b  x1 x2                 b  y                      b x1 x2 y
  *
- * A mapper emits the key, and as value the side that the line is of and its other fields, each behind the separator.
+ * A mapper emits the key, and as value the side that the line is of and its other fields, each after a separator.
  * The values come in plan order, those of the first input before those of the second. They are kept, as each line of
  * the first goes with every one of the second, in this order; but where the first has only one, those of the second
  * just pass by.
@@ -53,7 +53,7 @@ static bool next_between_blanks(pj_bytes *rest, pj_bytes *ret_field)
 	return true;
 }
 
-/* Finds the key and puts the other fields into the buffer, behind the side. False: the task has failed. */
+/* Finds the key and puts the other fields into the buffer, after the side. False: the task has failed. */
 static bool take_apart(struct join *join, pj_task *task, pj_bytes line, int side, pj_bytes *ret_key)
 {
 	const char byte = (char)side, between = join->separator < 0 ? ' ' : (char)join->separator;

@@ -11,7 +11,7 @@ enum { PJ__COLUMN_BITS = 24, PJ__COLUMN_MOST = (1 << PJ__COLUMN_BITS) - 1 };
 /* Says that the value of an option is bad, and what a good one is. Returns PJ_ERR_USAGE. */
 pj_status pj__option_wrong(pj_error *error, const char *option, const char *value, const char *good);
 
-/* Says that there is no memory for the job's own things. Returns PJ_ERR_MEMORY. */
+/* Reports that memory for the job's own data ran out. Returns PJ_ERR_MEMORY. */
 pj_status pj__option_no_memory(pj_error *error);
 
 /* Reads the number of a column, from 1. False: it is none, or larger than any. */

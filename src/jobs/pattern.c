@@ -268,7 +268,7 @@ int pj__pattern_find(const pj__pattern *pattern, pj_bytes line, size_t from, pj_
 		if (found < 0)
 			return found;
 		const size_t *const at = found ? pcre2_get_ovector_pointer(pattern->match) : NULL;
-		/* \K in a lookahead can put the start behind the end */
+		/* \K in a lookahead can put the start after the end */
 		if (!at || at[0] >= at[1] || at[0] < from || (any && line.ptr + at[0] >= ret_match->ptr))
 			continue;
 		*ret_match = (pj_bytes){line.ptr + at[0], at[1] - at[0]};

@@ -2,10 +2,10 @@
  * pattern.h: patterns in the syntax of Perl (PCRE2), and how a line that matches one is found.
  *
  * A line is matched by itself: no pattern sees the newline, or another line. Bytes are bytes, unless the pattern begins
- * with (*UTF); bytes that are no UTF-8 match nothing then.
+ * with (*UTF); bytes that are not UTF-8 match nothing then.
  *
- * Most lines of most texts don't match, and most patterns hold some bytes that every match must hold, too. These are
- * looked for in the whole text, which is much faster than to try each line.
+ * Most lines of most texts don't match, and most patterns contain some bytes that every match must contain. The
+ * whole text is searched for these, which is much faster than trying each line.
  */
 #ifndef PJ_JOBS_PATTERN_H
 #define PJ_JOBS_PATTERN_H

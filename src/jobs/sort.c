@@ -11,7 +11,7 @@
  *     by keys, then lines reversed      the keys, then the line, complemented     how long the keys are
  *     by keys alone (-s, -u)            the keys                                  the line
  *
- * So a line is stored once in any case, and a reducer takes it out of the key where it stands there. Values come in
+ * So a line is stored once in any case, and a reducer takes it out of the key where it is part of it. Values come in
  * plan order, which makes the last form stable, and its first value the one that -u keeps.
  */
 #include <limits.h>
@@ -52,7 +52,7 @@ static pj_status map_unique_lines(pj_task *task, pj_bytes text, void *arg)
 	return PJ_OK;
 }
 
-/* Writes a key of the line behind what is in the buffer. */
+/* Appends a key of the line to the buffer. */
 static bool put_key(struct sort *sort, pj_task *task, const pj__sort_key *key, pj_bytes line)
 {
 	const pj_bytes found = pj__sort_key_find(key, sort->separator, line);
@@ -123,7 +123,7 @@ static pj_status map_by_keys(pj_task *task, pj_bytes text, void *arg)
 
 /* ------------------------------------------------------------------------------------------------------ the reducer */
 
-/* The line stands in the key, behind as many bytes as the values tell, which are the same for equal keys. */
+/* The line is in the key, after as many bytes as the values say; they are the same for equal keys. */
 static pj_status write_from_key(pj_task *task, pj_bytes key, pj_values *values, void *arg)
 {
 	struct sort *const sort = arg;

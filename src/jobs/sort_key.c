@@ -17,7 +17,10 @@ static bool is_digit(char byte)
 
 /* ---------------------------------------------------------------------------------------------------------- reading */
 
-/* Takes a number from the front of *text; one that does not fit is the largest there is. False: there is none. */
+/*
+ * Takes a number from the front of *text; one that does not fit becomes the largest possible. False: *text does not
+ * begin with one.
+ */
 static bool take_count(pj_bytes *text, size_t *ret_count)
 {
 	size_t count = 0, used = 0;
@@ -72,7 +75,7 @@ bool pj__sort_key_read(pj_bytes text, pj__sort_key *ret_key)
 
 /* ---------------------------------------------------------------------------------------------------------- finding */
 
-/* Passes over `count` fields, and the separators behind all of them or all but the last. */
+/* Skips `count` fields, and the separators after all of them or all but the last. */
 static const char *skip_fields(const char *at, const char *end, size_t count, int separator, bool behind_last)
 {
 	for (; count && at < end; count--) {

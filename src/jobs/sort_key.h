@@ -2,16 +2,16 @@
  * sort_key.h: bytes whose order is the order that was asked for.
  *
  * Which bytes of a line are a key is said as in GNU sort: -k F[.C][,F[.C]], fields and bytes from 1. Fields end where a
- * blank (space, tab) follows a byte that is none, so that the blanks before a field belong to it; or at each separator,
- * if there is one.
+ * blank (space, tab) follows a byte that is not one, so that the blanks before a field belong to it; or at each
+ * separator, if there is one.
  *
- * A key is written so that no written key is the beginning of another. Keys can stand one behind another then, and one
- * whose bytes are complemented sorts the other way round.
+ * A key is written so that no written key is the beginning of another. So keys can be concatenated, and a key whose
+ * bytes are complemented sorts in reverse.
  *
  *     bytes     each as it is, but 0 as 00 ff; then 00 00
  *
  *     number    sign     01 negative, 02 zero (nothing follows), 03 positive
- *               exponent the digits before the point; or minus the zeros behind it, if there are none:
+ *               exponent the digits before the point; or minus the zeros after it, if there are none:
  *                        -64 < e < 64: 80 + e; else 00 or ff, and 8 bytes, the most significant first
  *               digits   two to a byte, 1 + 10 * d + d', without zeros at the two ends; then 00
  *               (of a negative number exponent and digits are complemented)

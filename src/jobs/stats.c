@@ -10,8 +10,8 @@
  * back. The mean always is: of the true quotient.
  *
  * The state has two parts. Packed numbers (decimal.h), which is nearly all there are, come as integers and need the
- * front only, which shares a cache line with its key; others come as text and go to the big numbers behind. The engine
- * does not even keep what is behind for keys that do not need it (pj_aggregate.usual_bytes).
+ * front only, which shares a cache line with its key; others come as text and go to the big numbers after it. The
+ * engine does not even store those for keys that do not need them (pj_aggregate.usual_bytes).
  *
  *      0        8                24       32       40         48
  *     +--------+----------------+--------+--------+----------+-----------+-----------+-----------+
@@ -461,7 +461,7 @@ static pj_status map_rows(pj_task *task, pj_bytes text, void *arg)
 	return status;
 }
 
-/* Key and number in the first two columns, and most likely no others behind. */
+/* Key and number are the first two columns, and most likely the only ones. */
 static pj_status map_pairs(pj_task *task, pj_bytes text, void *arg)
 {
 	const struct layout layout = layout_of_arg(arg);

@@ -42,7 +42,7 @@ void pj__aggregate_fini(pj__aggregate *aggregate)
 static pj_status no_number(pj_bytes value, pj_error *error)
 {
 	const int shown = (int)(value.len < 60 ? value.len : 60);
-	pj__fail(error, PJ_ERR_USER, 0, NULL, "the reducer aggregate got a value that is no number");
+	pj__fail(error, PJ_ERR_USER, 0, NULL, "the reducer aggregate got a value that is not a number");
 	pj__error_reason(error, "\"%.*s\"", shown, value.len ? value.ptr : "");
 	return PJ_ERR_USER;
 }

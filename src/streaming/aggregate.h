@@ -1,5 +1,5 @@
 /*
- * aggregate.h: the reducer `aggregate` of Hadoop: a key is "TYPE:ID", and TYPE says what becomes of its values.
+ * aggregate.h: the reducer `aggregate` of Hadoop: a key is "TYPE:ID", and TYPE says how its values are aggregated.
  */
 #ifndef PJ_STREAMING_AGGREGATE_H
 #define PJ_STREAMING_AGGREGATE_H
@@ -29,13 +29,13 @@ typedef struct pj__aggregate {
 	int64_t most_unique; /* PJ__UNIQUE: no more are counted */
 } pj__aggregate;
 
-/* Finds the type of a key and the id behind it. False: it is no "TYPE:ID". */
+/* Splits a key into its type and the id after it. False: it does not have the form "TYPE:ID". */
 bool pj__aggregate_of(pj_bytes key, pj__aggregation *ret_type, pj_bytes *ret_id);
 
 void pj__aggregate_init(pj__aggregate *aggregate, pj__aggregation type, int64_t most_unique);
 void pj__aggregate_fini(pj__aggregate *aggregate);
 
-/* Adds a value. PJ_ERR_USER: it is no number, and should be. */
+/* Adds a value. PJ_ERR_USER: the type needs a number and the value is not one. */
 PJ_MUST_USE pj_status pj__aggregate_add(pj__aggregate *aggregate, pj_bytes value, pj_error *error);
 
 /* Appends what the output shows. */

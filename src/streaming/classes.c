@@ -12,7 +12,7 @@ static const char hadoop[] = "org.apache.hadoop.";
 static const struct {
 	pj__class_use use;
 	pj__class id;
-	const char *names; /* behind "org.apache.hadoop.", with blanks between; the first one is shown */
+	const char *names; /* after "org.apache.hadoop.", separated by blanks; messages show the first */
 } classes[] = {
 	{PJ__USE_MAPPER, PJ__IDENTITY_MAPPER, "mapred.lib.IdentityMapper mapreduce.Mapper"},
 	{PJ__USE_MAPPER, PJ__INVERSE_MAPPER, "mapred.lib.InverseMapper mapreduce.lib.map.InverseMapper"},

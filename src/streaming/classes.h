@@ -37,15 +37,15 @@ typedef enum pj__class {
 } pj__class;
 
 /*
- * Finds the class of this use, by its full name in any of Hadoop's packages, or its simple name. PJ_ERR_USAGE: there is
- * none such; the error names those that there are. `option` is what the name was given with.
+ * Finds the class of this use, by its full name in any of Hadoop's packages, or its simple name. PJ_ERR_USAGE:
+ * the class is unknown; the error lists the known ones. `option` is the option that gave the name.
  */
 PJ_MUST_USE pj_status pj__class_find(pj__class_use use, const char *option, const char *name, pj__class *ret_class,
 				     pj_error *error);
 
 /*
  * Tells whether a mapper, combiner or reducer is meant as a Java class: one word of a package's names and a class's, as
- * org.example.Class, that is no file.
+ * org.example.Class, and not the name of a file.
  */
 bool pj__is_class_name(const char *command);
 

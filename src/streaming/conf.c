@@ -126,7 +126,7 @@ pj_status pj__conf_number(const pj__conf *conf, const char *name, int64_t least,
 	const char *const value = pj__conf_get(conf, name);
 	int64_t number = otherwise;
 	if (value && (!pj_parse_i64(pj_strip(pj_bytes_of(value)), &number) || number < least || number > most)) {
-		pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the property %s is no number that it may be", name);
+		pj__fail(error, PJ_ERR_USAGE, 0, NULL, "the value of the property %s is not a valid number", name);
 		pj__error_reason(error, "%s", value);
 		pj__error_hint(error, "it may be from %lld to %lld", (long long)least, (long long)most);
 		return PJ_ERR_USAGE;
@@ -207,7 +207,7 @@ static void put_text(pj_bytes text, pj_text *to)
 	}
 }
 
-/* The text between <NAME> and </NAME> in `within`; *ret_end is behind it. False: there is no such element. */
+/* The text between <NAME> and </NAME> in `within`; *ret_end is after the element. False: there is no such element. */
 static bool element(pj_bytes within, const char *name, pj_bytes *ret_text, const char **ret_end)
 {
 	char open[32], close[32];

@@ -1,5 +1,5 @@
 /*
- * conf.h: the configuration of a job: properties with names, of which many have an old name and a new one.
+ * conf.h: the configuration of a job: named properties, many of which have an old name and a new one.
  */
 #ifndef PJ_STREAMING_CONF_H
 #define PJ_STREAMING_CONF_H
@@ -20,7 +20,7 @@ typedef struct pj__conf {
 /* Sets a property under its old and its new name. The strings are copied. */
 PJ_MUST_USE pj_status pj__conf_set(pj__conf *conf, const char *name, const char *value, pj_error *error);
 
-/* The same with what stands before and behind the first '='. *ret_is_pair: whether there is one. */
+/* The same, from "NAME=VALUE" split at the first '='. *ret_is_pair: whether there is a '='. */
 PJ_MUST_USE pj_status pj__conf_set_pair(pj__conf *conf, const char *pair, bool *ret_is_pair, pj_error *error);
 
 /* Reads a file of <property><name/><value/></property>. PJ_ERR_INPUT: it is missing, or something else. */
@@ -31,14 +31,14 @@ const char *pj__conf_get(const pj__conf *conf, const char *name);
 
 /*
  * The value with each ${NAME} replaced by that property's value, else by the variable of the environment that
- * ${env.NAME} names, to `to`. What is not known stays as it stands.
+ * ${env.NAME} names, to `to`. Unknown names stay as they are.
  */
 void pj__conf_expand(const pj__conf *conf, const char *value, pj_text *to);
 
 /* As a boolean: "true" or "false", in any case; else `otherwise`. */
 bool pj__conf_bool(const pj__conf *conf, const char *name, bool otherwise);
 
-/* As a number from `least` to `most`. PJ_ERR_USAGE: it is none. */
+/* As a number from `least` to `most`. PJ_ERR_USAGE: it is anything else. */
 PJ_MUST_USE pj_status pj__conf_number(const pj__conf *conf, const char *name, int64_t least, int64_t most,
 				      int64_t otherwise, int64_t *ret_number, pj_error *error);
 

@@ -14,10 +14,13 @@ void pj__console_log(const char *level, const char *logger, const char *format, 
 /* Prints an error in as many records as it has lines. */
 void pj__console_error(const pj_error *error, const char *logger);
 
-/* The hint alone, if there is one, in the words of this command line: of an option that is not here nothing is said. */
+/*
+ * The hint alone, if there is one, in the words of this command line: a hint that names an option of another command is
+ * left out.
+ */
 void pj__console_hint(const pj_error *error, const char *logger);
 
-/* Prints how to use it. */
+/* Prints the usage. */
 void pj__console_usage(void);
 
 /* How far a job is, when that has changed. A pj_options.progress function; `arg` is a struct pj__shown. */
@@ -27,7 +30,7 @@ typedef struct pj__shown {
 } pj__shown;
 void pj__console_progress(void *arg, const pj_progress *progress);
 
-/* Prints what all is known of a run that has ended. */
+/* Prints the counters of a run that has ended. */
 void pj__console_counters(const pj_result *result);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "streaming/names.h"
 
-/* Of a sample, too, which is no task: its name tells so. */
+/* A sample has an id as well, though it is not a task: its name says so. */
 static char letter_of(const pj_attempt *attempt)
 {
 	return attempt->is_sample ? 's' : attempt->role == PJ_ROLE_REDUCE ? 'r' : 'm';
@@ -26,7 +26,7 @@ void pj__task_id(const pj__environment *environment, const pj_attempt *attempt, 
 	snprintf(id, PJ__ID_BYTES, "task_%s_%c_%06" PRIu64, environment->stamp, letter_of(attempt), attempt->task);
 }
 
-/* What may not stand in the name of a variable becomes a low line. A value of NULL: there was no memory to make it. */
+/* Characters not allowed in a variable's name become underscores. A NULL value: it could not be allocated. */
 static void set_variable(pj_start *start, const char *name, const char *value)
 {
 	char *const safe = strdup(name);

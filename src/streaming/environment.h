@@ -1,6 +1,6 @@
 /*
- * environment.h: what a program finds in its environment: all properties of the job, under their old and new names,
- * with everything that is no letter or digit turned to '_', and what its attempt is.
+ * environment.h: the environment of a program: all properties of the job under their old and new names, with every
+ * character other than a letter or digit turned into '_', and the ids of its attempt.
  */
 #ifndef PJ_STREAMING_ENVIRONMENT_H
 #define PJ_STREAMING_ENVIRONMENT_H
@@ -15,7 +15,7 @@ typedef struct pj__environment {
 	const pj__files *files;
 	const char *stamp; /* of the job's ids: "1700000000000_0001" */
 	uint64_t maps, reduces;
-	int64_t longest_value; /* values are cut to so many bytes; less than 0: not */
+	int64_t longest_value; /* longer values are cut to this many bytes; below 0: no limit */
 } pj__environment;
 
 enum { PJ__ID_BYTES = 96 };

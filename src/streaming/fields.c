@@ -24,7 +24,7 @@ static bool take_number(const char **at, uint32_t *ret_number)
 	return true;
 }
 
-/* F[.C] and the letters behind it. */
+/* F[.C] and the letters after it. */
 static bool take_place(const char **at, uint32_t *ret_field, uint32_t *ret_char, pj__field *flags)
 {
 	if (!take_number(at, ret_field))

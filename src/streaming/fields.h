@@ -2,8 +2,8 @@
  * fields.h: parts of keys, as the options of KeyFieldBasedPartitioner and KeyFieldBasedComparator name them:
  * -kF[.C][n|r]*[,F[.C][n|r]*], -n, -r, -nr; fields and characters from 1, fields between a separator of one byte.
  *
- * What looks odd here is Hadoop's: unknown words are passed over, a range may be empty, and keys of which no part
- * differs are equal.
+ * What looks odd here is Hadoop's behaviour: unknown words are ignored, a range may be empty, and keys that differ in
+ * no named part are equal.
  */
 #ifndef PJ_STREAMING_FIELDS_H
 #define PJ_STREAMING_FIELDS_H

@@ -97,7 +97,7 @@ void pj__folder_destroy(pj__folder *folder)
 
 /* --------------------------------------------------------------------------------------------------------- shipping */
 
-/* The link of `name` in the list; the count of them: there is none. */
+/* The index of the link `name`; if there is no such link, the count of links. */
 static size_t find_link(const pj__folder *folder, const char *name)
 {
 	size_t i = 0;
@@ -271,7 +271,7 @@ pj_status pj__folder_program(pj__folder *folder, const char *word, char **ret_wo
 	const char *name = !strncmp(word, "./", 2) ? word + 2 : word;
 	const size_t len = strcspn(name, "/");
 	size_t link = find_link(folder, name);
-	/* the path of a shipped file stands for its name */
+	/* the path of a shipped file may be given for its name */
 	for (size_t i = 0; real && link == folder->links.count && i < folder->targets.count; i++)
 		if (!strcmp(folder->targets.at[i], real))
 			link = i;
@@ -283,7 +283,7 @@ pj_status pj__folder_program(pj__folder *folder, const char *word, char **ret_wo
 		/* absolute, or in $PATH; but a file of the current folder comes before that */
 		settled = strdup(word[0] != '/' && real && access(real, X_OK) == 0 ? real : word);
 	} else {
-		/* in an archive, or where we stand */
+		/* in an archive, or in the current folder */
 		char *const first = strndup(name, len);
 		const bool shipped = first && find_link(folder, first) < folder->links.count;
 		settled = strdup(shipped || !real ? word : real);
@@ -304,7 +304,7 @@ pj_status pj__folder_program(pj__folder *folder, const char *word, char **ret_wo
 /* A new, empty folder, in the place of whatever is there. */
 static pj_status make_anew(const char *path, pj_error *error)
 {
-	(void)pj__remove_tree(AT_FDCWD, path); /* mostly there is none; else it cannot be made */
+	(void)pj__remove_tree(AT_FDCWD, path); /* usually there is nothing; if this fails, so does mkdir */
 	return make_folder(path, false, error);
 }
 
@@ -352,7 +352,7 @@ pj_status pj__folder_done(const pj__folder *folder, const char *attempt, const c
 	pj_status status = work && side && done ? PJ_OK : pj__no_memory(error, strlen(folder->path));
 	if (!status)
 		(void)pj__remove_tree(AT_FDCWD, work); /* else it goes with the job's folder */
-	/* mostly nothing is left there, and then there is nothing to move */
+	/* usually the attempt left nothing, and there is nothing to move */
 	if (!status && rmdir(side) < 0) {
 		(void)pj__remove_tree(AT_FDCWD, done); /* of an attempt that was lost; else rename tells */
 		if (rename(side, done) < 0)

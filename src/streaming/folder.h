@@ -1,14 +1,14 @@
 /*
- * folder.h: the folders of a job's attempts. They lie in one private folder beside the output (base/private.h), and go
- * with the job; what a killed one has left, the next job that writes beside it removes.
+ * folder.h: the folders of a job's attempts. They lie in one private folder beside the output (base/private.h), which
+ * is removed with the job. If the job is killed, the next job that writes beside it removes the folder.
  *
  *     .papjuice-.../files/PROGRAM      copies of shipped programs that may not be executed as they are
  *                   archives/NUMBER/   unpacked
  *                   work/ATTEMPT/      where an attempt runs: links to all that is shipped, and tmp/
  *                   side/ATTEMPT/      files that an attempt leaves for the output
- *                   done/TASK/         those of attempts that went well
+ *                   done/TASK/         side files of successful attempts
  *                   sides/             those of all tasks
- *                   output/            what is made: it gets its name when all of it is there
+ *                   output/            the output: renamed to its name when it is complete
  */
 #ifndef PJ_STREAMING_FOLDER_H
 #define PJ_STREAMING_FOLDER_H
@@ -50,12 +50,12 @@ PJ_MUST_USE pj_status pj__folder_program(pj__folder *folder, const char *word, c
 PJ_MUST_USE pj_status pj__folder_begin(const pj__folder *folder, const char *attempt, char **ret_work, char **ret_side,
 				       pj_error *error);
 
-/* The attempt went well: what it left for the output is that of `task` from now on, and its folders are gone. */
+/* After a successful attempt: its side files become those of `task`, and its folders are removed. */
 PJ_MUST_USE pj_status pj__folder_done(const pj__folder *folder, const char *attempt, const char *task, pj_error *error);
 
 /*
- * Moves what all tasks have left into the output; of side files with one name the last task's stays. PJ_ERR_OUTPUT: one
- * of them has the name of what is there already.
+ * Moves the side files of all tasks into the output; of those with the same name, the last task's is kept.
+ * PJ_ERR_OUTPUT: the output already has a file of that name.
  */
 PJ_MUST_USE pj_status pj__folder_promote(const pj__folder *folder, const char *output, pj_error *error);
 

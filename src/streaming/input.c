@@ -196,7 +196,7 @@ static pj_status add_cut(pj__files *files, pj__cut cut, pj_error *error)
 	return status;
 }
 
-/* Hadoop goes by the name, the engine by the first bytes: nobody cuts what is compressed for either. */
+/* Hadoop goes by the name, the engine by the first bytes: a file that either takes for compressed is not cut. */
 static bool is_compressed(const char *path)
 {
 	static const char *const ends[] = {".gz", ".bz2", ".deflate", ".lz4", ".snappy", ".zst", ".xz"};
@@ -229,7 +229,7 @@ static pj_status cut_by_size(pj__files *files, size_t file, uint64_t bytes, pj_e
 	return status || (!rest && size) ? status : add_cut(files, (pj__cut){file, size - rest, rest}, error);
 }
 
-/* Cuts behind each so many lines. */
+/* Cuts after every `lines` lines. */
 static pj_status cut_by_lines(pj__files *files, size_t file, const pj__cutting *cutting, pj_error *error)
 {
 	enum { STEP_BYTES = 256 << 10 };

@@ -35,9 +35,9 @@ PJ_MUST_USE pj_status pj__files_list(pj__files *files, const pj__strings *inputs
 
 /* How files are cut. */
 typedef struct pj__cutting {
-	uint64_t lines;       /* so many lines to a task; 0: by size */
-	uint64_t maps;        /* how many tasks are wished for, at least 1 */
-	uint64_t least, most; /* bytes of a task, but for the last one of a file, which may have a tenth more */
+	uint64_t lines;                    /* lines per task; 0: cut by size */
+	uint64_t maps;                     /* how many tasks are wanted, at least 1 */
+	uint64_t least, most;              /* bytes of a task; the last one of a file may have a tenth more */
 	const volatile sig_atomic_t *stop; /* NULL, or becomes a signal's number when lines need not be counted */
 } pj__cutting;
 

@@ -62,7 +62,7 @@ static pj_status done(void *arg, const pj_attempt *attempt)
 	return told(pj__folder_done(&streaming->folder, id, task, &error), &error);
 }
 
-/* What programs say goes where our own messages go, line by line, as far as somebody may want to read it. */
+/* Programs' standard error goes where our own messages go, line by line, up to a limit. */
 static void said(void *arg, const pj_attempt *attempt, pj_bytes line)
 {
 	enum { MOST_BYTES = 1 << 20 };
@@ -74,7 +74,7 @@ static void said(void *arg, const pj_attempt *attempt, pj_bytes line)
 		return;
 	side->passed_on += line.len + 1;
 	const bool shown = side->passed_on <= MOST_BYTES;
-	/* if nobody reads it, it is lost */
+	/* if standard error cannot be written, the line is lost */
 	if (writev(STDERR_FILENO, shown ? pieces : &last, shown ? 2 : 1) < 0)
 		return;
 }
@@ -124,7 +124,7 @@ static pj_status settle_text(pj__conf *conf, const char *name, const char *other
 	return PJ_OK;
 }
 
-/* What cannot be done, and must not be passed over. */
+/* Properties that ask for what is not supported, and must not be ignored. */
 static pj_status check_properties(pj__streaming *streaming, pj_error *error)
 {
 	static const char *const refused[] = {"mapreduce.input.pathFilter.class",
@@ -325,14 +325,14 @@ static pj_status settle_mapper(pj__streaming *streaming, pj_error *error)
 	return status;
 }
 
-/* Without a combiner of its own a program's job may have one only if its reducer is a program, too. */
+/* Sets the combiner. A program is used as one only if the reducer is a program as well. */
 static pj_status settle_combiner(pj__streaming *streaming, const char *command, pj_error *error)
 {
 	pj__class class = PJ__NO_CLASS;
 	pj_status status = settle_talk(streaming, "reduce", &streaming->combine.talk, error);
 	if (!status && pj__is_class_name(command))
 		return pj__class_find(PJ__USE_REDUCER, "-combiner", command, &class, error);
-	/* one that is a program helps only a reducer that is one: it may be called, or not */
+	/* combining is optional: without a reducer that is a program, the combiner is not called */
 	if (status || !streaming->job.reducer.command)
 		return status;
 	streaming->combine.talk.pairs = streaming->map.talk.out;
@@ -394,7 +394,7 @@ static pj_status settle_output(pj__streaming *streaming, pj_error *error)
 	if (!streaming->output)
 		return pj__no_memory(error, len);
 	struct stat is;
-	/* a folder above what is to be made will exist, too */
+	/* the folders above the output will exist as well */
 	const bool is_above = !strcmp(strrchr(streaming->output, '/'), "/..");
 	return is_above || lstat(streaming->output, &is) == 0 ? exists(streaming, error) : PJ_OK;
 }
@@ -522,7 +522,7 @@ static pj_status settle_environment(pj__streaming *streaming, pj_error *error)
 	return status;
 }
 
-/* By the codec's name; Hadoop's own default has a format that nobody else reads. */
+/* By the codec's name; the format of Hadoop's own default is read by nothing else. */
 static pj_status settle_compression(pj__streaming *streaming, pj_compression *ret_compression, pj_error *error)
 {
 	static const struct {
@@ -552,9 +552,9 @@ static pj_status settle_options(pj__streaming *streaming, pj_error *error)
 	const char *const memory = pj__conf_get(streaming->conf, "papjuice.memory");
 	int64_t map_attempts, reduce_attempts, timeout;
 	if (workers && !pj__read_workers(workers, &options->workers))
-		return refuse(error, "papjuice.workers is no number of workers", workers, NULL);
+		return refuse(error, "papjuice.workers is not a valid number of workers", workers, NULL);
 	if (memory && !pj__read_memory(memory, &options->memory))
-		return refuse(error, "papjuice.memory is no amount of memory", memory, NULL);
+		return refuse(error, "papjuice.memory is not a valid amount of memory", memory, NULL);
 	pj_status status =
 		pj__conf_number(streaming->conf, "mapreduce.map.maxattempts", 1, 1000, 4, &map_attempts, error);
 	if (!status)

@@ -60,7 +60,7 @@ bool pj__next_line_of(pj_bytes *rest, bool is_end, pj_bytes *ret_line)
 	if (!cr && !newline && !is_end)
 		return false;
 	const size_t len = cr ? (size_t)(cr - rest->ptr) : until;
-	/* behind a CR the LF that belongs to it may be still to come */
+	/* after a CR, the LF that belongs to it may still be to come */
 	if (cr && len + 1 == rest->len && !is_end)
 		return false;
 	const size_t both = cr && newline == cr + 1, ended = cr || newline;

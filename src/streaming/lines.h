@@ -1,5 +1,5 @@
 /*
- * lines.h: text between Hadoop and a program: command lines, lines, keys and values.
+ * lines.h: parsing of text: command lines into words, bytes into lines, lines into key and value.
  */
 #ifndef PJ_STREAMING_LINES_H
 #define PJ_STREAMING_LINES_H
@@ -9,7 +9,7 @@
 /*
  * Splits a command as Hadoop Streaming does, which is not as a shell does: blanks separate; '...' and "..." hold a word
  * together; a quote always ends the word before it; nothing escapes. *ret_words, ended by NULL, is one allocation to be
- * freed. PJ_ERR_USAGE: there is no word.
+ * freed. PJ_ERR_USAGE: the command is empty.
  */
 PJ_MUST_USE pj_status pj__command_words(const char *command, char ***ret_words, pj_error *error);
 

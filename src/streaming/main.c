@@ -14,7 +14,7 @@ enum { DONE = 0, FAILED = 1, NO_INPUT_OR_OUTPUT = 5 };
 
 static const char job_logger[] = "mapreduce.Job", streaming_logger[] = "streaming.StreamJob";
 
-/* Options that are taken and change nothing. */
+/* Options that are accepted but have no effect. */
 static void warn_of_ignored(const pj__request *request)
 {
 	static const struct {
@@ -37,7 +37,7 @@ static void warn_of_ignored(const pj__request *request)
 		pj__console_log("WARN", streaming_logger, "-libjars is not done: Java classes are not run");
 }
 
-/* How the preparation failed: as text and exit code. */
+/* Prints why the job could not be prepared. Returns the exit code. */
 static int refuse(const pj_error *error)
 {
 	const bool about_files = error->status == PJ_ERR_INPUT || error->status == PJ_ERR_EXISTS;
@@ -52,7 +52,7 @@ static int refuse(const pj_error *error)
 	return NO_INPUT_OR_OUTPUT;
 }
 
-/* Failed attempts, as Hadoop tells of them. */
+/* Failed attempts, as Hadoop reports them. */
 static void print_failures(const pj__streaming *streaming, const pj_result *result)
 {
 	const uint64_t count = result->failures < PJ_FAILURES_MAX ? result->failures : PJ_FAILURES_MAX;
@@ -106,7 +106,7 @@ static int run(pj__streaming *streaming)
 	return code;
 }
 
-/* The words behind the name, without "streamjob", which may stand there. */
+/* Runs the job of the words after the command's name (and after "streamjob", if that follows). */
 static int stream(int argc, char **argv)
 {
 	pj__request request;

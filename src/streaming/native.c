@@ -87,7 +87,7 @@ static pj_status sum_longs(pj__native *native, pj_task *task, pj_values *values)
 		int64_t number;
 		if (!pj__java_parse_long(value, &number))
 			return pj_task_fail(task, PJ_ERR_USER, NULL,
-					    "LongSumReducer got a value that is no number: \"%.*s\"",
+					    "LongSumReducer got a value that is not a number: \"%.*s\"",
 					    (int)(value.len < 60 ? value.len : 60), value.len ? value.ptr : "");
 		sum += (uint64_t)number;
 	}
@@ -167,7 +167,7 @@ static pj_status reduce_aggregate(pj_task *task, pj_bytes key, pj_values *values
 	return status;
 }
 
-/* A value for each that stands for the others; a sum of doubles is left as it is. */
+/* Emits the values that represent all the others; those of a sum of doubles pass unchanged. */
 static pj_status combine_aggregate(pj_task *task, pj_bytes key, pj_values *values, void *arg)
 {
 	pj__native *const native = arg;

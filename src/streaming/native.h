@@ -1,5 +1,5 @@
 /*
- * native.h: mappers and reducers of Java's that have a counterpart here, as functions of a job.
+ * native.h: Java mappers and reducers that have a native counterpart, as functions of a job.
  */
 #ifndef PJ_STREAMING_NATIVE_H
 #define PJ_STREAMING_NATIVE_H

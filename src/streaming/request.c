@@ -1,6 +1,6 @@
 /*
  * request.c: see request.h. The two halves are read as Hadoop's two parsers read them: the generic one ends at the
- * first word that it does not know; in the streaming one a value is whatever is no option.
+ * first word that it does not know; in the streaming half every word that is not an option is a value.
  */
 #include "streaming/request.h"
 
@@ -93,7 +93,7 @@ void pj__strings_fini(pj__strings *strings)
 
 /* ------------------------------------------------------------------------------------------------- words of a line */
 
-/* The name within "-name" or "--name"; NULL: the word is no option. */
+/* The name within "-name" or "--name"; NULL: the word is not an option. */
 static const char *name_in(const char *word)
 {
 	if (word[0] != '-' || !word[1] || !strcmp(word, "--"))
@@ -110,7 +110,7 @@ static int find_option(const char *word)
 	return -1;
 }
 
-/* Finds "-name", "-name=value" and "-Dk=v"; *ret_value is what stands in the same word, or NULL. */
+/* Finds "-name", "-name=value" and "-Dk=v"; *ret_value is the value in the same word, or NULL. */
 static int find_generic(const char *word, const char **ret_value)
 {
 	const char *const name = name_in(word);

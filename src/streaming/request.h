@@ -52,7 +52,7 @@ enum pj__streaming_option {
 };
 
 typedef struct pj__request {
-	pj__conf conf;                    /* of -conf, -D and -jobconf, in the order in which they win */
+	pj__conf conf;                    /* of -conf, -D and -jobconf, in order of precedence */
 	pj__strings files, archives;      /* of -files and -archives: PATH or PATH#LINK */
 	pj__strings given[PJ__OPT_COUNT]; /* the values of each streaming option */
 	bool has[PJ__OPT_COUNT];          /* whether it was given at all */
@@ -60,13 +60,13 @@ typedef struct pj__request {
 } pj__request;
 
 /*
- * Reads the words behind the command's name. PJ_ERR_USAGE and PJ_ERR_INPUT: the error's `what` is Hadoop's message. The
+ * Reads the words after the command's name. PJ_ERR_USAGE and PJ_ERR_INPUT: the error's `what` is Hadoop's message. The
  * request is to be given back in any case.
  */
 PJ_MUST_USE pj_status pj__request_read(pj__request *request, int argc, char **argv, pj_error *error);
 void pj__request_fini(pj__request *request);
 
-/* The value that counts of an option with one value, the first one; NULL: it was not given. */
+/* The value of an option that takes one: the first that was given; NULL: none was. */
 const char *pj__request_value(const pj__request *request, enum pj__streaming_option option);
 
 #endif

@@ -60,7 +60,7 @@ static void put_text(enum item item, pj_bytes bytes, pj_text *to)
 	pj_text_bytes(to, item == NOTHING ? pj_bytes_of("(null)") : bytes);
 }
 
-/* WritableUtils.writeVInt, of what is not negative. */
+/* WritableUtils.writeVInt, for numbers that are not negative. */
 static void put_variable(uint32_t value, pj_text *to)
 {
 	if (value < 128) {
@@ -75,7 +75,7 @@ static void put_variable(uint32_t value, pj_text *to)
 		pj__text_byte(to, (char)(value >> (8 * bytes)));
 }
 
-/* What is no bytes comes as Java's own form, with its length before it. */
+/* A value of another type than bytes is written in its Java form, after its length. */
 static void put_raw(enum item item, pj_bytes bytes, pj_text *to)
 {
 	if (item != TEXT) {

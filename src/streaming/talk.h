@@ -1,6 +1,6 @@
 /*
- * talk.h: how records become what a program reads, and what it writes becomes pairs: separators, binary forms, Java's
- * classes of keys and values as far as they show.
+ * talk.h: what a program reads and writes. Encodes records and pairs for its standard input, and decodes pairs from its
+ * standard output: separators, binary forms, and the Java classes of keys and values where they are visible.
  */
 #ifndef PJ_STREAMING_TALK_H
 #define PJ_STREAMING_TALK_H
@@ -18,7 +18,7 @@ typedef struct pj__records {
 	uint64_t longest; /* longer lines are left out */
 } pj__records;
 
-/* A record; the key of a line is its offset, if `has_offset`, which pj__record_offset tells. */
+/* A record. With `has_offset` its key is the offset of its line: see pj__record_offset. */
 typedef struct pj__record {
 	bool has_offset;
 	pj_bytes key, value;
@@ -30,8 +30,8 @@ static inline uint64_t pj__record_offset(const pj_task *task, const pj__record *
 }
 
 /*
- * Hands on the records of a line of the input, which are several if it holds a CR, to `each`, until that fails. The
- * address of `line` is one that pj_task_place knows.
+ * Calls `each` for every record of an input line (a CR within it separates records) until a call fails. `line` must
+ * point into the task's text, so that pj_task_place can find it.
  */
 pj_status pj__records_each(const pj__records *records, const pj_task *task, pj_bytes line,
 			   pj_status (*each)(void *arg, pj_task *task, const pj__record *record), void *arg);

@@ -59,14 +59,14 @@ static bool has_length(unsigned type)
 	return type == BYTES || type == STRING || (type >= OTHERS && type <= OTHERS_END);
 }
 
-/* The bytes behind the type of a type that has always so many; 0: another one. */
+/* The bytes after the type byte, for a type of fixed size; 0: its size varies. */
 static size_t fixed_size(unsigned type)
 {
 	static const uint8_t sizes[] = {[BYTE] = 1, [BOOL] = 1, [INT] = 4, [LONG] = 8, [FLOAT] = 4, [DOUBLE] = 8};
 	return type < sizeof sizes ? sizes[type] : 0;
 }
 
-/* Passes over the item at `at`, which begins before the end; *ret_end is behind it. */
+/* Skips the item at `at`, which begins before the end; *ret_end is where the next one begins. */
 static pj__found pass(const char *at, const char *end, int depth, const char **ret_end);
 
 /* Passes over `count` items, or, if it is UINT64_MAX, over all up to a marker, and that. */

@@ -1,18 +1,19 @@
 /*
- * typed.h: the binary forms of keys and values, by which programs and Hadoop talk with -io rawbytes and typedbytes.
+ * typed.h: the binary forms of keys and values, in which programs and Hadoop exchange data with -io rawbytes and
+ * typedbytes.
  *
  *     rawbytes      4 bytes length, big-endian; the bytes
  *     typedbytes    1 byte type; what that type has: 0 bytes, 7 string and from 50 to 200 others: 4 bytes length and
  *                   the bytes; 1 byte, 2 boolean: 1 byte; 3 int, 5 float: 4; 4 long, 6 double: 8; 8 vector: 4 bytes
- *                   count and so many typed bytes; 9 list: typed bytes up to a marker, 255; 10 map: 4 bytes count and
- *                   twice so many
+ *                   count, then that many typed bytes; 9 list: typed bytes up to a marker, 255; 10 map: 4 bytes
+ *                   count, then twice that many
  */
 #ifndef PJ_STREAMING_TYPED_H
 #define PJ_STREAMING_TYPED_H
 
 #include "base/text.h"
 
-/* How programs and Hadoop talk; and, of a pair in the job, what its key and value are. */
+/* The form of a program's input or output, and of the keys and values of the job's pairs. */
 typedef enum pj__form { PJ__FORM_TEXT, PJ__FORM_KEY_ONLY, PJ__FORM_RAW, PJ__FORM_TYPED } pj__form;
 
 /* What was found at the front of some bytes. */

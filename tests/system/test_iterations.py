@@ -120,7 +120,7 @@ def test_kmeans_sums_beyond_64_bits():
 def test_kmeans_names_a_line_that_is_no_point(bad):
     pathlib.Path("points").write_text("1 2\n3 4\n" + bad + "\n5 6\n", encoding="ascii")
     said = run("kmeans", "--points", "points", "-k", 2, "-w", 2, code=3)[1]
-    assert "points:8: " in said and "no point of 2 numbers" in said, said
+    assert "points:8: " in said and "not a point of 2 numbers" in said, said
 
 
 def test_kmeans_says_what_is_wrong():
@@ -209,7 +209,7 @@ def test_pagerank_of_small_graphs():
 def test_pagerank_names_a_line_that_is_no_edge(bad):
     pathlib.Path("edges").write_text("1 2\n3 4\n" + bad + "\n", encoding="ascii")
     said = run("pagerank", "edges", "-w", 2, code=3)[1]
-    assert "edges:8: " in said and "no edge" in said, said
+    assert "edges:8: " in said and "not an edge" in said, said
 
 
 def test_pagerank_says_what_is_wrong():
