@@ -142,6 +142,7 @@ struct fixture {
 	pj_text out, lines; /* what it wrote */
 	bool ended;
 	volatile uint64_t moves, *progress;
+	uint64_t patience_ns; /* 0: without end */
 };
 
 static pj_status take(void *arg, pj_bytes bytes, bool is_end, size_t *ret_used, pj_error *error)
@@ -187,7 +188,7 @@ static int tear_down(void **state)
 static pj_status start_argv(struct fixture *fixture, const char *const *argv, pj_error *error)
 {
 	static const char *const added[] = {"ADDED=by us", NULL};
-	const pj__taker taker = {take, hear, fixture, SIZE_MAX, &fixture->progress, 500000000};
+	const pj__taker taker = {take, hear, fixture, SIZE_MAX, &fixture->progress, fixture->patience_ns};
 	pj_start start;
 	pj__start_init(&start, added);
 	assert_true(pj_start_set(&start, "SET", "a value"));
@@ -342,6 +343,7 @@ static void what_runs_in_the_background_ends(void **state)
 	char *much = calloc(1, 5 << 20);
 	assert_non_null(much);
 	const uint64_t begun = pj__now_ns();
+	fixture->patience_ns = 500000000;
 	start_shell(fixture, "sleep 100 & echo done");
 	const pid_t group = fixture->tool.child.pid;
 	feed(fixture, (pj_bytes){much, 5 << 20});
