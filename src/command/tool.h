@@ -70,11 +70,6 @@ void pj__tool_fini(pj__tool *tool);
 PJ_MUST_USE pj_status pj__tool_start(pj__tool *tool, const char *const *argv, const pj_start *start, pj__leash *leash,
 				     const pj__taker *taker, pj_error *error);
 
-static inline bool pj__tool_runs(const pj__tool *tool)
-{
-	return tool->entry != NULL;
-}
-
 /* Does the program still read? If not, what it is fed is dropped. */
 static inline bool pj__tool_reads(const pj__tool *tool)
 {

@@ -127,6 +127,7 @@ static pj_status run_planned(const pj__engine *engine, pj__run_state *run, pj_er
 	run->result->inputs = run->plan->sources.count;
 	run->result->plan_seconds = seconds_since(run->started_ns);
 	pj_status status = pj__engine_fit(engine, run->plan, error);
+	run->result->plan = pj__plan_facts(run->plan, run->setup);
 	if (!status)
 		status = pj__run_refuse_own_input(run, error);
 	if (!status)

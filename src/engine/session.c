@@ -121,6 +121,7 @@ pj_status pj_session_run(pj_session *session, size_t index, pj_bytes params, con
 		return status;
 	result->inputs = run.plan->sources.count;
 	pj__plan_part(run.plan, setup, sink.kind == PJ__SINK_FOLDER);
+	result->plan = pj__plan_facts(run.plan, setup);
 	status = pj__run_refuse_own_input(&run, error);
 	if (!status)
 		status = pj__run_by(session->engine, session->opened, &run, error);

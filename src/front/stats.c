@@ -160,51 +160,74 @@ static json_t *of_error(const pj_error *error)
 	return NULL;
 }
 
-/* The name of the engine, also where there is none of that name. */
-static json_t *engine_of(const struct pj__outcome *outcome)
+/* The value of an option of the run. Unless 0 is a value like others, it means: left to the run. That is null. */
+static json_t *of_option(const struct pj__option *option, const void *field)
 {
-	pj_engine_facts engine = {.name = outcome->settings->run.engine};
-	(void)pj_engine_of(outcome->job, &outcome->settings->run, &engine);
-	return text(engine.name);
+	if (option->type == PJ__PATH || option->type == PJ__FOLDER || option->type == PJ__NAME)
+		return text(*(const char *const *)field);
+	const uint64_t value = pj__value_number(option, field);
+	if (option->type == PJ__FLAG)
+		return json_boolean(value);
+	const bool may_be_0 = option->type == PJ__SECONDS || (option->type == PJ__COUNT && !option->least);
+	if (option->type != PJ__WORD)
+		return value || may_be_0 ? number(value) : json_null();
+	if (!value)
+		return text(option->none);
+	const char *word = option->choices;
+	for (uint64_t left = value - option->least; left; left--)
+		word += strcspn(word, " ") + 1;
+	return json_stringn(word, strcspn(word, " "));
+}
+
+/* What the run was asked to do, with what it decided itself filled in. */
+static struct pj__settings decided(const struct pj__outcome *outcome)
+{
+	struct pj__settings shown = *outcome->settings;
+	pj_options *const run = &shown.run;
+	pj_engine_facts engine = {.name = run->engine};
+	(void)pj_engine_of(outcome->job, run, &engine);
+	run->engine = engine.name;
+	if (!run->sorter)
+		run->sorter = outcome->job->sorter ? outcome->job->sorter : PJ_SORTER_PLEX;
+	if (!run->output.path)
+		run->output.path = "-";
+	if (!run->split_bytes)
+		run->split_bytes = outcome->result.plan.split_bytes;
+	return shown;
 }
 
 static json_t *of_options(const struct pj__outcome *outcome)
 {
-	static const char *const compressions[] = {"none", "gz", "bz2", "zst"}, *const parts[] = {"", "hash", "ranges"};
-	const struct pj__settings *const settings = outcome->settings;
-	const pj_options *const run = &settings->run;
+	const struct pj__settings shown = decided(outcome);
 	json_t *const made = json_object(), *const inputs = json_array(), *const own = json_object();
 	int failed = 0;
-	for (size_t i = 0; i < run->input.path_count; i++)
-		failed |= json_array_append_new(inputs, text(run->input.paths[i]));
+	for (size_t i = 0; i < shown.run.input.path_count; i++)
+		failed |= json_array_append_new(inputs, text(shown.run.input.paths[i]));
 	for (size_t i = 0; i < pj__own_count(outcome->job); i++) {
 		const bool is_flag = !outcome->job->options[i].value;
-		json_t *const value = is_flag ? json_boolean(settings->values[i] != NULL) : text(settings->values[i]);
+		json_t *const value = is_flag ? json_boolean(shown.values[i] != NULL) : text(shown.values[i]);
 		failed |= json_object_set_new(own, outcome->job->options[i].name, value);
 	}
 	failed |= json_object_set_new(made, "inputs", inputs);
-	failed |= json_object_set_new(made, "output", text(run->output.path ? run->output.path : "-"));
-	failed |= json_object_set_new(made, "overwrite", json_boolean(run->output.overwrite));
-	failed |= json_object_set_new(made, "escape", json_boolean(run->output.escape));
-	failed |= json_object_set_new(made, "compress", json_string(compressions[run->output.compression]));
-	failed |= json_object_set_new(made, "workers", run->workers ? number(run->workers) : json_null());
-	failed |= json_object_set_new(made, "memory", run->memory ? number(run->memory) : json_null());
-	failed |= json_object_set_new(made, "partitions", run->partitions ? number(run->partitions) : json_null());
-	failed |= json_object_set_new(made, "split_bytes", number(run->split_bytes ? run->split_bytes : 16u << 20));
-	failed |= json_object_set_new(made, "sorter", text(pj__sorter_name(pj__sorter_of(outcome->job, run))));
-	failed |= json_object_set_new(made, "engine", engine_of(outcome));
-	failed |= json_object_set_new(made, "parts", run->parts ? text(parts[run->parts]) : json_null());
-	failed |= json_object_set_new(made, "attempts", number(run->attempts ? run->attempts : 4));
-	failed |= json_object_set_new(made, "timeout_ms", number(run->timeout_ms));
-	failed |= json_object_set_new(made, "skip_bad", number(run->skip_bad));
-	failed |= json_object_set_new(made, "bad_records", text(run->bad_records));
-	failed |= json_object_set_new(made, "max_record", number(run->max_record ? run->max_record : 1u << 30));
-	failed |= json_object_set_new(made, "temp", text(run->temp));
+	for (const struct pj__option *option = pj__options; option->name; option++)
+		if (option->stats)
+			failed |= json_object_set_new(made, option->stats,
+						      of_option(option, (const char *)&shown + option->at));
 	failed |= json_object_set_new(made, "job", own);
 	if (!failed)
 		return made;
 	json_decref(made);
 	return NULL;
+}
+
+/* What the plan decided; null: the run failed before it. */
+static json_t *of_plan(const pj_result *result)
+{
+	const pj_plan_facts *const plan = &result->plan;
+	if (!plan->split_bytes)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:b}", "split_bytes", (json_int_t)plan->split_bytes, "part_files",
+			 (json_int_t)plan->part_files, "ranges", (json_int_t)plan->ranges, "in_place", plan->in_place);
 }
 
 static json_t *of_counters(const pj_result *result)
@@ -351,6 +374,7 @@ char *pj__stats_text(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "workers", number(result->workers));
 	failed |= json_object_set_new(made, "workers_used", number(result->workers_used));
 	failed |= json_object_set_new(made, "partitions", number(result->partitions));
+	failed |= json_object_set_new(made, "plan", of_plan(result));
 	failed |= json_object_set_new(made, "counters", of_counters(result));
 	failed |= json_object_set_new(made, "seconds", of_seconds(result));
 	failed |= json_object_set_new(made, "memory", memory);
