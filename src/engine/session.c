@@ -74,7 +74,7 @@ pj_status pj_session_open(const pj_job *jobs, size_t count, const pj_options *op
 							     : pj__no_memory(error, count * sizeof *session->plans);
 	const pj__engine_terms terms = {session->setups, session->plans, count, NULL};
 	if (!status)
-		status = session->engine->open(&terms, &session->opened, error);
+		status = pj__engine_open(session->engine, &terms, &session->opened, error);
 	if (status)
 		pj_session_close(session);
 	else
