@@ -110,7 +110,7 @@ typedef enum pj_columns {
 /* In which order results come. */
 typedef enum pj_order {
 	PJ_BY_KEY,       /* key order */
-	PJ_BY_VALUE_DOWN /* the largest number first, ties in key order; values that are no numbers come last */
+	PJ_BY_VALUE_DOWN /* the largest number first, ties in key order; values that are not numbers come last */
 } pj_order;
 
 /*
@@ -143,7 +143,7 @@ typedef struct pj_job_option {
 	const char *initial; /* value when it is not given; NULL: none */
 	const char *help;
 	bool many;    /* it may be given several times: its value is all of theirs, joined by newlines */
-	bool operand; /* where it is not given, the first argument that is no option is its value */
+	bool operand; /* where it is not given, the first argument that is not an option is its value */
 } pj_job_option;
 
 typedef struct pj_job pj_job;
@@ -166,7 +166,7 @@ struct pj_job {
 	uint32_t input_count; /* so many inputs are needed, no more and no less; 0: any number */
 	bool may_replace_input; /* with `overwrite` the output may be a file that is read: replaced at the end */
 	/*
-	 * pj_task_place tells offsets in the text of compressed inputs, too: those that are cut into pieces are read
+	 * pj_task_place tells offsets in the text of compressed inputs as well: those that are cut into pieces are read
 	 * once more, before the map. Otherwise (and without counts_lines) theirs are counted from the piece's start.
 	 */
 	bool tells_places;
@@ -177,7 +177,7 @@ struct pj_job {
 	/*
 	 * Optional: settles a copy of the job by the values of its options, in the order of the table (a flag: "" or
 	 * NULL). Called before the run, in the calling process, whose memory the workers inherit; of a job with `load`
-	 * in each worker, too. It may be called in several threads at a time, for one copy each.
+	 * in each worker as well. It may be called in several threads at a time, for one copy each.
 	 */
 	pj_status (*configure)(pj_job *job, const char *const *values, pj_error *error);
 	/* Optional: gives back what `configure` got for the copy. A worker that ends does not call it. */

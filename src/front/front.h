@@ -77,7 +77,7 @@ struct pj__option {
 	const char *help;          /* one line of at most 50 characters */
 	const char *more;          /* sentences for the full help */
 	bool rare;                 /* in the full help only: the short one has to fit a screen */
-	const char *stats;         /* its name in --stats; NULL: it is no option of the run */
+	const char *stats;         /* its name in --stats; NULL: not a part of them */
 	const char *none;          /* a word of 0, in --stats; NULL: null */
 };
 
@@ -132,7 +132,7 @@ bool pj__read_workers(const char *text, unsigned *ret_workers);
 /* Takes a value into the settings ("" of a flag; "-" of one that was typed as a letter). False: it is bad. */
 bool pj__value_take(const struct pj__option *option, struct pj__settings *settings, const char *value);
 
-/* Prints a number of the option's type, as it would be typed. Returns false for a type that is no number. */
+/* Prints a number of the option's type, as it would be typed. False: the type is not a number. */
 bool pj__value_print(const struct pj__option *option, uint64_t number, char *text, size_t size);
 
 /* Says to `text` what a good value of the option is. */
@@ -161,7 +161,7 @@ void pj__settings_fini(struct pj__settings *settings);
 void pj__help_short(FILE *out, const pj_job *job, const char *program);
 void pj__help_full(FILE *out, const pj_job *job, const char *program);
 
-/* The usage in three lines, for who typed nothing. */
+/* The usage in three lines, for a user who typed nothing. */
 void pj__usage_lines(FILE *out, const pj_job *job, const char *program);
 
 /* "-w, -j, --workers N", to `line`. */
@@ -290,7 +290,7 @@ char *pj__stats_text(const struct pj__outcome *outcome);
 
 /*
  * Runs body(arg) in a child process and waits for its end; *ret_code is what it returned. PJ_ERR_CRASH: it was killed;
- * PJ_ERR_RESOURCE: there is no process to be had.
+ * PJ_ERR_RESOURCE: no process could be started.
  */
 PJ_MUST_USE pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_error *error);
 

@@ -1,7 +1,7 @@
 /*
  * settings.c: argv -> settings, by the table of options.
  *
- * Options may stand before, between and behind inputs; "--" ends them; "-" is an input. A value follows its option
+ * Options may stand before, between and after inputs; "--" ends them; "-" is an input. A value follows its option
  * ("-w 2", "--workers 2") or is part of it ("-w2", "--workers=2"); flags may be joined ("-qw2"). Names are not
  * abbreviated: a script with an abbreviation would break with the next option. The last one of an option counts, unless
  * it is one of the job's that takes many. Where a job's option is an operand and is not given, the first input is its
@@ -218,7 +218,7 @@ static pj_status read_all(struct reader *reader)
 			status = read_long(reader, argument + 2);
 		else
 			options_end = true;
-		/* who asks for help gets it, whatever follows */
+		/* a request for help is granted, whatever follows it */
 		if (status || settings->action != PJ__ACTION_RUN)
 			return status;
 	}

@@ -133,6 +133,15 @@ static json_t *seconds(double value)
 	return json_real((double)(int64_t)(value * 1e6 + 0.5) / 1e6);
 }
 
+/* NULL, if anything could not be put into it. */
+static json_t *whole(json_t *made, int failed)
+{
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
 static json_t *of_error(const pj_error *error)
 {
 	if (!error->status)
@@ -154,10 +163,7 @@ static json_t *of_error(const pj_error *error)
 	failed |= json_object_set_new(made, "said", error->said[0] ? text(error->said) : json_null());
 	failed |= json_object_set_new(made, "errno", json_integer(error->errnum));
 	failed |= json_object_set_new(made, "signal", json_integer(error->signal));
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 /* The value of an option of the run. Unless 0 is a value like others, it means: left to the run. That is null. */
@@ -214,10 +220,7 @@ static json_t *of_options(const struct pj__outcome *outcome)
 			failed |= json_object_set_new(made, option->stats,
 						      of_option(option, (const char *)&shown + option->at));
 	failed |= json_object_set_new(made, "job", own);
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 /* What the plan decided; null: the run failed before it. */
@@ -256,10 +259,7 @@ static json_t *of_counters(const pj_result *result)
 	int failed = 0;
 	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
 		failed |= json_object_set_new(made, counters[i].name, number(counters[i].value));
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 /* Groups of the user's counters, each with its names. */
@@ -280,37 +280,28 @@ static json_t *of_user_counters(const pj_result *result)
 		json_decref(name);
 		json_decref(key);
 	}
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 static json_t *of_programs(const pj_result *result)
 {
-	json_t *const made = json_object();
-	int failed = json_object_set_new(made, "count", number(result->programs));
-	failed |= json_object_set_new(made, "seconds", seconds(result->program_seconds));
-	failed |= json_object_set_new(made, "peak_bytes", number(result->program_peak_bytes));
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return json_pack("{s:o, s:o, s:o}", "count", number(result->programs), "seconds",
+			 seconds(result->program_seconds), "peak_bytes", number(result->program_peak_bytes));
+}
+
+static json_t *of_memory(const pj_result *result)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "peak_bytes", number(result->peak_bytes), "memory_bytes",
+			 number(result->memory_bytes), "spilled_bytes", number(result->spilled_bytes), "merge_passes",
+			 number(result->merge_passes));
 }
 
 static json_t *of_seconds(const pj_result *result)
 {
-	json_t *const made = json_object();
-	int failed = json_object_set_new(made, "plan", seconds(result->plan_seconds));
-	failed |= json_object_set_new(made, "map", seconds(result->map_seconds));
-	failed |= json_object_set_new(made, "merge", seconds(result->merge_seconds));
-	failed |= json_object_set_new(made, "reduce", seconds(result->reduce_seconds));
-	failed |= json_object_set_new(made, "commit", seconds(result->commit_seconds));
-	failed |= json_object_set_new(made, "total", seconds(result->total_seconds));
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "plan", seconds(result->plan_seconds), "map",
+			 seconds(result->map_seconds), "merge", seconds(result->merge_seconds), "reduce",
+			 seconds(result->reduce_seconds), "commit", seconds(result->commit_seconds), "total",
+			 seconds(result->total_seconds));
 }
 
 static json_t *of_failures(const pj_result *result)
@@ -331,10 +322,7 @@ static json_t *of_failures(const pj_result *result)
 		failed |= json_object_set_new(one, "reason", text(failure->reason));
 		failed |= json_array_append_new(made, one);
 	}
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 static json_t *of_left_out(const struct pj__outcome *outcome)
@@ -351,21 +339,14 @@ static json_t *of_left_out(const struct pj__outcome *outcome)
 		failed |= json_object_set_new(one, "reason", text(record->reason));
 		failed |= json_array_append_new(made, one);
 	}
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 char *pj__stats_text(const struct pj__outcome *outcome)
 {
 	const pj_result *const result = &outcome->result;
-	json_t *const made = json_object(), *const memory = json_object();
-	int failed = json_object_set_new(memory, "peak_bytes", number(result->peak_bytes));
-	failed |= json_object_set_new(memory, "memory_bytes", number(result->memory_bytes));
-	failed |= json_object_set_new(memory, "spilled_bytes", number(result->spilled_bytes));
-	failed |= json_object_set_new(memory, "merge_passes", number(result->merge_passes));
-	failed |= json_object_set_new(made, "papjuice", text(PJ_VERSION));
+	json_t *const made = json_object();
+	int failed = json_object_set_new(made, "papjuice", text(PJ_VERSION));
 	failed |= json_object_set_new(made, "job", text(outcome->job->name));
 	failed |= json_object_set_new(made, "status", text(pj_status_name(outcome->error.status)));
 	failed |= json_object_set_new(made, "exit_code", json_integer(outcome->exit_code));
@@ -377,7 +358,7 @@ char *pj__stats_text(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "plan", of_plan(result));
 	failed |= json_object_set_new(made, "counters", of_counters(result));
 	failed |= json_object_set_new(made, "seconds", of_seconds(result));
-	failed |= json_object_set_new(made, "memory", memory);
+	failed |= json_object_set_new(made, "memory", of_memory(result));
 	failed |= json_object_set_new(made, "programs", of_programs(result));
 	failed |= json_object_set_new(made, "user_counters", of_user_counters(result));
 	failed |= json_object_set_new(made, "failures", of_failures(result));

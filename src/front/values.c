@@ -9,7 +9,7 @@
 
 #include "front/front.h"
 
-/* Reads decimal digits from *text, which moves behind them. False: there are none, or the number does not fit. */
+/* Reads decimal digits from *text, which moves past them. False: there are none, or the number does not fit. */
 static bool read_digits(const char **text, uint64_t *ret_number)
 {
 	uint64_t number = 0;
@@ -48,7 +48,7 @@ bool pj__read_size(const char *text, uint64_t *ret_bytes)
 			return false;
 		shift = 10 * (unsigned)(unit - units + 1);
 	}
-	/* file offsets are signed: what is larger is no size of anything */
+	/* file offsets are signed: nothing has a larger size */
 	if (number > (uint64_t)INT64_MAX >> shift)
 		return false;
 	*ret_bytes = number << shift;

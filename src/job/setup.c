@@ -183,7 +183,9 @@ static void settle_ways(pj__setup *setup)
 	pj_options *settled = &setup->options;
 	const pj_sorter given = settled->sorter, own = setup->job.sorter;
 	settled->engine = pj__engine_wanted(&setup->job, settled);
-	/* What the job says of parts holds, unless the options name a sorter, which was to say it of parts, too. */
+	/*
+	 * What the job says of parts holds, unless the options name a sorter: older spellings of it name parts as well.
+	 */
 	const pj_sorter told = given && given != PJ_SORTER_SIMPLE ? given : own;
 	if (!settled->parts && given == PJ_SORTER_TOTAL)
 		settled->parts = PJ_PARTS_RANGES;

@@ -491,7 +491,7 @@ def test_jobs_that_cannot_be_opened(tmp_path):
     assert message(run("run", "text.so", "in.txt"), 5).startswith("papjuice: cannot load the plug-in: text.so: ")
     (tmp_path / "lib.c").write_text("int x;\n")
     done = run("run", "lib.c", "in.txt", "-q")
-    assert message(done, 5) == "papjuice: this is no plug-in: lib.c: it has no pj_plugin_job()"
+    assert message(done, 5) == "papjuice: not a plug-in: lib.c: it has no pj_plugin_job()"
     (tmp_path / "boom.c").write_text("#include <stdlib.h>\n__attribute__((constructor)) void f(void) { abort(); }\n")
     done = run("run", "boom.c", "in.txt")
     assert message(done, 5) == (
