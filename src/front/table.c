@@ -206,6 +206,7 @@ const struct pj__option pj__options[] = {
 	 .stats = "compress",
 	 .least = PJ_GZ,
 	 .none = "none",
+	 .good = "gz, bz2 or zst",
 	 .value = "KIND",
 	 .choices = "gz bz2 zst",
 	 .help = "compress the output: gz, bz2 or zst",
