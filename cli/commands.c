@@ -22,7 +22,7 @@ static const pj_job_option options[] = {
 	[REDUCE] = {"reduce", 0, "CMD", NULL, "the reducer: reads lines in key order"},
 	[COMBINE] = {"combine", 0, "CMD", NULL, "reduces some of a mapper's lines beforehand"},
 	[SHELL] = {"shell", 0, NULL, NULL, "commands are for sh -c, not words"},
-	[SEP] = {"sep", 't', "CHAR", NULL, "the byte behind the key [tab]"},
+	[SEP] = {"sep", 't', "CHAR", NULL, "the byte after the key [tab]"},
 	[FIELDS] = {"fields", 0, "N", NULL, "the key is the first N fields; 0: the line [1]"},
 	{NULL},
 };

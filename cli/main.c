@@ -237,8 +237,9 @@ static int command_version(int argc, char **argv)
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
-} commands[] = {{"run", command_run},     {"jobs", command_jobs}, {"streaming", pj_streaming},   {"help", command_help},
-		{"--help", command_help}, {"-h", command_help},   {"--version", command_version}};
+} commands[] = {{"run", command_run},           {"jobs", command_jobs},   {"streaming", pj_streaming},
+		{"help", command_help},         {"--help", command_help}, {"-h", command_help},
+		{"--version", command_version}, {"-V", command_version}};
 
 static int unknown_command(const char *name)
 {

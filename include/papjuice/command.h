@@ -79,9 +79,9 @@ typedef struct pj_command {
 
 	/*
 	 * What it writes: lines, the last of which may lack its newline. With `key_fields` = n the key is what stands
-	 * before the n-th `separator`, and the value what stands behind it; with `keeps_separator` the value begins
+	 * before the n-th `separator`, and the value what comes after it; with `keeps_separator` the value begins
 	 * with it, so that key and value together are the line again. A line with fewer is a key with an empty value,
-	 * and so is every line if n is 0. With `cr_ends` a CR, or CR LF, ends a line, too.
+	 * and so is every line if n is 0. With `cr_ends` a CR, or CR LF, ends a line as well.
 	 */
 	pj_bytes separator;
 	unsigned key_fields;
@@ -89,12 +89,12 @@ typedef struct pj_command {
 	bool cr_ends;
 	/*
 	 * Instead: takes whole records from the beginning of `bytes` and emits them; *ret_used (0 before the call)
-	 * becomes how many bytes they were. What is left comes again with more behind it. `is_end`: there is no more,
+	 * becomes how many bytes they were. What is left comes again with more after it. `is_end`: there is no more,
 	 * and what is left is lost, or an error.
 	 */
 	pj_status (*read)(void *arg, pj_task *task, pj_bytes bytes, bool is_end, size_t *ret_used);
 
-	bool may_fail;      /* an exit code other than 0 is no failure; a death by a signal is */
+	bool may_fail;      /* an exit code other than 0 is not a failure; a death by a signal is */
 	const char *prefix; /* of the lines that report; NULL: "reporter:" */
 
 	/* Before each start. A failure fails the attempt. */

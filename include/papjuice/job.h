@@ -110,7 +110,7 @@ typedef enum pj_columns {
 /* In which order results come. */
 typedef enum pj_order {
 	PJ_BY_KEY,       /* key order */
-	PJ_BY_VALUE_DOWN /* the largest number first, ties in key order; values that are no numbers come last */
+	PJ_BY_VALUE_DOWN /* the largest number first, ties in key order; values that are not numbers come last */
 } pj_order;
 
 /*
@@ -143,7 +143,7 @@ typedef struct pj_job_option {
 	const char *initial; /* value when it is not given; NULL: none */
 	const char *help;
 	bool many;    /* it may be given several times: its value is all of theirs, joined by newlines */
-	bool operand; /* where it is not given, the first argument that is no option is its value */
+	bool operand; /* where it is not given, the first argument that is not an option is its value */
 } pj_job_option;
 
 typedef struct pj_job pj_job;
@@ -162,11 +162,11 @@ struct pj_job {
 	pj_keys keys;         /* their order, groups and parts, where those are not the usual ones */
 	bool map_only;        /* what mappers emit is the output, in plan order; `sorter` and `reducer` are not used */
 	bool counts_lines;    /* pj_task_line tells the numbers of lines: files are read once more, before the map */
-	bool begins_empty;    /* the first map task, and be it the only one, has no text: `begin` and `end` alone */
+	bool begins_empty;    /* the first map task, even if it is the only one, has no text: `begin` and `end` alone */
 	uint32_t input_count; /* so many inputs are needed, no more and no less; 0: any number */
 	bool may_replace_input; /* with `overwrite` the output may be a file that is read: replaced at the end */
 	/*
-	 * pj_task_place tells offsets in the text of compressed inputs, too: those that are cut into pieces are read
+	 * pj_task_place tells offsets in the text of compressed inputs as well: those that are cut into pieces are read
 	 * once more, before the map. Otherwise (and without counts_lines) theirs are counted from the piece's start.
 	 */
 	bool tells_places;
@@ -177,7 +177,7 @@ struct pj_job {
 	/*
 	 * Optional: settles a copy of the job by the values of its options, in the order of the table (a flag: "" or
 	 * NULL). Called before the run, in the calling process, whose memory the workers inherit; of a job with `load`
-	 * in each worker, too. It may be called in several threads at a time, for one copy each.
+	 * in each worker as well. It may be called in several threads at a time, for one copy each.
 	 */
 	pj_status (*configure)(pj_job *job, const char *const *values, pj_error *error);
 	/* Optional: gives back what `configure` got for the copy. A worker that ends does not call it. */
@@ -212,16 +212,23 @@ typedef struct pj_bad_record {
 	const char *reason;             /* of its last failure */
 } pj_bad_record;
 
+/* Defaults and bounds of options; those of the split size are with the plan, which tells what it decided (below). */
+enum { PJ_ATTEMPTS_USUAL = 4, PJ_MAX_RECORD_USUAL = 1 << 30, PJ_PARTITIONS_MAX = 65536, PJ_WORKERS_MAX = 1024 };
+
 /* How a job is run. */
 typedef struct pj_options {
 	pj_input input;
 	pj_output output;
 	pj_sorter sorter;
-	unsigned workers;     /* 0: as many as there are processors */
-	uint64_t partitions;  /* 0: chosen by the size of the input */
-	uint64_t split_bytes; /* input per map task; 0: a 64th of it, at most 16 MiB */
-	unsigned attempts;    /* tries per task before the run fails, two where user code refuses it; 0: 4 */
-	unsigned timeout_ms;  /* an attempt without progress for so long is killed and tried again; 0: never */
+	unsigned workers;    /* 0: as many as there are processors */
+	uint64_t partitions; /* 0: chosen by the size of the input */
+	/*
+	 * Input per map task. 0: a 64th of it, at least 256 KiB (2 MiB for a mapper that is a program) and at most
+	 * 16 MiB; 16 MiB where the input is a stream.
+	 */
+	uint64_t split_bytes;
+	unsigned attempts;   /* tries per task before the run fails, two where user code refuses it; 0: the usual */
+	unsigned timeout_ms; /* an attempt without progress for so long is killed and tried again; 0: never */
 	/*
 	 * Bytes that PapJuice itself may use for pairs, in all processes together; more goes to files in `temp`. At
 	 * most 2^62. 0: half of what is available when the run begins. Not used by the engine `reference` and the
@@ -233,7 +240,7 @@ typedef struct pj_options {
 	/*
 	 * Up to so many records that kill or fail their task twice are left out, those and no others; a job that meets
 	 * more of them fails. The bytes of those left out go to the file `bad_records` (NULL: nowhere), which appears
-	 * at the end, as an output does. A record of more than `max_record` bytes is bad, too; 0: 1 GiB.
+	 * at the end, as an output does. A record of more than `max_record` bytes is bad as well; 0: the usual.
 	 */
 	uint64_t skip_bad, max_record;
 	const char *bad_records;
@@ -276,7 +283,18 @@ typedef struct pj_failure {
 	char reason[256];  /* with the input's name */
 } pj_failure;
 
-enum { PJ_FAILURES_MAX = 64, PJ_WORKERS_MAX = 1024 };
+enum { PJ_FAILURES_MAX = 64 };
+
+/*
+ * What the plan of a run decided; all 0: the run failed before it. `ranges` and `in_place` decide only how much is done
+ * at a time: they depend on the memory budget, and don't show in the output.
+ */
+typedef struct pj_plan_facts {
+	uint64_t split_bytes; /* input per map task, at most */
+	uint64_t part_files;  /* that reduced pairs are parted into; 1 for a file or stream; `map_only`: 0 */
+	uint64_t ranges;      /* of keys, which are reduced apart: the number that is aimed at */
+	bool in_place;        /* pairs are places in the inputs, not copies: these fit into half of the budget */
+} pj_plan_facts;
 
 /* What a run did. Counts of what failed attempts did are not in it. */
 struct pj_result {
@@ -304,6 +322,7 @@ struct pj_result {
 	pj_counter counter[PJ_COUNTERS_MAX]; /* in the order of group and name */
 	size_t counter_count;
 	uint64_t counters_lost; /* amounts added to counters beyond these */
+	pj_plan_facts plan;
 };
 
 /*

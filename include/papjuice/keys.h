@@ -22,7 +22,7 @@ extern "C" {
 
 typedef struct pj_keys {
 	/*
-	 * The order of keys: less than 0 if `a` comes before `b`, more than 0 if behind it, 0 if they are equal. It
+	 * The order of keys: less than 0 if `a` comes before `b`, more than 0 if after it, 0 if they are equal. It
 	 * must be one order of all keys (if a <= b and b <= c then a <= c); one that contradicts itself gives some
 	 * order and some groups, no more. Keys that are equal are one group, their pairs in plan order; the reducer
 	 * gets the first of the keys. Into a folder, without `part`, ranges of keys become the part files, which are
@@ -32,8 +32,8 @@ typedef struct pj_keys {
 	/*
 	 * The length of the key's beginning that makes its group; more than the key's length stands for all of it.
 	 * Pairs are in the order of these beginnings, and within a group in that of whole keys; groups whose beginnings
-	 * are equal are one. With `compare` both are its order, so it must know beginnings, too. The reducer gets the
-	 * first whole key of the group; pj_value_key tells that of each value.
+	 * are equal are one. With `compare` both are its order, so it must know beginnings as well. The reducer gets
+	 * the first whole key of the group; pj_value_key tells that of each value.
 	 */
 	size_t (*group)(pj_bytes key, void *arg);
 	/*

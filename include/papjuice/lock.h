@@ -18,7 +18,7 @@
  * The lock is not recursive, and it belongs to the thread that acquired it, which alone can release it. The pointer
  * means the same in the process that made the lock and in all that are forked from it later (pj_process, pj_pool,
  * fork). A child that is forked while its parent holds the lock does not hold it. Who waits longest is not served
- * first: there is no order among those who wait.
+ * first: those that wait have no order.
  *
  * Memory order is as with any mutex: what was written before a release is seen after the next acquire.
  */

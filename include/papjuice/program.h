@@ -79,7 +79,7 @@ PJ_API uint64_t pj_memory_available(void);
 
 /* --------------------------------------------------------------------------------------------------- built-in jobs */
 
-/* The built-in jobs, in the order of their names: the index-th, or NULL behind the last. */
+/* The built-in jobs, in the order of their names: the index-th, or NULL after the last. */
 PJ_API const pj_job *pj_builtin_job(size_t index);
 
 /* The built-in job of this name, or NULL. */
@@ -107,8 +107,8 @@ typedef struct pj_program_options {
  * folder that lives as long as the program.
  *
  * The plug-in is loaded in a child process, never in this one, and given ten seconds to tell what its job is. Blocks
- * meanwhile. PJ_ERR_INPUT: no such file; PJ_ERR_USER: it does not compile, is no plug-in, has another ABI, or crashes
- * or hangs while it is loaded; PJ_ERR_MEMORY and PJ_ERR_RESOURCE: as they say.
+ * meanwhile. PJ_ERR_INPUT: no such file; PJ_ERR_USER: it does not compile, is not a plug-in, has another ABI, or
+ * crashes or hangs while it is loaded; PJ_ERR_MEMORY and PJ_ERR_RESOURCE: as they say.
  */
 PJ_API PJ_MUST_USE pj_status pj_program_open(const char *path, const pj_program_options *options,
 					     pj_program **ret_program, bool *ret_compiled, pj_error *error);

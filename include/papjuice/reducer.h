@@ -50,16 +50,16 @@ typedef struct pj_aggregate {
 	size_t state_bytes; /* 1 to PJ_STATE_BYTES_MAX */
 	/*
 	 * Optional, 0 or up to state_bytes, of exact aggregates with add_bytes and without init: how much of the state
-	 * is in use for most keys. Only add_bytes, and `merge` with a state that has something other than zero behind
-	 * these bytes, may touch what is behind them: the engine keeps it for those keys only.
+	 * is in use for most keys. Only add_bytes, and `merge` with a state that has something other than zero after
+	 * these bytes, may touch what is after them: the engine keeps it for those keys only.
 	 */
 	size_t usual_bytes;
 	void (*init)(void *state, void *arg);                   /* NULL: all bytes zero */
 	void (*add_i64)(void *state, int64_t value, void *arg); /* the one that `takes` names */
 	void (*add_f64)(void *state, double value, void *arg);
 	/*
-	 * An exact aggregate that takes integers or doubles may have it, too, for numbers that do not fit them: it gets
-	 * the values that are emitted as bytes, which otherwise are read as numbers.
+	 * An exact aggregate that takes integers or doubles may have it as well, for numbers that do not fit them: it
+	 * gets the values that are emitted as bytes, which otherwise are read as numbers.
 	 */
 	void (*add_bytes)(void *state, pj_bytes value, void *arg);
 	/* Optional, for speed: values[i] into states[i], `count` of them, where a state may occur more than once. */
@@ -94,7 +94,7 @@ PJ_API int pj_next_i64(pj_values *values, int64_t *ret_value);
 PJ_API int pj_next_f64(pj_values *values, double *ret_value);
 
 /*
- * The key of the value that was taken last, of the first one before any was taken; behind the last one, the reducer's
+ * The key of the value that was taken last, of the first one before any was taken; after the last one, the reducer's
  * key. It differs from the reducer's key only where the job has `compare` or `group` (keys.h). It lives as long as the
  * value.
  */

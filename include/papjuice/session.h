@@ -30,7 +30,7 @@ typedef struct pj_session pj_session;
 
 /*
  * Plans the input of each of `count` jobs (its own, or that of the options) and gets ready to run them. `options`
- * (NULL: defaults) hold for all runs but for output and params; the jobs, and what they and the options point to, must
+ * (NULL: defaults) hold for all runs, except output and params; the jobs, and what they and the options point to, must
  * outlive the session. The caller owns *ret_session. Workers are forked at the first run.
  *
  * PJ_ERR_USAGE: a job that cannot be run, no job, an input that is a stream (it could be read only once), an engine

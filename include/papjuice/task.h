@@ -13,7 +13,7 @@
  * it. The functions here are inline over what the engine has prepared, so that a job compiled without any flag is as
  * fast as a built-in. A failure inside an emit is remembered by the task; returning PJ_OK does not hide it.
  *
- * How it works. The engine puts the text into a buffer with at least 64 readable bytes behind it, and finds the borders
+ * How it works. The engine puts the text into a buffer with at least 64 readable bytes after it, and finds the borders
  * of words, the ends of lines and the first separators in them for some kilobytes at a time; pj_next_word, pj_next_line
  * and pj_next_pair read these positions. Keys of up to 23 bytes are copied into a batch of slots (below), which is
  * handed to the engine when it is full. On bytes that are not the task's own text everything falls back to plain loops
@@ -132,7 +132,7 @@ static inline int pj_next_line_plain(pj_bytes *rest, pj_bytes *ret_line)
 static inline int pj_next_word(pj_task *task, pj_bytes *rest, pj_bytes *ret_word)
 {
 	const char *const from = rest->ptr, *const end = from + rest->len;
-	/* The index holds if `from` is where the last word ended, or a byte behind it (a line's end was skipped). */
+	/* The index holds if `from` is where the last word ended, or a byte after it (a line's end was skipped). */
 	if (!PJ_LIKELY(task->word != task->word_end && (uintptr_t)(from - task->word_taken) <= 1)) {
 		if ((uintptr_t)(from - task->text) >= task->text_len ||
 		    rest->len > task->text_len - (size_t)(from - task->text))
@@ -266,7 +266,7 @@ static inline int pj_next_pair_plain(pj_bytes *rest, char separator, pj_bytes *r
  * Takes the next line from the front of *rest and cuts it at the first `separator`, which is not '\n': pj_next_line and
  * pj_next_field in one, and faster than the two.
  *
- * Returns 1 and sets *ret_key to what is before the separator and *ret_value to all that is behind it; in a line
+ * Returns 1 and sets *ret_key to what is before the separator and *ret_value to all that comes after it; in a line
  * without one the key is the line, and ret_value->ptr is NULL. 0 when *rest is empty. Both point into the text and live
  * until the mapper returns.
  */
@@ -520,7 +520,7 @@ PJ_API pj_place pj_task_place(const pj_task *task, const char *at);
 PJ_API uint64_t pj_task_line(pj_task *task, const char *at);
 
 /*
- * The name of an input by its number; NULL behind the last one. In mappers and reducers; it lives as long as the task.
+ * The name of an input by its number; NULL after the last one. In mappers and reducers; it lives as long as the task.
  */
 PJ_API const char *pj_task_input(const pj_task *task, uint64_t number);
 

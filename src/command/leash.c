@@ -41,7 +41,7 @@ static int guard(void *arg)
 	const pj__leash *leash = arg;
 	char byte;
 	size_t got;
-	/* it is here to live longer than who forked it, and not to hear what its terminal tells */
+	/* it has to outlive the process that forked it, and to ignore signals of its terminal */
 	prctl(PR_SET_PDEATHSIG, 0);
 	(void)setsid();
 	if (dup2(leash->alive, STDIN_FILENO) < 0 || write(leash->ready, "", 1) != 1 || close_range(1, ~0u, 0))
@@ -56,7 +56,7 @@ static pj_status no_pipe(pj_error *error)
 	return pj__fail(error, pj__status_of_errno(errno, PJ_ERR_RESOURCE), errno, NULL, "cannot make a pipe");
 }
 
-/* Waits until the guard is no longer bound to our life; before that there is nothing that it would have to guard. */
+/* Waits until the guard is no longer bound to our life; before that there is nothing to guard. */
 static bool stands(const pj__leash *leash, int ready)
 {
 	struct pollfd fds[] = {{.fd = ready, .events = POLLIN}, {.fd = leash->guard.pidfd, .events = POLLIN}};
@@ -86,7 +86,7 @@ static pj_status try_guard(pj__leash *leash, bool *ret_stands, pj_error *error)
 	return status;
 }
 
-/* Whoever kills workers may kill a guard, too. */
+/* What kills workers may kill a guard as well. */
 static pj_status start_guard(pj__leash *leash, pj_error *error)
 {
 	for (int tries = 0; tries < TRIES_MOST; tries++) {

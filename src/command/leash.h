@@ -1,10 +1,10 @@
 /*
  * leash.h: the process groups of all programs that a run has started, so that none outlives it.
  *
- * A program and what it starts are one process group. Whoever starts one (a worker, or the calling process with the
- * engine `reference`) has an entry in a table of shared memory, into which the new process itself writes its group
+ * A program and what it starts are one process group. A process that starts one (a worker, or the calling process with
+ * the engine `reference`) has an entry in a table of shared memory, into which the new process itself writes its group
  * before it becomes the program: so there is no moment in which a group runs and is not known. When a worker is dead,
- * its leader sweeps: what it has left is killed. When the leader is dead, too, a guard does it: a small process that
+ * its leader sweeps: what it has left is killed. When the leader is dead as well, a guard does it: a small process that
  * does nothing but wait until leader and workers are gone, and then kills what is in the table.
  *
  *     create ... take, (start), release, in any of the processes ... sweep, whenever one of them died ... destroy

@@ -19,14 +19,14 @@ typedef struct pj__report {
 } pj__report;
 
 /*
- * Reads a line that begins with `prefix`: "counter:GROUP,NAME,AMOUNT" or "status:TEXT" behind it; blanks around the
+ * Reads a line that begins with `prefix`, then "counter:GROUP,NAME,AMOUNT" or "status:TEXT"; blanks around the
  * parts do not count. Anything else is PJ__REPORT_NONE. The parts lie in the line.
  */
 pj__report pj__report_read(pj_bytes line, pj_bytes prefix);
 
 enum { PJ__TAIL_BYTES = 2048, PJ__TAIL_LINES = 20, PJ__TAIL_LINE_BYTES = 512 };
 
-/* The last lines, one behind another, each with its newline. */
+/* The last lines, one after another, each with its newline. */
 typedef struct pj__tail {
 	char bytes[PJ__TAIL_BYTES];
 	size_t len, lines;

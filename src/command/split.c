@@ -12,7 +12,7 @@ static bool is_blank(char byte)
 	return byte == ' ' || byte == '\t' || byte == '\n';
 }
 
-/* Copies a quoted text, from behind its quote on, to *to. Returns what is behind the closing quote; NULL: none. */
+/* Copies a quoted text, from after its quote on, to *to. Returns what is after the closing quote; NULL: none. */
 static const char *copy_quoted(const char *at, char quote, char **to)
 {
 	for (; *at && *at != quote; at++) {
@@ -23,7 +23,7 @@ static const char *copy_quoted(const char *at, char quote, char **to)
 	return *at ? at + 1 : NULL;
 }
 
-/* Copies a word to *to. Returns what is behind it; NULL: a quote is not closed, or a backslash is the last byte. */
+/* Copies a word to *to. Returns what is after it; NULL: a quote is not closed, or a backslash is the last byte. */
 static const char *copy_word(const char *at, char **to)
 {
 	while (at && *at && !is_blank(*at)) {

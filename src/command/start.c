@@ -28,7 +28,7 @@ enum { STACK_BYTES = 256 << 10, PIPE_BYTES = 1 << 20 /* what the kernel allows b
 
 /* ------------------------------------------------------------------------------------------------ the environment */
 
-/* Puts an owned string (NULL: no memory) in the place of the one with the same name, or behind all. */
+/* Puts an owned string (NULL: no memory) in the place of the one with the same name, or at the end. */
 static void put_variable(pj_start *start, char *variable)
 {
 	const size_t name = variable ? strcspn(variable, "=") + 1 : 0;
@@ -101,7 +101,7 @@ static int make_pipe(int ends[2], int ours)
 		return errno;
 	for (int i = 0; i < 2; i++)
 		ends[i] = pj__beyond_standard(ends[i]);
-	/* A smaller pipe does, too, and so it is where somebody has many large ones. */
+	/* A smaller pipe will do, and is what a user with many large ones gets. */
 	(void)fcntl(ends[ours], F_SETPIPE_SZ, PIPE_BYTES);
 	if (ends[0] >= 0 && ends[1] >= 0 && fcntl(ends[ours], F_SETFL, O_NONBLOCK) >= 0)
 		return 0;

@@ -29,7 +29,7 @@ typedef struct pj__pipes {
 
 /*
  * Starts argv[0] in a process group of its own, whose number is in the entry, with pipes of the largest size, default
- * signals and no other descriptors. It is killed when the calling thread dies. PJ_ERR_USER: there is no such program,
+ * signals and no other descriptors. It is killed when the calling thread dies. PJ_ERR_USER: no such program,
  * or it cannot be run; else what pipes and processes lack.
  */
 PJ_MUST_USE pj_status pj__start_program(const char *const *argv, const pj_start *start, pj__leashed *entry,

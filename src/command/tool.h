@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "command/start.h"
 
-/* Who takes what a program writes. */
+/* What takes the output of a program. */
 typedef struct pj__taker {
 	/*
 	 * Takes whole records from the beginning of the output that was not taken yet; *ret_used (0 before) becomes how
@@ -53,7 +53,7 @@ typedef struct pj__tool {
 
 /* How a program ended. */
 typedef struct pj__tool_end {
-	int exit_code; /* -1: by a signal, or nobody knows */
+	int exit_code; /* -1: by a signal, or not known */
 	int signal;
 	double seconds;      /* of processor time, of it and the children that it waited for */
 	uint64_t peak_bytes; /* of memory, of the largest of these; sampled, if it is less than ours */
@@ -70,11 +70,6 @@ void pj__tool_fini(pj__tool *tool);
 PJ_MUST_USE pj_status pj__tool_start(pj__tool *tool, const char *const *argv, const pj_start *start, pj__leash *leash,
 				     const pj__taker *taker, pj_error *error);
 
-static inline bool pj__tool_runs(const pj__tool *tool)
-{
-	return tool->entry != NULL;
-}
-
 /* Does the program still read? If not, what it is fed is dropped. */
 static inline bool pj__tool_reads(const pj__tool *tool)
 {
@@ -84,7 +79,7 @@ static inline bool pj__tool_reads(const pj__tool *tool)
 /* Writes all the bytes to the program, taking output meanwhile. */
 PJ_MUST_USE pj_status pj__tool_feed(pj__tool *tool, pj_bytes bytes, pj_error *error);
 
-/* There is no more to read for the program: takes the rest of its output and waits for its end. */
+/* The program gets no more input: takes the rest of its output and waits for its end. */
 PJ_MUST_USE pj_status pj__tool_finish(pj__tool *tool, pj__tool_end *ret_end, pj_error *error);
 
 /* Kills what runs, if anything does. */

@@ -97,6 +97,10 @@ PJ_MUST_USE pj_status pj__engine_choose(pj__setup *setup, const pj__engine **ret
 /* The same for what only the plan shows, which is fitted to the engine. */
 PJ_MUST_USE pj_status pj__engine_fit(const pj__engine *engine, pj__plan *plan, pj_error *error);
 
+/* Opens an engine, after what guards the programs of the jobs. */
+PJ_MUST_USE pj_status pj__engine_open(const pj__engine *engine, const pj__engine_terms *terms, void **ret_opened,
+				      pj_error *error);
+
 /* Refuses an output that is also an input: it would be replaced while it is read. */
 PJ_MUST_USE pj_status pj__run_refuse_own_input(const pj__run_state *run, pj_error *error);
 

@@ -93,12 +93,20 @@ static pj_status commit(pj__run_state *run, pj_error *error)
 	return status;
 }
 
+pj_status pj__engine_open(const pj__engine *engine, const pj__engine_terms *terms, void **ret_opened, pj_error *error)
+{
+	pj_status status = PJ_OK;
+	for (size_t i = 0; i < terms->count && !status; i++)
+		status = pj__commands_guard(terms->setups[i].commands, error);
+	return status ? status : engine->open(terms, ret_opened, error);
+}
+
 /* Runs by an engine that is opened for nothing else. */
 static pj_status run_once(const pj__engine *engine, pj__run_state *run, pj_error *error)
 {
 	const pj__engine_terms terms = {run->setup, run->plan, 1, run->sink};
 	void *opened;
-	pj_status status = engine->open(&terms, &opened, error);
+	pj_status status = pj__engine_open(engine, &terms, &opened, error);
 	if (status)
 		return status;
 	status = engine->run(opened, run, error);
@@ -127,6 +135,7 @@ static pj_status run_planned(const pj__engine *engine, pj__run_state *run, pj_er
 	run->result->inputs = run->plan->sources.count;
 	run->result->plan_seconds = seconds_since(run->started_ns);
 	pj_status status = pj__engine_fit(engine, run->plan, error);
+	run->result->plan = pj__plan_facts(run->plan, run->setup);
 	if (!status)
 		status = pj__run_refuse_own_input(run, error);
 	if (!status)

@@ -74,7 +74,7 @@ pj_status pj_session_open(const pj_job *jobs, size_t count, const pj_options *op
 							     : pj__no_memory(error, count * sizeof *session->plans);
 	const pj__engine_terms terms = {session->setups, session->plans, count, NULL};
 	if (!status)
-		status = session->engine->open(&terms, &session->opened, error);
+		status = pj__engine_open(session->engine, &terms, &session->opened, error);
 	if (status)
 		pj_session_close(session);
 	else
@@ -121,6 +121,7 @@ pj_status pj_session_run(pj_session *session, size_t index, pj_bytes params, con
 		return status;
 	result->inputs = run.plan->sources.count;
 	pj__plan_part(run.plan, setup, sink.kind == PJ__SINK_FOLDER);
+	result->plan = pj__plan_facts(run.plan, setup);
 	status = pj__run_refuse_own_input(&run, error);
 	if (!status)
 		status = pj__run_by(session->engine, session->opened, &run, error);

@@ -1,7 +1,7 @@
 /*
  * complete.c: completions for bash, zsh and fish, made of the table of options and the jobs.
  *
- * The first word is a command or a job, then come options and files. A job's own options are offered behind its name
+ * The first word is a command or a job, then come options and files. A job's own options are offered after its name
  * only. Nothing is asked of the program while the user types: the scripts are complete in themselves.
  */
 #include <string.h>

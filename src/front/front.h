@@ -43,23 +43,42 @@ struct pj__settings {
 	size_t own;          /* how many these are */
 };
 
-/* What the value of an option is, for completions. */
+/* How a value is completed. */
 enum pj__completes { PJ__COMPLETES_NOTHING, PJ__COMPLETES_FILE, PJ__COMPLETES_FOLDER };
+
+/* The type of an option's value, and of the field that it goes to (values.c). */
+enum pj__type {
+	PJ__FLAG,     /* bool */
+	PJ__PATH,     /* const char *, as are FOLDER and NAME; none is empty */
+	PJ__FOLDER,   /* */
+	PJ__NAME,     /* */
+	PJ__WORD,     /* an enum: `least` is the value of the first of the choices, the others follow */
+	PJ__COUNT,    /* uint64_t from `least` to `most` */
+	PJ__UNSIGNED, /* the same, to an unsigned */
+	PJ__SIZE,     /* uint64_t: bytes */
+	PJ__MEMORY,   /* uint64_t: bytes, or a share of the memory */
+	PJ__SECONDS,  /* unsigned: milliseconds */
+	PJ__WORKERS,  /* unsigned */
+	PJ__ACTION    /* enum pj__action: `least` for the name of the option, `most` for its letter */
+};
 
 /* A common option. */
 struct pj__option {
 	const char *name;
+	enum pj__type type;
+	size_t at;                 /* offset of its field in struct pj__settings */
+	uint64_t least, most;      /* as the type says */
+	uint64_t usual;            /* the default, where it is a number; 0: see `initial` */
+	const char *initial;       /* the default in words; NULL: off or none */
 	char letter, other_letter; /* 0: none */
 	const char *value;         /* what stands for its value in the help; NULL: a flag */
 	const char *choices;       /* the values there are, separated by blanks; NULL: any */
-	enum pj__completes completes;
-	const char *initial; /* its default, for people; NULL: off or none */
-	const char *help;    /* one line of at most 50 characters */
-	const char *more;    /* sentences for the full help */
-	bool rare;           /* in the full help only: the short one has to fit a screen */
-	/* Takes the value ("" of a flag) into the settings. False: it is bad, and `more` tells what is good. */
-	bool (*take)(struct pj__settings *settings, const char *value);
-	const char *good; /* what a good value is, for the hint; NULL: any is */
+	const char *good;          /* what a good value is, for the hint; NULL: as the type says */
+	const char *help;          /* one line of at most 50 characters */
+	const char *more;          /* sentences for the full help */
+	bool rare;                 /* in the full help only: the short one has to fit a screen */
+	const char *stats;         /* its name in --stats; NULL: not a part of them */
+	const char *none;          /* a word of 0, in --stats; NULL: null */
 };
 
 /* The common options, in the order of the help; ended by one whose name is NULL. */
@@ -74,6 +93,7 @@ struct pj__known {
 	char letter, other_letter;
 	const char *value, *choices, *initial, *help, *more;
 	enum pj__completes completes;
+	char number[24];                 /* the text of `initial`, where that is a number */
 	const struct pj__option *common; /* NULL: the job's own ... */
 	size_t own;                      /* ... with this index */
 };
@@ -109,6 +129,21 @@ bool pj__read_seconds(const char *text, unsigned *ret_ms);
 /* "4", or "2x": so many times the processors; from 1 to PJ_WORKERS_MAX. */
 bool pj__read_workers(const char *text, unsigned *ret_workers);
 
+/* Takes a value into the settings ("" of a flag; "-" of one that was typed as a letter). False: it is bad. */
+bool pj__value_take(const struct pj__option *option, struct pj__settings *settings, const char *value);
+
+/* Prints a number of the option's type, as it would be typed. False: the type is not a number. */
+bool pj__value_print(const struct pj__option *option, uint64_t number, char *text, size_t size);
+
+/* Says to `text` what a good value of the option is. */
+const char *pj__value_good(const struct pj__option *option, char *text, size_t size);
+
+/* How its value is completed. */
+enum pj__completes pj__completes(const struct pj__option *option);
+
+/* The number in a field of the option's type: not for types that are text. */
+uint64_t pj__value_number(const struct pj__option *option, const void *field);
+
 /* The place of `word` in a list of words separated by blanks, from 0; -1: not there. */
 int pj__word_index(const char *word, const char *words);
 
@@ -120,17 +155,13 @@ PJ_MUST_USE pj_status pj__settings_read(struct pj__settings *settings, const pj_
 					char **argv, pj_error *error);
 void pj__settings_fini(struct pj__settings *settings);
 
-/* The sorter that a run will use. */
-pj_sorter pj__sorter_of(const pj_job *job, const pj_options *options);
-const char *pj__sorter_name(pj_sorter sorter);
-
 /* ---------------------------------------------------------------------------------------------------- help, manual */
 
 /* The help of a job under the name of `program`: -h fits a screen, --help is all. */
 void pj__help_short(FILE *out, const pj_job *job, const char *program);
 void pj__help_full(FILE *out, const pj_job *job, const char *program);
 
-/* The usage in three lines, for who typed nothing. */
+/* The usage in three lines, for a user who typed nothing. */
 void pj__usage_lines(FILE *out, const pj_job *job, const char *program);
 
 /* "-w, -j, --workers N", to `line`. */
@@ -259,7 +290,7 @@ char *pj__stats_text(const struct pj__outcome *outcome);
 
 /*
  * Runs body(arg) in a child process and waits for its end; *ret_code is what it returned. PJ_ERR_CRASH: it was killed;
- * PJ_ERR_RESOURCE: there is no process to be had.
+ * PJ_ERR_RESOURCE: no process could be started.
  */
 PJ_MUST_USE pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_error *error);
 

@@ -61,7 +61,7 @@ static bool runs_in_caller(const struct run *run)
 	return pj_engine_of(run->job, &run->settings.run, &engine) && engine.in_caller;
 }
 
-/* Standard input where no input is named. False: there is nobody who would send any. */
+/* Standard input where no input is named. False: it is a terminal. */
 static bool settle_inputs(struct run *run)
 {
 	struct pj__settings *const settings = &run->settings;

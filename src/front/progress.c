@@ -117,7 +117,7 @@ static unsigned columns(int fd)
 
 static void put(int fd, const char *text, size_t len)
 {
-	/* a line that cannot be shown is no reason to fail */
+	/* a run does not fail because a line cannot be shown */
 	const ssize_t written = write(fd, text, len);
 	(void)written;
 }

@@ -1,7 +1,7 @@
 /*
  * settings.c: argv -> settings, by the table of options.
  *
- * Options may stand before, between and behind inputs; "--" ends them; "-" is an input. A value follows its option
+ * Options may stand before, between and after inputs; "--" ends them; "-" is an input. A value follows its option
  * ("-w 2", "--workers 2") or is part of it ("-w2", "--workers=2"); flags may be joined ("-qw2"). Names are not
  * abbreviated: a script with an abbreviation would break with the next option. The last one of an option counts, unless
  * it is one of the job's that takes many. Where a job's option is an operand and is not given, the first input is its
@@ -134,12 +134,12 @@ static pj_status take(struct reader *reader, const struct pj__known *known, cons
 {
 	if (!known->common)
 		return take_own(reader, known->own, value);
-	if (known->common->take(reader->settings, value))
+	if (pj__value_take(known->common, reader->settings, value))
 		return PJ_OK;
-	char what[64];
+	char what[64], good[256];
 	snprintf(what, sizeof what, "bad value for --%s", known->name);
 	return pj__front_fail(reader->error, PJ_ERR_USAGE, what, *value ? value : "(empty)", "--%s %s: %s", known->name,
-			      known->value, known->common->good);
+			      known->value, pj__value_good(known->common, good, sizeof good));
 }
 
 /* The argument that follows, as the value of `known`. */
@@ -218,17 +218,27 @@ static pj_status read_all(struct reader *reader)
 			status = read_long(reader, argument + 2);
 		else
 			options_end = true;
-		/* who asks for help gets it, whatever follows */
+		/* a request for help is granted, whatever follows it */
 		if (status || settings->action != PJ__ACTION_RUN)
 			return status;
 	}
 	return take_operand(reader);
 }
 
-/* Settings with every default; of the job's own options, a flag that is not given is NULL. */
+static void set_usual(const struct pj__option *option, struct pj__settings *settings)
+{
+	char text[24];
+	pj__value_print(option, option->usual, text, sizeof text);
+	pj__value_take(option, settings, text);
+}
+
+/* Settings with every default that is a number; of the job's own options, a flag that is not given is NULL. */
 static pj_status prepare(struct pj__settings *settings, const pj_job *job, int argc, pj_error *error)
 {
-	*settings = (struct pj__settings){.run = {.timeout_ms = 600000}};
+	*settings = (struct pj__settings){0};
+	for (const struct pj__option *option = pj__options; option->name; option++)
+		if (option->usual)
+			set_usual(option, settings);
 	const size_t own = pj__own_count(job);
 	settings->paths = calloc((size_t)(argc > 0 ? argc : 0) + 1, sizeof *settings->paths);
 	settings->values = calloc(own + 1, sizeof *settings->values);
@@ -268,25 +278,4 @@ void pj__settings_fini(struct pj__settings *settings)
 	free(settings->paths);
 	free(settings->values);
 	*settings = (struct pj__settings){0};
-}
-
-pj_sorter pj__sorter_of(const pj_job *job, const pj_options *options)
-{
-	if (options->sorter)
-		return options->sorter;
-	return job->sorter ? job->sorter : PJ_SORTER_PLEX;
-}
-
-const char *pj__sorter_name(pj_sorter sorter)
-{
-	switch (sorter) {
-	case PJ_SORTER_SIMPLE:
-		return "simple";
-	case PJ_SORTER_SHARED:
-		return "shared";
-	case PJ_SORTER_TOTAL:
-		return "total";
-	default:
-		return "plex";
-	}
 }

@@ -21,7 +21,7 @@
 #include "front/front.h"
 
 static const int handled[PJ__SIGNALS_HANDLED] = {SIGINT, SIGTERM, SIGHUP};
-/* What they tell, a failed write tells, too: EPIPE, EFBIG. */
+/* A failed write tells the same: EPIPE, EFBIG. */
 static const int ignored[PJ__SIGNALS_IGNORED] = {SIGPIPE, SIGXFSZ};
 
 static volatile sig_atomic_t stop_signal;

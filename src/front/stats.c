@@ -133,6 +133,15 @@ static json_t *seconds(double value)
 	return json_real((double)(int64_t)(value * 1e6 + 0.5) / 1e6);
 }
 
+/* NULL, if anything could not be put into it. */
+static json_t *whole(json_t *made, int failed)
+{
+	if (!failed)
+		return made;
+	json_decref(made);
+	return NULL;
+}
+
 static json_t *of_error(const pj_error *error)
 {
 	if (!error->status)
@@ -154,57 +163,74 @@ static json_t *of_error(const pj_error *error)
 	failed |= json_object_set_new(made, "said", error->said[0] ? text(error->said) : json_null());
 	failed |= json_object_set_new(made, "errno", json_integer(error->errnum));
 	failed |= json_object_set_new(made, "signal", json_integer(error->signal));
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
-/* The name of the engine, also where there is none of that name. */
-static json_t *engine_of(const struct pj__outcome *outcome)
+/* The value of an option of the run. Unless 0 is a value like others, it means: left to the run. That is null. */
+static json_t *of_option(const struct pj__option *option, const void *field)
 {
-	pj_engine_facts engine = {.name = outcome->settings->run.engine};
-	(void)pj_engine_of(outcome->job, &outcome->settings->run, &engine);
-	return text(engine.name);
+	if (option->type == PJ__PATH || option->type == PJ__FOLDER || option->type == PJ__NAME)
+		return text(*(const char *const *)field);
+	const uint64_t value = pj__value_number(option, field);
+	if (option->type == PJ__FLAG)
+		return json_boolean(value);
+	const bool may_be_0 = option->type == PJ__SECONDS || (option->type == PJ__COUNT && !option->least);
+	if (option->type != PJ__WORD)
+		return value || may_be_0 ? number(value) : json_null();
+	if (!value)
+		return text(option->none);
+	const char *word = option->choices;
+	for (uint64_t left = value - option->least; left; left--)
+		word += strcspn(word, " ") + 1;
+	return json_stringn(word, strcspn(word, " "));
+}
+
+/* What the run was asked to do, with what it decided itself filled in. */
+static struct pj__settings decided(const struct pj__outcome *outcome)
+{
+	struct pj__settings shown = *outcome->settings;
+	pj_options *const run = &shown.run;
+	pj_engine_facts engine = {.name = run->engine};
+	(void)pj_engine_of(outcome->job, run, &engine);
+	run->engine = engine.name;
+	if (!run->sorter)
+		run->sorter = outcome->job->sorter ? outcome->job->sorter : PJ_SORTER_PLEX;
+	if (!run->output.path)
+		run->output.path = "-";
+	if (!run->split_bytes)
+		run->split_bytes = outcome->result.plan.split_bytes;
+	return shown;
 }
 
 static json_t *of_options(const struct pj__outcome *outcome)
 {
-	static const char *const compressions[] = {"none", "gz", "bz2", "zst"}, *const parts[] = {"", "hash", "ranges"};
-	const struct pj__settings *const settings = outcome->settings;
-	const pj_options *const run = &settings->run;
+	const struct pj__settings shown = decided(outcome);
 	json_t *const made = json_object(), *const inputs = json_array(), *const own = json_object();
 	int failed = 0;
-	for (size_t i = 0; i < run->input.path_count; i++)
-		failed |= json_array_append_new(inputs, text(run->input.paths[i]));
+	for (size_t i = 0; i < shown.run.input.path_count; i++)
+		failed |= json_array_append_new(inputs, text(shown.run.input.paths[i]));
 	for (size_t i = 0; i < pj__own_count(outcome->job); i++) {
 		const bool is_flag = !outcome->job->options[i].value;
-		json_t *const value = is_flag ? json_boolean(settings->values[i] != NULL) : text(settings->values[i]);
+		json_t *const value = is_flag ? json_boolean(shown.values[i] != NULL) : text(shown.values[i]);
 		failed |= json_object_set_new(own, outcome->job->options[i].name, value);
 	}
 	failed |= json_object_set_new(made, "inputs", inputs);
-	failed |= json_object_set_new(made, "output", text(run->output.path ? run->output.path : "-"));
-	failed |= json_object_set_new(made, "overwrite", json_boolean(run->output.overwrite));
-	failed |= json_object_set_new(made, "escape", json_boolean(run->output.escape));
-	failed |= json_object_set_new(made, "compress", json_string(compressions[run->output.compression]));
-	failed |= json_object_set_new(made, "workers", run->workers ? number(run->workers) : json_null());
-	failed |= json_object_set_new(made, "memory", run->memory ? number(run->memory) : json_null());
-	failed |= json_object_set_new(made, "partitions", run->partitions ? number(run->partitions) : json_null());
-	failed |= json_object_set_new(made, "split_bytes", number(run->split_bytes ? run->split_bytes : 16u << 20));
-	failed |= json_object_set_new(made, "sorter", text(pj__sorter_name(pj__sorter_of(outcome->job, run))));
-	failed |= json_object_set_new(made, "engine", engine_of(outcome));
-	failed |= json_object_set_new(made, "parts", run->parts ? text(parts[run->parts]) : json_null());
-	failed |= json_object_set_new(made, "attempts", number(run->attempts ? run->attempts : 4));
-	failed |= json_object_set_new(made, "timeout_ms", number(run->timeout_ms));
-	failed |= json_object_set_new(made, "skip_bad", number(run->skip_bad));
-	failed |= json_object_set_new(made, "bad_records", text(run->bad_records));
-	failed |= json_object_set_new(made, "max_record", number(run->max_record ? run->max_record : 1u << 30));
-	failed |= json_object_set_new(made, "temp", text(run->temp));
+	for (const struct pj__option *option = pj__options; option->name; option++)
+		if (option->stats)
+			failed |= json_object_set_new(made, option->stats,
+						      of_option(option, (const char *)&shown + option->at));
 	failed |= json_object_set_new(made, "job", own);
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
+}
+
+/* What the plan decided; null: the run failed before it. */
+static json_t *of_plan(const pj_result *result)
+{
+	const pj_plan_facts *const plan = &result->plan;
+	if (!plan->split_bytes)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:b}", "split_bytes", (json_int_t)plan->split_bytes, "part_files",
+			 (json_int_t)plan->part_files, "ranges", (json_int_t)plan->ranges, "in_place", plan->in_place);
 }
 
 static json_t *of_counters(const pj_result *result)
@@ -233,10 +259,7 @@ static json_t *of_counters(const pj_result *result)
 	int failed = 0;
 	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
 		failed |= json_object_set_new(made, counters[i].name, number(counters[i].value));
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 /* Groups of the user's counters, each with its names. */
@@ -257,37 +280,28 @@ static json_t *of_user_counters(const pj_result *result)
 		json_decref(name);
 		json_decref(key);
 	}
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 static json_t *of_programs(const pj_result *result)
 {
-	json_t *const made = json_object();
-	int failed = json_object_set_new(made, "count", number(result->programs));
-	failed |= json_object_set_new(made, "seconds", seconds(result->program_seconds));
-	failed |= json_object_set_new(made, "peak_bytes", number(result->program_peak_bytes));
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return json_pack("{s:o, s:o, s:o}", "count", number(result->programs), "seconds",
+			 seconds(result->program_seconds), "peak_bytes", number(result->program_peak_bytes));
+}
+
+static json_t *of_memory(const pj_result *result)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "peak_bytes", number(result->peak_bytes), "memory_bytes",
+			 number(result->memory_bytes), "spilled_bytes", number(result->spilled_bytes), "merge_passes",
+			 number(result->merge_passes));
 }
 
 static json_t *of_seconds(const pj_result *result)
 {
-	json_t *const made = json_object();
-	int failed = json_object_set_new(made, "plan", seconds(result->plan_seconds));
-	failed |= json_object_set_new(made, "map", seconds(result->map_seconds));
-	failed |= json_object_set_new(made, "merge", seconds(result->merge_seconds));
-	failed |= json_object_set_new(made, "reduce", seconds(result->reduce_seconds));
-	failed |= json_object_set_new(made, "commit", seconds(result->commit_seconds));
-	failed |= json_object_set_new(made, "total", seconds(result->total_seconds));
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "plan", seconds(result->plan_seconds), "map",
+			 seconds(result->map_seconds), "merge", seconds(result->merge_seconds), "reduce",
+			 seconds(result->reduce_seconds), "commit", seconds(result->commit_seconds), "total",
+			 seconds(result->total_seconds));
 }
 
 static json_t *of_failures(const pj_result *result)
@@ -308,10 +322,7 @@ static json_t *of_failures(const pj_result *result)
 		failed |= json_object_set_new(one, "reason", text(failure->reason));
 		failed |= json_array_append_new(made, one);
 	}
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 static json_t *of_left_out(const struct pj__outcome *outcome)
@@ -328,21 +339,14 @@ static json_t *of_left_out(const struct pj__outcome *outcome)
 		failed |= json_object_set_new(one, "reason", text(record->reason));
 		failed |= json_array_append_new(made, one);
 	}
-	if (!failed)
-		return made;
-	json_decref(made);
-	return NULL;
+	return whole(made, failed);
 }
 
 char *pj__stats_text(const struct pj__outcome *outcome)
 {
 	const pj_result *const result = &outcome->result;
-	json_t *const made = json_object(), *const memory = json_object();
-	int failed = json_object_set_new(memory, "peak_bytes", number(result->peak_bytes));
-	failed |= json_object_set_new(memory, "memory_bytes", number(result->memory_bytes));
-	failed |= json_object_set_new(memory, "spilled_bytes", number(result->spilled_bytes));
-	failed |= json_object_set_new(memory, "merge_passes", number(result->merge_passes));
-	failed |= json_object_set_new(made, "papjuice", text(PJ_VERSION));
+	json_t *const made = json_object();
+	int failed = json_object_set_new(made, "papjuice", text(PJ_VERSION));
 	failed |= json_object_set_new(made, "job", text(outcome->job->name));
 	failed |= json_object_set_new(made, "status", text(pj_status_name(outcome->error.status)));
 	failed |= json_object_set_new(made, "exit_code", json_integer(outcome->exit_code));
@@ -351,9 +355,10 @@ char *pj__stats_text(const struct pj__outcome *outcome)
 	failed |= json_object_set_new(made, "workers", number(result->workers));
 	failed |= json_object_set_new(made, "workers_used", number(result->workers_used));
 	failed |= json_object_set_new(made, "partitions", number(result->partitions));
+	failed |= json_object_set_new(made, "plan", of_plan(result));
 	failed |= json_object_set_new(made, "counters", of_counters(result));
 	failed |= json_object_set_new(made, "seconds", of_seconds(result));
-	failed |= json_object_set_new(made, "memory", memory);
+	failed |= json_object_set_new(made, "memory", of_memory(result));
 	failed |= json_object_set_new(made, "programs", of_programs(result));
 	failed |= json_object_set_new(made, "user_counters", of_user_counters(result));
 	failed |= json_object_set_new(made, "failures", of_failures(result));

@@ -27,8 +27,8 @@ static const char *const inputs[] = {
 	"They are decoded on the way, on all processors where they can be cut: between the members of a gzip file "
 	"(bgzip writes such), the blocks of bzip2 and xz (xz -T), the frames of Zstandard (pzstd) and lz4; files of a "
 	"single piece are read side by side. --split-size is then one of compressed bytes.",
-	"Zeros behind gzip, bzip2 and xz are passed over; any other bytes there, damage, a file that is cut off and a "
-	"bomb (behind a gigabyte, text of more than 10000 times its compressed bytes) end the run with exit code 3, "
+	"Zeros after gzip, bzip2 and xz are passed over; any other bytes there, damage, a file that is cut off and a "
+	"bomb (after a gigabyte, text of more than 10000 times its compressed bytes) end the run with exit code 3, "
 	"and the offset told is that of compressed bytes. What a decoder needs is part of --memory.",
 	"An input that grew since the run was planned is read as far as it was planned, and this is said; one that "
 	"became shorter or was rewritten ends the run with exit code 3.",
@@ -101,7 +101,7 @@ static const char *const programs[] = {
 	"\tpapjuice run --map 'grep -o ERROR:.*' --reduce 'uniq -c' logs/",
 	"The mapper gets lines of the input, a process for each map task (some megabytes), and writes lines. What "
 	"stands before the first tab of a line is its key (--sep and --fields say otherwise; --fields 0 is the whole "
-	"line). The reducer gets the lines, those with equal keys behind one another, keys in byte order, a process "
+	"line). The reducer gets the lines, those with equal keys one after another, keys in byte order, a process "
 	"for each part of the output (-p); what it writes is the output, as it is. Lines of one key stay in the order "
 	"of the input.",
 	"Without --reduce the mapper's lines are the output, in the order of the input. Without --map the lines of the "
@@ -149,6 +149,9 @@ static const char *const stats[] = {
 	"\terror        null, or message, hint, what, file, offset, phase, task ...",
 	"\toptions      what the run was asked to do, defaults included",
 	"\tworkers, workers_used, partitions",
+	"\tplan         what was decided: split_bytes of a map task, part_files,",
+	"\t             ranges that are reduced apart, in_place: pairs are places",
+	"\t             in the input, which fits into half of --memory; or null",
 	"\tcounters     inputs, input_bytes, records, map_pairs, run_pairs, run_bytes,",
 	"\t             distinct_keys, output_pairs, output_bytes, map_tasks,",
 	"\t             reduce_tasks, attempts, failures, skipped, inputs_grown",

@@ -1,5 +1,6 @@
 /*
- * values.c: numbers, sizes and times as people write them, and the name that was meant.
+ * values.c: numbers, sizes and times as people write them; what an option of each type takes, and how it is printed;
+ * the name that was meant.
  *
  * All reading is by hand: strtoull takes signs and blanks and follows the locale, none of which belongs here.
  */
@@ -8,7 +9,7 @@
 
 #include "front/front.h"
 
-/* Reads decimal digits from *text, which moves behind them. False: there are none, or the number does not fit. */
+/* Reads decimal digits from *text, which moves past them. False: there are none, or the number does not fit. */
 static bool read_digits(const char **text, uint64_t *ret_number)
 {
 	uint64_t number = 0;
@@ -47,7 +48,7 @@ bool pj__read_size(const char *text, uint64_t *ret_bytes)
 			return false;
 		shift = 10 * (unsigned)(unit - units + 1);
 	}
-	/* file offsets are signed: what is larger is no size of anything */
+	/* file offsets are signed: nothing has a larger size */
 	if (number > (uint64_t)INT64_MAX >> shift)
 		return false;
 	*ret_bytes = number << shift;
@@ -125,6 +126,113 @@ int pj__word_index(const char *word, const char *words)
 		words += strspn(words, " ");
 	}
 	return -1;
+}
+
+/* ------------------------------------------------------------------------------------------------ values of options */
+
+enum pj__completes pj__completes(const struct pj__option *option)
+{
+	return option->type == PJ__PATH     ? PJ__COMPLETES_FILE
+	       : option->type == PJ__FOLDER ? PJ__COMPLETES_FOLDER
+					    : PJ__COMPLETES_NOTHING;
+}
+
+static bool take_word(const struct pj__option *option, unsigned *field, const char *value)
+{
+	const int index = pj__word_index(value, option->choices);
+	if (index >= 0)
+		*field = (unsigned)option->least + (unsigned)index;
+	return index >= 0;
+}
+
+static bool take_unsigned(const struct pj__option *option, unsigned *field, const char *value)
+{
+	uint64_t count;
+	if (!pj__read_count(value, option->least, option->most, &count))
+		return false;
+	*field = (unsigned)count;
+	return true;
+}
+
+bool pj__value_take(const struct pj__option *option, struct pj__settings *settings, const char *value)
+{
+	void *const field = (char *)settings + option->at;
+	switch (option->type) {
+	case PJ__FLAG:
+		return *(bool *)field = true;
+	case PJ__PATH:
+	case PJ__FOLDER:
+	case PJ__NAME:
+		*(const char **)field = value;
+		return *value != 0;
+	case PJ__WORD:
+		return take_word(option, field, value);
+	case PJ__COUNT:
+		return pj__read_count(value, option->least, option->most, field);
+	case PJ__UNSIGNED:
+		return take_unsigned(option, field, value);
+	case PJ__SIZE:
+		return pj__read_size(value, field);
+	case PJ__MEMORY:
+		return pj__read_memory(value, field);
+	case PJ__SECONDS:
+		return pj__read_seconds(value, field);
+	case PJ__WORKERS:
+		return pj__read_workers(value, field);
+	case PJ__ACTION:
+		*(unsigned *)field = (unsigned)(*value ? option->most : option->least);
+		return true;
+	}
+	return false;
+}
+
+uint64_t pj__value_number(const struct pj__option *option, const void *field)
+{
+	switch (option->type) {
+	case PJ__FLAG:
+		return *(const bool *)field;
+	case PJ__COUNT:
+	case PJ__SIZE:
+	case PJ__MEMORY:
+		return *(const uint64_t *)field;
+	default:
+		return *(const unsigned *)field;
+	}
+}
+
+bool pj__value_print(const struct pj__option *option, uint64_t number, char *text, size_t size)
+{
+	const bool is_size = option->type == PJ__SIZE, is_time = option->type == PJ__SECONDS;
+	unsigned unit = 0;
+	for (; is_size && unit < 4 && number % 1024 == 0; unit++)
+		number /= 1024;
+	if (is_time)
+		snprintf(text, size, "%.15g", (double)number / 1000);
+	else
+		snprintf(text, size, "%llu%.1s", (unsigned long long)number, &"\0KMGT"[unit]);
+	return is_size || is_time || option->type == PJ__COUNT || option->type == PJ__UNSIGNED;
+}
+
+const char *pj__value_good(const struct pj__option *option, char *text, size_t size)
+{
+	static const char *const good[] = {
+		[PJ__PATH] = "a path",
+		[PJ__FOLDER] = "a folder",
+		[PJ__NAME] = "a name",
+		[PJ__SIZE] = "a number of bytes, or with K, M, G or T, powers of 1024: 512K, 16M",
+		[PJ__MEMORY] = "a number of bytes, with K, M, G or T: 512M, 4G; or a share of what is available: 50%",
+		[PJ__SECONDS] = "seconds, such as 600 or 0.5; 0: never",
+		[PJ__WORKERS] = "a number from 1 to 1024, or 2x for twice the processors",
+		[PJ__ACTION] = NULL,
+	};
+	if (option->good || (!option->choices && good[option->type]))
+		return option->good ? option->good : good[option->type];
+	if (option->choices)
+		snprintf(text, size, "one of: %s", option->choices);
+	else
+		snprintf(text, size, "a number from %llu to %llu", (unsigned long long)option->least,
+			 (unsigned long long)option->most);
+	return text;
 }
 
 /* ------------------------------------------------------------------------------------------------ the nearest name */

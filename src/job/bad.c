@@ -188,7 +188,7 @@ static pj_status keep(pj__bad *bad, pj_error *error)
 	return status;
 }
 
-/* Copies a record's bytes to the file; *offset moves behind them, and the newline that ends them. */
+/* Copies a record's bytes to the file; *offset moves past them and the newline that ends them. */
 static pj_status write_record(pj__bad *bad, const pj__bad_record *record, uint64_t *offset, pj_error *error)
 {
 	char piece[PIECE];

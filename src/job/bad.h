@@ -1,9 +1,10 @@
 /*
- * bad.h: records that kill or fail their task: who is accused, who is left out, and what is told of it at the end.
+ * bad.h: records that kill or fail their task: which are accused, which are left out, and what is told of it at the
+ * end.
  *
  * Only a record that was in work by itself (map.h: careful) is accused. The second time it is left out, if as many may
  * be; so a worker that was killed for another reason costs no record. What is left out is told in the order of the
- * input, and its bytes go to a file of their own, which appears as an output does, and behind it: complete, or not at
+ * input, and its bytes go to a file of their own, which appears as an output does, and after it: complete, or not at
  * all.
  *
  * In order: open, (accuse, list), write, commit, close.
@@ -73,7 +74,7 @@ pj__record_at *pj__bad_list(const pj__bad *bad, const pj__split *splits, size_t 
 
 /*
  * The job has done all else: writes the bytes of what was left out. Their file gets its name by the commit, which comes
- * behind that of the output: so there is none of a run that has no output.
+ * after that of the output: a run without output has no such file.
  */
 PJ_MUST_USE pj_status pj__bad_write(pj__bad *bad, pj_error *error);
 PJ_MUST_USE pj_status pj__bad_commit(pj__bad *bad, pj_error *error);

@@ -427,17 +427,17 @@ pj_status pj__commands_create(pj_job *job, uint64_t longest, unsigned timeout_ms
 	init_side(commands, &commands->map, job->mapper.command, PJ_ROLE_MAP);
 	init_side(commands, &commands->combine, job->reducer.combine_command, PJ_ROLE_COMBINE);
 	init_side(commands, &commands->reduce, job->reducer.command, PJ_ROLE_REDUCE);
-	status = pj__leash_create(&commands->leash, error);
-	if (status) {
-		pj__commands_destroy(commands);
-		return status;
-	}
 	if (job->mapper.command)
 		set_mapper(commands, &job->mapper);
 	if (job->reducer.command)
 		set_reducer(commands, &job->reducer);
 	*ret_commands = commands;
 	return PJ_OK;
+}
+
+pj_status pj__commands_guard(pj__commands *commands, pj_error *error)
+{
+	return commands && !commands->leash ? pj__leash_create(&commands->leash, error) : PJ_OK;
 }
 
 void pj__commands_destroy(pj__commands *commands)

@@ -21,6 +21,9 @@ typedef struct pj__commands pj__commands;
 PJ_MUST_USE pj_status pj__commands_create(pj_job *job, uint64_t longest, unsigned timeout_ms,
 					  pj__commands **ret_commands, pj_error *error);
 
+/* Makes the guard, a process: before the engine forks, and before any program starts. NULL is fine. */
+PJ_MUST_USE pj_status pj__commands_guard(pj__commands *commands, pj_error *error);
+
 /* Kills what still runs. NULL is fine. */
 void pj__commands_destroy(pj__commands *commands);
 

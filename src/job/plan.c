@@ -147,7 +147,7 @@ static pj_status plan_tasks(pj__plan *plan, bool begins_empty, pj_error *error)
 	return status ? status : end_task(plan, error);
 }
 
-/* A piece as a split; of a compressed file it has to be the whole. False: it is none of the file's. */
+/* A piece as a split; of a compressed file it has to be the whole. False: the file has no such piece. */
 static bool split_of(const pj__sources *sources, pj_piece piece, pj__split *ret_split)
 {
 	const pj__source *const source = piece.path < sources->count ? &sources->at[piece.path] : NULL;
@@ -176,7 +176,8 @@ static pj_status plan_pieces(pj__plan *plan, const pj_input *input, pj_error *er
 			status = pj__plan_add(plan, split, error);
 	}
 	return good ? status
-		    : pj__fail(error, PJ_ERR_USAGE, 0, NULL, "a piece is none of a file, or one of a compressed file");
+		    : pj__fail(error, PJ_ERR_USAGE, 0, NULL,
+			       "a piece lies outside its file, or is only a part of a compressed one");
 }
 
 /* One border is enough to know that there are some. */
@@ -208,14 +209,14 @@ static pj_status stream_largest(pj__sources *sources, uint64_t split_bytes, pj_e
 	return PJ_OK;
 }
 
-/* Makes streams of the sources behind the first stream, so that the order of tasks is that of the input. */
+/* Makes streams of the sources after the first stream, so that the order of tasks is that of the input. */
 static void settle_streams(pj__sources *sources)
 {
-	bool behind = false;
+	bool after = false;
 	for (size_t i = 0; i < sources->count; i++) {
 		pj__source *source = &sources->at[i];
-		behind |= source->kind == PJ__SOURCE_STREAM;
-		if (behind) {
+		after |= source->kind == PJ__SOURCE_STREAM;
+		if (after) {
 			source->kind = PJ__SOURCE_STREAM;
 			source->base = source->size = 0;
 		}
@@ -265,9 +266,19 @@ void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder)
 	plan->ranges = (uint32_t)ranges;
 }
 
+pj_plan_facts pj__plan_facts(const pj__plan *plan, const pj__setup *setup)
+{
+	const bool parts = !setup->job.map_only;
+	return (pj_plan_facts){.split_bytes = plan->split_bytes,
+			       .part_files = parts ? pj__plan_files(plan) : 0,
+			       .ranges = parts ? (uint64_t)plan->parts * plan->ranges : 0,
+			       .in_place = plan->refers};
+}
+
 /*
  * Lines that are only put in order stay where they are, if nobody sees anything but keys, and the inputs would fit into
  * memory: then they do not have to come from the disk a second time, one by one.
+ * This is where a plan depends on memory (plan.h); pj_plan_facts.in_place tells what came of it.
  */
 static bool may_refer(const pj__setup *setup, const pj__sources *sources)
 {

@@ -1,15 +1,20 @@
 /*
  * plan.h: the map tasks of a job, and how its pairs are parted.
  *
- * The plan follows from the input, the job and the options that name partitions and split size; never from the number
- * of workers or from time. A task is one or several splits: a large file is cut every `split_bytes`; small files are
- * packed together, in order. Tasks are numbered in the order of the input.
+ * The plan follows from the input, the job and the settled options; never from the number of workers or from time. What
+ * shows in the output, tasks and part files, does not depend on memory. How many ranges are reduced apart does: pairs
+ * that stay in the inputs, where `memory` has room for these, are cheap to merge, so that ranges are smaller. And
+ * `memory`, unless it is given, is half of what is free when options are settled (setup.c).
+ *
+ * A task is one or several splits: a large file is cut every `split_bytes`; small files are packed together, in order.
+ * Tasks are numbered in the order of the input.
  *
  *     files   |------- a -------|-b-|-c-|---- d ----|
  *     tasks   |  0  |  1  |  2  |   3   |  4  |  5  |
  *
- * The size of splits, unless it is given: a 64th of the input, between 256 KiB and 16 MiB, so that a small input
- * has work for many workers, too. The tasks of a stream are added while it is read (spool.h).
+ * The size of splits, unless it is given: a 64th of the input, between 256 KiB (2 MiB for a mapper that is a program)
+ * and 16 MiB, so that a small input has work for many workers as well. The tasks of a stream are added while it is read
+ * (spool.h).
  *
  * A compressed file is cut at borders of its units, at least split_bytes of compressed bytes apart (codec/cut.h). One
  * that cannot be cut is a single split, unless it is most of the input: then it is made a stream, which the leader
@@ -33,8 +38,8 @@ typedef struct pj__plan {
 } pj__plan;
 
 /*
- * Plans what is known. Sources behind the first stream are made streams, too, so that tasks stay in order. `to_folder`:
- * the output has a file for each partition.
+ * Plans what is known. Sources after the first stream are made streams as well, so that tasks stay in order.
+ * `to_folder`: the output has a file for each partition.
  */
 PJ_MUST_USE pj_status pj__plan_init(pj__plan *plan, const pj__setup *setup, bool to_folder, pj_error *error);
 void pj__plan_fini(pj__plan *plan);
@@ -53,6 +58,9 @@ bool pj__plan_is_streamed(const pj__plan *plan, size_t task);
 
 /* Decides how pairs are parted: again, when the output has changed. */
 void pj__plan_part(pj__plan *plan, const pj__setup *setup, bool to_folder);
+
+/* What was decided, for the caller of the run. */
+pj_plan_facts pj__plan_facts(const pj__plan *plan, const pj__setup *setup);
 
 /* Adds a task of one split. */
 PJ_MUST_USE pj_status pj__plan_add(pj__plan *plan, pj__split split, pj_error *error);

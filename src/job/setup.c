@@ -7,7 +7,7 @@
 
 #include "base/machine.h"
 
-enum { ATTEMPTS = 4, PARTITIONS_MOST = 65536, LONGEST_SHARE = 4, RECORD_MOST = 1 << 30 };
+enum { LONGEST_SHARE = 4 };
 static const uint64_t memory_most = UINT64_C(1) << 62;
 
 static pj_status wrong(pj_error *error, const char *what, const char *name)
@@ -72,7 +72,7 @@ static pj_status check_job(const pj_job *job, pj_error *error)
 	if (!name || !*name)
 		return wrong(error, "must have a name", NULL);
 	if (name[strspn(name, word)])
-		return wrong(error, "has a name that is no word of letters, digits and _.-", name);
+		return wrong(error, "has a name with something else than letters, digits and _.-", name);
 	if (!!job->mapper.text + !!job->mapper.line + !!job->mapper.command != 1)
 		return wrong(error, "must have one mapper, of text or of lines or a program", name);
 	if (job->reducer.aggregate && job->reducer.general)
@@ -155,11 +155,11 @@ static pj_status check_input(const pj_input *input, pj_error *error)
 static pj_status check_output(const pj_output *output, pj_error *error)
 {
 	if (output->columns > PJ_VALUE_ONLY)
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there are no columns %d", (int)output->columns);
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "unknown columns: %d", (int)output->columns);
 	if (output->order > PJ_BY_VALUE_DOWN)
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no order %d", (int)output->order);
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "unknown order: %d", (int)output->order);
 	if (output->compression > PJ_ZST)
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no compression %d", (int)output->compression);
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "unknown compression: %d", (int)output->compression);
 	return PJ_OK;
 }
 
@@ -183,7 +183,9 @@ static void settle_ways(pj__setup *setup)
 	pj_options *settled = &setup->options;
 	const pj_sorter given = settled->sorter, own = setup->job.sorter;
 	settled->engine = pj__engine_wanted(&setup->job, settled);
-	/* What the job says of parts holds, unless the options name a sorter, which was to say it of parts, too. */
+	/*
+	 * What the job says of parts holds, unless the options name a sorter: older spellings of it name parts as well.
+	 */
 	const pj_sorter told = given && given != PJ_SORTER_SIMPLE ? given : own;
 	if (!settled->parts && given == PJ_SORTER_TOTAL)
 		settled->parts = PJ_PARTS_RANGES;
@@ -221,10 +223,10 @@ static pj_status check_ways(const pj__setup *setup, pj_error *error)
 static pj_status check_enums(const pj_options *options, const pj_job *job, pj_error *error)
 {
 	if (options->sorter > PJ_SORTER_TOTAL || job->sorter > PJ_SORTER_TOTAL)
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there is no sorter %d",
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "unknown sorter: %d",
 				(int)(options->sorter ? options->sorter : job->sorter));
 	if (options->parts > PJ_PARTS_RANGES || job->parts > PJ_PARTS_RANGES)
-		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "there are no parts of kind %d",
+		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "unknown kind of parts: %d",
 				(int)(options->parts ? options->parts : job->parts));
 	return PJ_OK;
 }
@@ -255,9 +257,9 @@ static pj_status settle(pj__setup *setup, pj_error *error)
 	if (settled->workers > PJ_WORKERS_MAX)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "%u workers are more than %d", settled->workers,
 				PJ_WORKERS_MAX);
-	if (settled->partitions > PARTITIONS_MOST)
+	if (settled->partitions > PJ_PARTITIONS_MAX)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "%llu partitions are more than %d",
-				(unsigned long long)settled->partitions, PARTITIONS_MOST);
+				(unsigned long long)settled->partitions, PJ_PARTITIONS_MAX);
 	if (settled->memory > memory_most)
 		return pj__fail(error, PJ_ERR_USAGE, 0, NULL, "a memory budget of %llu bytes is more than 2^62",
 				(unsigned long long)settled->memory);
@@ -267,9 +269,9 @@ static pj_status settle(pj__setup *setup, pj_error *error)
 		settled->memory = half < memory_most ? half : memory_most;
 	}
 	if (!settled->attempts)
-		settled->attempts = ATTEMPTS;
+		settled->attempts = PJ_ATTEMPTS_USUAL;
 	if (!settled->max_record)
-		settled->max_record = RECORD_MOST;
+		settled->max_record = PJ_MAX_RECORD_USUAL;
 	return PJ_OK;
 }
 

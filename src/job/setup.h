@@ -1,5 +1,10 @@
 /*
- * setup.h: a job and its options, checked and with every default filled in. The one place where defaults are decided.
+ * setup.h: a job and its options, checked and with every default filled in. Settling starts no process and opens no
+ * file.
+ *
+ * This is the one place where defaults are decided, with two exceptions: the plan decides what follows from the size of
+ * the input (plan.h), and a task has a time limit by default only on the command line (front/table.c). Defaults that
+ * are numbers have names in papjuice/job.h, which the help and --stats use as well.
  */
 #ifndef PJ_JOB_SETUP_H
 #define PJ_JOB_SETUP_H

@@ -6,7 +6,7 @@
  *         tmp-XXXXXX         one that is being compiled; gets its name by a rename
  *
  * Any number of processes use it at once: names are given by one rename, to which the first wins, and no object is ever
- * written to under its name. Where there is no such folder to be had (no home, another's, a full or read-only disk),
+ * written to under its name. Where no such folder can be used (no home, another's, a full or read-only disk),
  * objects go to a new folder in $TMPDIR or /tmp, and that goes with the program.
  */
 #include <dirent.h>
@@ -76,7 +76,7 @@ pj_status pj__cache_open(struct pj__cache *cache, pj_error *error)
 	if (!mkdtemp(folder)) {
 		const int saved = errno;
 		pj_status status =
-			pj__fail(error, PJ_ERR_OUTPUT, saved, folder, "there is no folder for the compiled source");
+			pj__fail(error, PJ_ERR_OUTPUT, saved, folder, "cannot find a folder for the compiled source");
 		pj__error_hint(error, "set XDG_CACHE_HOME or TMPDIR to a folder that can be written");
 		free(folder);
 		return status;

@@ -359,7 +359,7 @@ pj_status pj__compile(const struct pj__compiler *compiler, const char *source, c
 	argv[count++] = "-o";
 	argv[count++] = target;
 	argv[count++] = source;
-	argv[count++] = "-lm"; /* behind the source, so that what it needs is known */
+	argv[count++] = "-lm"; /* after the source, so that what it needs is known */
 	argv[count] = NULL;
 	pj_text errors = {0};
 	bool ok = false;

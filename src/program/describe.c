@@ -5,194 +5,39 @@
  * workers call the callbacks. So the stand-in has a function that fails wherever the real job has one, and equal values
  * everywhere else. A built-in aggregate (&pj_sum_i64) is itself, as its address is known here.
  *
- * The bytes go from a probe to its parent, two processes of one program, so numbers are stored as they are in memory:
+ * What is told of a job, its aggregate and its options stands in three tables below: one line for each field. (What of
+ * a job stands in none of them is refused, by pj__describe, or stays in the real job.)
  *
- *     struct fixed
- *     strings, in the order of `walk`: u64 length, the bytes, one NUL. NO_STRING as length: NULL, and nothing follows.
+ * The bytes go from a probe to its parent, two processes of one program, so values are stored as they are in memory:
+ *
+ *     struct head
+ *     fields of the job, of its aggregate, of each option, then paths and inputs in memory:
+ *         a value: its bytes; a flag or a function: one byte, 0 or 1
+ *         a string: u64 length, the bytes, one NUL. NO_STRING as length: NULL, and nothing follows
  */
+#include <stddef.h>
 #include <stdlib.h>
 
+#include "base/verify.h"
 #include "program/program.h"
 
-#define DESCRIPTION_MAGIC UINT64_C(0x31736564656a6170)
+#define DESCRIPTION_MAGIC UINT64_C(0x32736564656a6170)
 #define NO_STRING UINT64_MAX
 
 enum { OPTIONS_MAX = 1000, PATHS_MAX = 1000000 };
 
-/* Which functions there are. */
-enum {
-	HAS_TEXT = 1 << 0,
-	HAS_LINE = 1 << 1,
-	HAS_BEGIN = 1 << 2,
-	HAS_END = 1 << 3,
-	HAS_GENERAL = 1 << 4,
-	HAS_AGGREGATE = 1 << 5,
-	HAS_INIT = 1 << 6,
-	HAS_ADD_I64 = 1 << 7,
-	HAS_ADD_F64 = 1 << 8,
-	HAS_ADD_BYTES = 1 << 9,
-	HAS_ADD_MANY_I64 = 1 << 10,
-	HAS_MERGE = 1 << 11,
-	HAS_FINISH = 1 << 12,
-	HAS_CONFIGURE = 1 << 13,
-	HAS_COMBINE = 1 << 14,
-	HAS_COMPARE = 1 << 15,
-	HAS_GROUP = 1 << 16,
-	HAS_PART = 1 << 17,
-	HAS_REDUCE_BEGIN = 1 << 18,
-	HAS_REDUCE_END = 1 << 19,
-	HAS_COMBINE_BEGIN = 1 << 20,
-	HAS_COMBINE_END = 1 << 21
+struct head {
+	uint64_t magic, option_count, path_count, memory_count;
+	uint32_t configures, has_aggregate;
+	int64_t builtin; /* index in `builtins`, or -1 */
 };
-
-struct fixed {
-	uint64_t magic;
-	uint64_t state_bytes, option_count, path_count, memory_count, limit;
-	uint32_t abi, has;
-	int32_t builtin; /* index in `builtins`, or -1 */
-	int32_t takes, sorter, columns, order;
-	uint32_t input_count;
-	uint8_t exact, map_only, overwrite, escape, may_replace_input, counts_lines, begins_empty, tells_places;
-	uint8_t sort_values, compression, parts, unused[5];
-};
-
-_Static_assert(sizeof(struct fixed) == 96, "no hidden padding: the bytes are compared by the tests");
 
 static const pj_aggregate *const builtins[] = {&pj_sum_i64, &pj_min_i64, &pj_max_i64, &pj_sum_f64,
 					       &pj_min_f64, &pj_max_f64, &pj_count};
 
-/* ------------------------------------------------------------------------------------------------------ description */
+/* ---------------------------------------------------------------------------------------------------------- fields */
 
-static void put_bytes(pj_text *text, const char *bytes, size_t len)
-{
-	const uint64_t stored = bytes ? len : NO_STRING;
-	pj_text_bytes(text, (pj_bytes){(const char *)&stored, sizeof stored});
-	if (!bytes)
-		return;
-	pj_text_bytes(text, (pj_bytes){bytes, len});
-	pj_text_bytes(text, (pj_bytes){"", 1});
-}
-
-static void put_string(pj_text *text, const char *string)
-{
-	put_bytes(text, string, string ? strlen(string) : 0);
-}
-
-static uint32_t functions_of(const pj_job *job)
-{
-	const pj_mapper *const mapper = &job->mapper;
-	const pj_aggregate *const aggregate = job->reducer.aggregate;
-	uint32_t has = (mapper->text ? HAS_TEXT : 0u) | (mapper->line ? HAS_LINE : 0u) |
-		       (mapper->begin ? HAS_BEGIN : 0u) | (mapper->end ? HAS_END : 0u) |
-		       (job->reducer.general ? HAS_GENERAL : 0u) | (job->configure ? HAS_CONFIGURE : 0u) |
-		       (job->reducer.combine ? HAS_COMBINE : 0u) | (job->keys.compare ? HAS_COMPARE : 0u) |
-		       (job->keys.group ? HAS_GROUP : 0u) | (job->keys.part ? HAS_PART : 0u);
-	const pj_reducer *const reducer = &job->reducer;
-	has |= (reducer->begin ? HAS_REDUCE_BEGIN : 0u) | (reducer->end ? HAS_REDUCE_END : 0u) |
-	       (reducer->combine_begin ? HAS_COMBINE_BEGIN : 0u) | (reducer->combine_end ? HAS_COMBINE_END : 0u);
-	if (aggregate)
-		has |= HAS_AGGREGATE | (aggregate->init ? HAS_INIT : 0u) | (aggregate->add_i64 ? HAS_ADD_I64 : 0u) |
-		       (aggregate->add_f64 ? HAS_ADD_F64 : 0u) | (aggregate->add_bytes ? HAS_ADD_BYTES : 0u) |
-		       (aggregate->add_many_i64 ? HAS_ADD_MANY_I64 : 0u) | (aggregate->merge ? HAS_MERGE : 0u) |
-		       (aggregate->finish ? HAS_FINISH : 0u);
-	return has;
-}
-
-static struct fixed fixed_of(const pj_job *job)
-{
-	const pj_aggregate *const aggregate = job->reducer.aggregate;
-	struct fixed fixed = {.magic = DESCRIPTION_MAGIC,
-			      .abi = job->abi,
-			      .has = functions_of(job),
-			      .builtin = -1,
-			      .sorter = (int32_t)job->sorter,
-			      .parts = (uint8_t)job->parts,
-			      .columns = (int32_t)job->output.columns,
-			      .order = (int32_t)job->output.order,
-			      .limit = job->output.limit,
-			      .map_only = job->map_only,
-			      .overwrite = job->output.overwrite,
-			      .escape = job->output.escape,
-			      .compression = (uint8_t)job->output.compression,
-			      .input_count = job->input_count,
-			      .may_replace_input = job->may_replace_input,
-			      .counts_lines = job->counts_lines,
-			      .tells_places = job->tells_places,
-			      .begins_empty = job->begins_empty,
-			      .sort_values = job->keys.sort_values,
-			      .path_count = job->input.path_count,
-			      .memory_count = job->input.memory_count};
-	while (job->options && job->options[fixed.option_count].name)
-		fixed.option_count++;
-	for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
-		if (aggregate == builtins[i])
-			fixed.builtin = (int32_t)i;
-	if (aggregate) {
-		fixed.takes = (int32_t)aggregate->takes;
-		fixed.exact = aggregate->exact;
-		fixed.state_bytes = aggregate->state_bytes;
-	}
-	return fixed;
-}
-
-static pj_status cannot(const char *what, const char *hint, pj_error *error)
-{
-	pj__fail(error, PJ_ERR_USER, 0, NULL, "the plug-in's job cannot be used");
-	pj__error_reason(error, "%s", what);
-	pj__error_hint(error, "%s", hint);
-	return PJ_ERR_USER;
-}
-
-pj_status pj__describe(const pj_job *job, pj_text *text, pj_error *error)
-{
-	if (job->input.read)
-		return cannot("it has an input function, which would run in the calling process",
-			      "name its inputs on the command line, or build the job as a program", error);
-	if (job->output.pair)
-		return cannot("it has an output function, which would run in the calling process",
-			      "name its output on the command line, or build the job as a program", error);
-	if (job->answer)
-		return cannot("it has an answer function, which would run in the calling process",
-			      "build the job as a program", error);
-	if (job->mapper.command || job->reducer.command || job->reducer.combine_command)
-		return cannot("it names programs, which are started by what the calling process knows",
-			      "papjuice run --map and --reduce name programs, or build the job as a program", error);
-	const struct fixed fixed = fixed_of(job);
-	pj_text_bytes(text, (pj_bytes){(const char *)&fixed, sizeof fixed});
-	put_string(text, job->name);
-	put_string(text, job->summary);
-	put_string(text, job->reserved);
-	put_string(text, job->output.path);
-	put_string(text, job->reducer.aggregate ? job->reducer.aggregate->name : NULL);
-	for (size_t i = 0; i < fixed.option_count; i++) {
-		const pj_job_option *const option = &job->options[i];
-		put_string(text, option->name);
-		put_bytes(text, &option->letter, 1);
-		put_string(text, option->value);
-		put_string(text, option->initial);
-		put_string(text, option->help);
-		put_bytes(text, (const char[]){option->many, option->operand}, 2);
-	}
-	for (size_t i = 0; i < fixed.path_count; i++)
-		put_string(text, job->input.paths[i]);
-	for (size_t i = 0; i < fixed.memory_count; i++)
-		put_bytes(text, job->input.memory[i].ptr ? job->input.memory[i].ptr : "", job->input.memory[i].len);
-	return text->failed ? pj__no_memory(error, text->len) : PJ_OK;
-}
-
-/* --------------------------------------------------------------------------------------------------------- stand-in */
-
-struct pj__described {
-	pj_job job;
-	pj_aggregate aggregate;
-	pj_job_option *options;
-	const char **paths;
-	pj_bytes *memory;
-	bool configures;
-	char *bytes; /* the description: the strings of the job lie here */
-};
-
-/* Nobody calls these: the leader looks if there is a function, a worker has the real one. */
+/* These are never called: the leader looks if there is a function, a worker has the real one. */
 static pj_status no_text(pj_task *task, pj_bytes text, void *arg)
 {
 	(void)text;
@@ -230,55 +75,187 @@ static uint64_t no_part(pj_bytes key, uint64_t parts, void *arg)
 	return parts;
 }
 
-static void no_init(void *state, void *arg)
+typedef void any_function(void);
+
+/* Of an aggregate's functions only the address counts, which is not NULL. */
+static void no_aggregate(void)
 {
-	(void)state;
-	(void)arg;
+	PJ_VERIFY(false);
 }
 
-static void no_add_i64(void *state, int64_t value, void *arg)
+enum kind { END, VALUE, FLAG, STRING, FUNCTION };
+
+struct field {
+	enum kind kind;
+	size_t at, size;
+	any_function *stand_in; /* of a function */
+};
+
+#define FIELD(kind, type, name)                                                                                        \
+	{                                                                                                              \
+		kind, offsetof(type, name), sizeof((type *)NULL)->name, NULL                                           \
+	}
+#define FUNCTION_FIELD(type, name, stand_in)                                                                           \
+	{                                                                                                              \
+		FUNCTION, offsetof(type, name), sizeof(any_function *), (any_function *)(stand_in)                     \
+	}
+
+static const struct field job_fields[] = {
+	FIELD(VALUE, pj_job, abi),
+	FIELD(STRING, pj_job, name),
+	FIELD(STRING, pj_job, summary),
+	FIELD(STRING, pj_job, reserved),
+	FUNCTION_FIELD(pj_job, mapper.text, no_text),
+	FUNCTION_FIELD(pj_job, mapper.line, no_text),
+	FUNCTION_FIELD(pj_job, mapper.begin, no_edge),
+	FUNCTION_FIELD(pj_job, mapper.end, no_edge),
+	FIELD(VALUE, pj_job, sorter),
+	FIELD(VALUE, pj_job, parts),
+	FUNCTION_FIELD(pj_job, reducer.general, no_general),
+	FUNCTION_FIELD(pj_job, reducer.begin, no_edge),
+	FUNCTION_FIELD(pj_job, reducer.end, no_edge),
+	FUNCTION_FIELD(pj_job, reducer.combine, no_general),
+	FUNCTION_FIELD(pj_job, reducer.combine_begin, no_edge),
+	FUNCTION_FIELD(pj_job, reducer.combine_end, no_edge),
+	FIELD(STRING, pj_job, output.path),
+	FIELD(VALUE, pj_job, output.columns),
+	FIELD(VALUE, pj_job, output.order),
+	FIELD(VALUE, pj_job, output.limit),
+	FIELD(FLAG, pj_job, output.overwrite),
+	FIELD(FLAG, pj_job, output.escape),
+	FIELD(VALUE, pj_job, output.compression),
+	FUNCTION_FIELD(pj_job, keys.compare, no_compare),
+	FUNCTION_FIELD(pj_job, keys.group, no_group),
+	FUNCTION_FIELD(pj_job, keys.part, no_part),
+	FIELD(FLAG, pj_job, keys.sort_values),
+	FIELD(FLAG, pj_job, map_only),
+	FIELD(FLAG, pj_job, counts_lines),
+	FIELD(FLAG, pj_job, begins_empty),
+	FIELD(VALUE, pj_job, input_count),
+	FIELD(FLAG, pj_job, may_replace_input),
+	FIELD(FLAG, pj_job, tells_places),
+	{.kind = END},
+};
+
+static const struct field aggregate_fields[] = {
+	FIELD(STRING, pj_aggregate, name),
+	FIELD(VALUE, pj_aggregate, takes),
+	FIELD(FLAG, pj_aggregate, exact),
+	FIELD(VALUE, pj_aggregate, state_bytes),
+	FUNCTION_FIELD(pj_aggregate, init, no_aggregate),
+	FUNCTION_FIELD(pj_aggregate, add_i64, no_aggregate),
+	FUNCTION_FIELD(pj_aggregate, add_f64, no_aggregate),
+	FUNCTION_FIELD(pj_aggregate, add_bytes, no_aggregate),
+	FUNCTION_FIELD(pj_aggregate, add_many_i64, no_aggregate),
+	FUNCTION_FIELD(pj_aggregate, merge, no_aggregate),
+	FUNCTION_FIELD(pj_aggregate, finish, no_aggregate),
+	{.kind = END},
+};
+
+static const struct field option_fields[] = {
+	FIELD(STRING, pj_job_option, name),  FIELD(VALUE, pj_job_option, letter),
+	FIELD(STRING, pj_job_option, value), FIELD(STRING, pj_job_option, initial),
+	FIELD(STRING, pj_job_option, help),  FIELD(FLAG, pj_job_option, many),
+	FIELD(FLAG, pj_job_option, operand), {.kind = END},
+};
+
+/* ------------------------------------------------------------------------------------------------------ description */
+
+static void put_bytes(pj_text *text, const char *bytes, size_t len)
 {
-	(void)state;
-	(void)value;
-	(void)arg;
+	const uint64_t stored = bytes ? len : NO_STRING;
+	pj_text_bytes(text, (pj_bytes){(const char *)&stored, sizeof stored});
+	if (!bytes)
+		return;
+	pj_text_bytes(text, (pj_bytes){bytes, len});
+	pj_text_bytes(text, (pj_bytes){"", 1});
 }
 
-static void no_add_f64(void *state, double value, void *arg)
+static void put_string(pj_text *text, const char *string)
 {
-	(void)state;
-	(void)value;
-	(void)arg;
+	put_bytes(text, string, string ? strlen(string) : 0);
 }
 
-static void no_add_bytes(void *state, pj_bytes value, void *arg)
+static void put_fields(pj_text *text, const struct field *field, const void *object)
 {
-	(void)state;
-	(void)value;
-	(void)arg;
+	for (; field->kind; field++) {
+		const char *const at = (const char *)object + field->at;
+		any_function *function;
+		if (field->kind == STRING) {
+			put_string(text, *(const char *const *)at);
+		} else if (field->kind == FUNCTION) {
+			memcpy(&function, at, sizeof function);
+			pj_text_bytes(text, (pj_bytes){function ? "\1" : "", 1});
+		} else {
+			pj_text_bytes(text, (pj_bytes){at, field->size});
+		}
+	}
 }
 
-static void no_add_many_i64(void *const *states, const int64_t *values, size_t count, void *arg)
+static struct head head_of(const pj_job *job)
 {
-	(void)states;
-	(void)values;
-	(void)count;
-	(void)arg;
+	const pj_aggregate *const aggregate = job->reducer.aggregate;
+	struct head head = {.magic = DESCRIPTION_MAGIC,
+			    .path_count = job->input.path_count,
+			    .memory_count = job->input.memory_count,
+			    .configures = job->configure != NULL,
+			    .has_aggregate = aggregate != NULL,
+			    .builtin = -1};
+	while (job->options && job->options[head.option_count].name)
+		head.option_count++;
+	for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
+		if (aggregate == builtins[i])
+			head.builtin = (int64_t)i;
+	return head;
 }
 
-static void no_merge(void *state, const void *other, void *arg)
+static pj_status cannot(const char *what, const char *hint, pj_error *error)
 {
-	(void)state;
-	(void)other;
-	(void)arg;
+	pj__fail(error, PJ_ERR_USER, 0, NULL, "the plug-in's job cannot be used");
+	pj__error_reason(error, "%s", what);
+	pj__error_hint(error, "%s", hint);
+	return PJ_ERR_USER;
 }
 
-static pj_status no_finish(const void *state, pj_text *text, void *arg)
+pj_status pj__describe(const pj_job *job, pj_text *text, pj_error *error)
 {
-	(void)state;
-	(void)text;
-	(void)arg;
-	return PJ_ERR_INTERNAL;
+	if (job->input.read)
+		return cannot("it has an input function, which would run in the calling process",
+			      "name its inputs on the command line, or build the job as a program", error);
+	if (job->output.pair)
+		return cannot("it has an output function, which would run in the calling process",
+			      "name its output on the command line, or build the job as a program", error);
+	if (job->answer)
+		return cannot("it has an answer function, which would run in the calling process",
+			      "build the job as a program", error);
+	if (job->mapper.command || job->reducer.command || job->reducer.combine_command)
+		return cannot("it names programs, which are started by what the calling process knows",
+			      "papjuice run --map and --reduce name programs, or build the job as a program", error);
+	const struct head head = head_of(job);
+	static const pj_aggregate none = {.name = NULL};
+	pj_text_bytes(text, (pj_bytes){(const char *)&head, sizeof head});
+	put_fields(text, job_fields, job);
+	put_fields(text, aggregate_fields, head.has_aggregate ? job->reducer.aggregate : &none);
+	for (size_t i = 0; i < head.option_count; i++)
+		put_fields(text, option_fields, &job->options[i]);
+	for (size_t i = 0; i < head.path_count; i++)
+		put_string(text, job->input.paths[i]);
+	for (size_t i = 0; i < head.memory_count; i++)
+		put_bytes(text, job->input.memory[i].ptr ? job->input.memory[i].ptr : "", job->input.memory[i].len);
+	return text->failed ? pj__no_memory(error, text->len) : PJ_OK;
 }
+
+/* --------------------------------------------------------------------------------------------------------- stand-in */
+
+struct pj__described {
+	pj_job job;
+	pj_aggregate aggregate;
+	pj_job_option *options;
+	const char **paths;
+	pj_bytes *memory;
+	bool configures;
+	char *bytes; /* the description: the strings of the job lie here */
+};
 
 /* The rest of a description that is being read. Once `bad`, everything read is NULL. */
 struct cursor {
@@ -317,93 +294,63 @@ static const char *take_string(struct cursor *cursor)
 	return taken.ptr;
 }
 
-static void set_functions(pj__described *described, uint32_t has)
+/* Copies the next bytes; there may be too few. */
+static void take_value(struct cursor *cursor, void *to, size_t size)
 {
-	pj_mapper *const mapper = &described->job.mapper;
-	pj_aggregate *const aggregate = &described->aggregate;
-	mapper->text = has & HAS_TEXT ? no_text : NULL;
-	mapper->line = has & HAS_LINE ? no_text : NULL;
-	mapper->begin = has & HAS_BEGIN ? no_edge : NULL;
-	mapper->end = has & HAS_END ? no_edge : NULL;
-	described->job.reducer.general = has & HAS_GENERAL ? no_general : NULL;
-	described->job.reducer.combine = has & HAS_COMBINE ? no_general : NULL;
-	described->job.reducer.begin = has & HAS_REDUCE_BEGIN ? no_edge : NULL;
-	described->job.reducer.end = has & HAS_REDUCE_END ? no_edge : NULL;
-	described->job.reducer.combine_begin = has & HAS_COMBINE_BEGIN ? no_edge : NULL;
-	described->job.reducer.combine_end = has & HAS_COMBINE_END ? no_edge : NULL;
-	described->job.keys.compare = has & HAS_COMPARE ? no_compare : NULL;
-	described->job.keys.group = has & HAS_GROUP ? no_group : NULL;
-	described->job.keys.part = has & HAS_PART ? no_part : NULL;
-	aggregate->init = has & HAS_INIT ? no_init : NULL;
-	aggregate->add_i64 = has & HAS_ADD_I64 ? no_add_i64 : NULL;
-	aggregate->add_f64 = has & HAS_ADD_F64 ? no_add_f64 : NULL;
-	aggregate->add_bytes = has & HAS_ADD_BYTES ? no_add_bytes : NULL;
-	aggregate->add_many_i64 = has & HAS_ADD_MANY_I64 ? no_add_many_i64 : NULL;
-	aggregate->merge = has & HAS_MERGE ? no_merge : NULL;
-	aggregate->finish = has & HAS_FINISH ? no_finish : NULL;
+	cursor->bad |= cursor->left < size;
+	if (cursor->bad)
+		return;
+	memcpy(to, cursor->at, size);
+	cursor->at += size;
+	cursor->left -= size;
 }
 
-static void take_lists(pj__described *described, const struct fixed *fixed, struct cursor *cursor)
+static bool take_flag(struct cursor *cursor)
 {
-	for (size_t i = 0; i < fixed->option_count; i++) {
-		pj_job_option *const option = &described->options[i];
-		option->name = take_string(cursor);
-		const pj_bytes letter = take_bytes(cursor);
-		cursor->bad |= !option->name || letter.len != 1;
-		option->letter = cursor->bad ? 0 : letter.ptr[0];
-		option->value = take_string(cursor);
-		option->initial = take_string(cursor);
-		option->help = take_string(cursor);
-		const pj_bytes kind = take_bytes(cursor);
-		cursor->bad |= kind.len != 2;
-		option->many = !cursor->bad && kind.ptr[0];
-		option->operand = !cursor->bad && kind.ptr[1];
+	unsigned char flag = 0;
+	take_value(cursor, &flag, 1);
+	cursor->bad |= flag > 1;
+	return flag;
+}
+
+static void take_fields(struct cursor *cursor, const struct field *field, void *object)
+{
+	for (; field->kind; field++) {
+		char *const at = (char *)object + field->at;
+		if (field->kind == VALUE)
+			take_value(cursor, at, field->size);
+		else if (field->kind == FLAG)
+			*(bool *)at = take_flag(cursor);
+		else if (field->kind == STRING)
+			*(const char **)at = take_string(cursor);
+		else if (take_flag(cursor))
+			memcpy(at, &field->stand_in, sizeof field->stand_in);
 	}
-	for (size_t i = 0; i < fixed->path_count; i++) {
+}
+
+static void fill(pj__described *described, const struct head *head, struct cursor *cursor)
+{
+	pj_job *const job = &described->job;
+	take_fields(cursor, job_fields, job);
+	take_fields(cursor, aggregate_fields, &described->aggregate);
+	for (size_t i = 0; i < head->option_count; i++) {
+		take_fields(cursor, option_fields, &described->options[i]);
+		cursor->bad |= !described->options[i].name;
+	}
+	for (size_t i = 0; i < head->path_count; i++) {
 		described->paths[i] = take_string(cursor);
 		cursor->bad |= !described->paths[i];
 	}
-	for (size_t i = 0; i < fixed->memory_count; i++)
+	for (size_t i = 0; i < head->memory_count; i++)
 		described->memory[i] = take_bytes(cursor);
-}
-
-static void fill(pj__described *described, const struct fixed *fixed, struct cursor *cursor)
-{
-	pj_job *const job = &described->job;
-	job->abi = fixed->abi;
-	job->name = take_string(cursor);
-	job->summary = take_string(cursor);
-	job->reserved = take_string(cursor);
-	job->output.path = take_string(cursor);
-	described->aggregate.name = take_string(cursor);
-	take_lists(described, fixed, cursor);
-	set_functions(described, fixed->has);
-	described->configures = fixed->has & HAS_CONFIGURE;
-	described->aggregate.takes = (pj_takes)fixed->takes;
-	described->aggregate.exact = fixed->exact;
-	described->aggregate.state_bytes = (size_t)fixed->state_bytes;
-	if (fixed->has & HAS_AGGREGATE)
-		job->reducer.aggregate = fixed->builtin >= 0 ? builtins[fixed->builtin] : &described->aggregate;
-	job->sorter = (pj_sorter)fixed->sorter;
-	job->parts = (pj_parts)fixed->parts;
-	job->map_only = fixed->map_only;
-	job->input_count = fixed->input_count;
-	job->may_replace_input = fixed->may_replace_input;
-	job->counts_lines = fixed->counts_lines;
-	job->tells_places = fixed->tells_places;
-	job->begins_empty = fixed->begins_empty;
-	job->keys.sort_values = fixed->sort_values;
-	job->output.columns = (pj_columns)fixed->columns;
-	job->output.order = (pj_order)fixed->order;
-	job->output.limit = fixed->limit;
-	job->output.overwrite = fixed->overwrite;
-	job->output.escape = fixed->escape;
-	job->output.compression = fixed->compression;
-	job->options = fixed->option_count ? described->options : NULL;
+	described->configures = head->configures;
+	if (head->has_aggregate)
+		job->reducer.aggregate = head->builtin >= 0 ? builtins[head->builtin] : &described->aggregate;
+	job->options = head->option_count ? described->options : NULL;
 	job->input.paths = described->paths;
-	job->input.path_count = (size_t)fixed->path_count;
+	job->input.path_count = (size_t)head->path_count;
 	job->input.memory = described->memory;
-	job->input.memory_count = (size_t)fixed->memory_count;
+	job->input.memory_count = (size_t)head->memory_count;
 }
 
 static pj_status no_description(const char *name, pj_error *error)
@@ -414,36 +361,35 @@ static pj_status no_description(const char *name, pj_error *error)
 	return PJ_ERR_USER;
 }
 
-static bool plausible(const struct fixed *fixed)
+static bool plausible(const struct head *head)
 {
-	const int32_t builtin_count = (int32_t)(sizeof builtins / sizeof *builtins);
-	return fixed->magic == DESCRIPTION_MAGIC && fixed->option_count <= OPTIONS_MAX &&
-	       fixed->path_count <= PATHS_MAX && fixed->memory_count <= PATHS_MAX && fixed->builtin >= -1 &&
-	       fixed->builtin < builtin_count;
+	return head->magic == DESCRIPTION_MAGIC && head->option_count <= OPTIONS_MAX && head->path_count <= PATHS_MAX &&
+	       head->memory_count <= PATHS_MAX && head->configures <= 1 && head->has_aggregate <= 1 &&
+	       head->builtin >= -1 && head->builtin < (int64_t)(sizeof builtins / sizeof *builtins);
 }
 
 pj_status pj__described_create(pj_bytes description, const char *name, pj__described **ret_described, pj_error *error)
 {
-	struct fixed fixed;
-	if (description.len < sizeof fixed)
+	struct head head;
+	if (description.len < sizeof head)
 		return no_description(name, error);
-	memcpy(&fixed, description.ptr, sizeof fixed);
-	if (!plausible(&fixed))
+	memcpy(&head, description.ptr, sizeof head);
+	if (!plausible(&head))
 		return no_description(name, error);
 	pj__described *described = calloc(1, sizeof *described);
 	if (!described)
 		return pj__no_memory(error, sizeof *described);
 	described->bytes = malloc(description.len);
-	described->options = calloc((size_t)fixed.option_count + 1, sizeof *described->options);
-	described->paths = calloc((size_t)fixed.path_count + 1, sizeof *described->paths);
-	described->memory = calloc((size_t)fixed.memory_count + 1, sizeof *described->memory);
+	described->options = calloc((size_t)head.option_count + 1, sizeof *described->options);
+	described->paths = calloc((size_t)head.path_count + 1, sizeof *described->paths);
+	described->memory = calloc((size_t)head.memory_count + 1, sizeof *described->memory);
 	if (!described->bytes || !described->options || !described->paths || !described->memory) {
 		pj__described_destroy(described);
 		return pj__no_memory(error, description.len);
 	}
 	memcpy(described->bytes, description.ptr, description.len);
-	struct cursor cursor = {described->bytes + sizeof fixed, description.len - sizeof fixed, false};
-	fill(described, &fixed, &cursor);
+	struct cursor cursor = {described->bytes + sizeof head, description.len - sizeof head, false};
+	fill(described, &head, &cursor);
 	if (cursor.bad || cursor.left || !described->job.name) {
 		pj__described_destroy(described);
 		return no_description(name, error);

@@ -3,7 +3,7 @@
  *
  * The child writes one message to a pipe, {kind, length} and then a description or a pj_error, and exits. It is given a
  * time limit; a crash, an exit() in a constructor and a hang are errors that say so. Its standard input is empty and
- * its standard output goes to standard error: what a constructor prints is no data.
+ * its standard output goes to standard error: what a constructor prints is not data.
  *
  * In a child that was forked from a process with threads only this thread lives on; dlopen and malloc work there, as
  * the C library sees to its own locks over a fork.
@@ -73,7 +73,7 @@ pj_status pj__object_load(const struct pj__object *object, const char *name, con
 	void *const symbol = dlsym(handle, "pj_plugin_job");
 	if (!symbol) {
 		dlclose(handle);
-		pj__fail(error, PJ_ERR_USER, 0, name, "this is no plug-in");
+		pj__fail(error, PJ_ERR_USER, 0, name, "not a plug-in");
 		pj__error_reason(error, "it has no pj_plugin_job()");
 		pj__error_hint(error, "PJ_PROGRAM(...) in its source makes one; see: papjuice help own-jobs");
 		return PJ_ERR_USER;

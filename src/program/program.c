@@ -36,7 +36,7 @@ static pj_status load(void *arg, const pj_job **ret_job, pj_error *error)
 {
 	const pj_program *const program = arg;
 	/*
-	 * What user code prints is no data. In a process of ours it goes to standard error; the output, opened before,
+	 * What user code prints is not data. In a process of ours it goes to standard error; the output, opened before,
 	 * has a descriptor of its own. (Where the opener itself runs the job, its standard output is its own affair.)
 	 */
 	if (getpid() != program->opener)

@@ -33,7 +33,7 @@ PJ_MUST_USE pj_status pj__describe(const pj_job *job, pj_text *text, pj_error *e
 
 /*
  * Makes a job of a description, whose bytes it copies. `name` is the plug-in's, for the error: PJ_ERR_USER if the bytes
- * are no description (a plug-in may have scribbled over them).
+ * are not a description (a plug-in may have scribbled over them).
  */
 PJ_MUST_USE pj_status pj__described_create(pj_bytes description, const char *name, pj__described **ret_described,
 					   pj_error *error);
@@ -110,7 +110,7 @@ PJ_MUST_USE pj_status pj__cache_new_file(const struct pj__cache *cache, char **r
 /* Gives the file its place, all at once; what stands there already stays, unless `replace`. The file is gone after. */
 PJ_MUST_USE pj_status pj__cache_put(const char *file, const char *path, bool replace, pj_error *error);
 
-/* Removes what was left behind long ago and what was not used for months. */
+/* Removes what was left over long ago and what was not used for months. */
 void pj__cache_sweep(const struct pj__cache *cache);
 
 #endif

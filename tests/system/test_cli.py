@@ -119,7 +119,7 @@ def test_jobs():
 def test_version():
     header = (INCLUDE / "papjuice" / "program.h").read_text()
     version = re.search(r'#define PJ_VERSION "(.*)"', header).group(1)
-    assert good("--version").decode() == good("wordcount", "--version").decode() == f"papjuice {version}\n"
+    assert good("--version").decode() == good("-V").decode() == good("wordcount", "-V").decode() == f"papjuice {version}\n"
 
 
 @pytest.mark.parametrize(
@@ -327,6 +327,37 @@ def test_statistics(tmp_path):
     assert {"memory_bytes", "spilled_bytes", "merge_passes"} < stats["memory"].keys()
 
 
+def statistics(*args):
+    """Those of a run that succeeds."""
+    good(*args, "--overwrite", "--stats", "stats.json")
+    with open("stats.json", "rb") as file:
+        return json.load(file)
+
+
+def test_statistics_tell_the_split_size_that_was_used(tmp_path):
+    (tmp_path / "text").write_bytes(b"some words of a line\n" * 30000)
+    stats = statistics("wordcount", "text", "-o", "out")
+    assert stats["counters"]["map_tasks"] == 3
+    assert stats["options"]["split_bytes"] == stats["plan"]["split_bytes"] == 256 << 10
+    stats = statistics("wordcount", "text", "-o", "out", "--split-size", "100K")
+    assert stats["options"]["split_bytes"] == stats["plan"]["split_bytes"] == 100 << 10
+    assert stats["counters"]["map_tasks"] == 7
+    help_text = good("help", "options").decode()
+    assert "a 64th of the input" in " ".join(help_text.split())
+
+
+def test_plan_tells_what_depends_on_memory(tmp_path):
+    (tmp_path / "lines").write_bytes(b"".join(b"%07d\n" % (i * 7919 % 2700001) for i in range(2700000)))
+    plans, outputs = [], []
+    for memory in "40M", "400M":
+        plans.append(statistics("sort", "lines", "--memory", memory, "-o", "out")["plan"])
+        outputs.append((tmp_path / "out").read_bytes())
+    assert outputs[0] == outputs[1]
+    assert [plan.pop("in_place") for plan in plans] == [False, True]
+    assert [plan.pop("ranges") for plan in plans] == [5, 20]
+    assert plans[0] == plans[1] and plans[0]["part_files"] == 1
+
+
 def test_statistics_of_a_failure(tmp_path):
     done = run("wordcount", b"no\xffne", "-o", "out", "--stats", "stats.json")
     assert done.returncode == 3
@@ -334,6 +365,7 @@ def test_statistics_of_a_failure(tmp_path):
     assert stats["exit_code"] == 3 and stats["status"] == "PJ_ERR_INPUT"
     assert stats["error"]["file"] == "no\\xffne" and stats["error"]["errno"] == 2
     assert "No such file" in stats["error"]["message"]
+    assert stats["plan"] is stats["options"]["split_bytes"] is None
 
 
 def test_statistics_go_to_standard_error():
@@ -459,7 +491,7 @@ def test_jobs_that_cannot_be_opened(tmp_path):
     assert message(run("run", "text.so", "in.txt"), 5).startswith("papjuice: cannot load the plug-in: text.so: ")
     (tmp_path / "lib.c").write_text("int x;\n")
     done = run("run", "lib.c", "in.txt", "-q")
-    assert message(done, 5) == "papjuice: this is no plug-in: lib.c: it has no pj_plugin_job()"
+    assert message(done, 5) == "papjuice: not a plug-in: lib.c: it has no pj_plugin_job()"
     (tmp_path / "boom.c").write_text("#include <stdlib.h>\n__attribute__((constructor)) void f(void) { abort(); }\n")
     done = run("run", "boom.c", "in.txt")
     assert message(done, 5) == (

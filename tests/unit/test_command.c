@@ -217,7 +217,7 @@ static pj__tool_end finish(struct fixture *fixture)
 	pj_error error;
 	assert_good(pj__tool_finish(&fixture->tool, &end, &error), error);
 	assert_true(fixture->ended);
-	assert_false(pj__tool_runs(&fixture->tool));
+	assert_null(fixture->tool.entry);
 	return end;
 }
 
@@ -375,7 +375,7 @@ static void no_program_is_an_error(void **state)
 		pj_error error;
 		assert_fails(start_argv(fixture, argv, &error), PJ_ERR_USER, error);
 		assert_true(error.errnum);
-		assert_false(pj__tool_runs(&fixture->tool));
+		assert_null(fixture->tool.entry);
 	}
 }
 

@@ -254,7 +254,8 @@ static void defaults_stand(void **state)
 	assert_int_equal(s.run.partitions, 0);
 	assert_int_equal(s.run.split_bytes, 0);
 	assert_int_equal(s.run.sorter, PJ_SORTER_DEFAULT);
-	assert_int_equal(s.run.attempts, 0);
+	assert_int_equal(s.run.attempts, PJ_ATTEMPTS_USUAL);
+	assert_int_equal(s.run.max_record, PJ_MAX_RECORD_USUAL);
 	assert_int_equal(s.run.memory, 0);
 	assert_int_equal(s.run.timeout_ms, 600000); /* 0 would be "never" */
 	assert_int_equal(s.progress, PJ__PROGRESS_AUTO);

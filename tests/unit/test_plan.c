@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/machine.h"
 #include "job/plan.h"
@@ -69,6 +70,24 @@ static void good_jobs_are_taken(void **state)
 	assert_false(pj__setup_combines(&setup));
 	job.name = "A.word-of_9";
 	assert_good(pj__setup_init(&setup, &job, &some_input, &error), error);
+}
+
+/* What belongs to this machine is not settled, but started by the engine. */
+static void settling_starts_no_process(void **state)
+{
+	(void)state;
+	static const char *const argv[] = {"cat", NULL};
+	static const pj_command command = {.argv = argv};
+	const pj_job job = {.abi = PJ_ABI, .name = "programs", .mapper.command = &command, .map_only = true};
+	pj__setup setup;
+	pj_error error;
+	assert_good(pj__setup_init(&setup, &job, &some_input, &error), error);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	assert_good(pj__commands_guard(setup.commands, &error), error);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), 0);
+	pj__setup_fini(&setup);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
 static void names_are_words(void **state)
@@ -502,6 +521,7 @@ int main(void)
 	alarm(60);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_jobs_are_taken),
+		cmocka_unit_test(settling_starts_no_process),
 		cmocka_unit_test(names_are_words),
 		cmocka_unit_test(wrong_components_are_refused),
 		cmocka_unit_test(wrong_aggregates_are_refused),

@@ -443,7 +443,7 @@ static void bad_plug_ins_are_told_apart(void **state)
 {
 	(void)state;
 	expect_error(write_file("text.so", "no object\n"), PJ_ERR_USER, "cannot load", "text.so");
-	expect_error(write_file("none.c", "int nothing;\n"), PJ_ERR_USER, "no plug-in", "none.c");
+	expect_error(write_file("none.c", "int nothing;\n"), PJ_ERR_USER, "not a plug-in", "none.c");
 	expect_error(write_file("null.c", "const void *pj_plugin_job(void) { return 0; }\n"), PJ_ERR_USER,
 		     "cannot be used", "no job");
 	expect_error(write_file("abi.c", JOB_HEAD "static const pj_job job = {.abi = 99, .name = \"x\"};\n" JOB_TAIL),
