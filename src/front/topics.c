@@ -113,7 +113,7 @@ static const char *const programs[] = {
 	"hash decides, and part files are those of -p.",
 	"A program may stop reading early. It fails the attempt if it ends with another exit code than 0, or by a "
 	"signal; when its task has failed too often, the run ends with exit code 5 and its last lines of standard "
-	"error. What it has started in the background ends with it.",
+	"error. What it has started may write until the end of the pipes, and is ended then.",
 	"Lines \"reporter:counter:GROUP,NAME,AMOUNT\" on standard error add to a counter, which is shown at the end "
 	"and in --stats; \"reporter:status:TEXT\" says that it lives. Other lines are passed on, up to 1 MiB for each "
 	"worker.",
