@@ -31,6 +31,23 @@ static bool same_file(const struct stat *a, const char *path)
 	return stat(path, &b) == 0 && a->st_dev == b.st_dev && a->st_ino == b.st_ino;
 }
 
+/* Would two paths name one file, if both were written? Whether it exists or not, and however they are spelled. */
+static bool same_target(const char *a, const char *b)
+{
+	struct stat there;
+	if (!strcmp(a, b) || (stat(a, &there) == 0 && same_file(&there, b)))
+		return true;
+	const char *const slash_a = strrchr(a, '/'), *const slash_b = strrchr(b, '/');
+	if (strcmp(slash_a ? slash_a + 1 : a, slash_b ? slash_b + 1 : b) != 0)
+		return false;
+	char *const folder_a = slash_a ? strndup(a, (size_t)(slash_a - a) + 1) : NULL;
+	char *const folder_b = slash_b ? strndup(b, (size_t)(slash_b - b) + 1) : NULL;
+	const bool same = stat(folder_a ? folder_a : ".", &there) == 0 && same_file(&there, folder_b ? folder_b : ".");
+	free(folder_a);
+	free(folder_b);
+	return same;
+}
+
 /* An existing file that the statistics would replace. */
 static pj_status check_existing(const struct pj__settings *settings, const struct stat *there, pj_error *error)
 {
@@ -45,20 +62,39 @@ static pj_status check_existing(const struct pj__settings *settings, const struc
 		if (same_file(there, run->input.paths[i]))
 			return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace an input",
 					      settings->stats, "name another file with --stats");
-	if (run->output.path && same_file(there, run->output.path))
-		return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace the output", settings->stats,
+	return PJ_OK;
+}
+
+/* Is it the path of a regular file, one that exists or will? */
+static bool is_file(const char *path)
+{
+	struct stat there;
+	return path && strcmp(path, "-") != 0 && (stat(path, &there) != 0 || S_ISREG(there.st_mode));
+}
+
+/* No file is written twice: one of the two would be lost without a word. */
+static pj_status check_each_once(const struct pj__settings *settings, pj_error *error)
+{
+	const char *const stats = settings->stats, *const bad = settings->run.bad_records;
+	const char *const output = settings->run.output.path;
+	if (is_file(stats) && is_file(output) && same_target(stats, output))
+		return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace the output", stats,
 				      "name another file with --stats");
+	if (is_file(stats) && is_file(bad) && same_target(stats, bad))
+		return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace the bad records", stats,
+				      "name another file with --stats");
+	if (is_file(bad) && is_file(output) && same_target(bad, output))
+		return pj__front_fail(error, PJ_ERR_USAGE, "the bad records would replace the output", bad,
+				      "name another file with --bad-records");
 	return PJ_OK;
 }
 
 pj_status pj__stats_check(const struct pj__settings *settings, pj_error *error)
 {
-	const char *const path = settings->stats, *const output = settings->run.output.path;
-	if (!path || !strcmp(path, "-"))
-		return PJ_OK;
-	if (output && !strcmp(output, path))
-		return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace the output", path,
-				      "name another file with --stats");
+	const char *const path = settings->stats;
+	const pj_status status = check_each_once(settings, error);
+	if (status || !path || !strcmp(path, "-"))
+		return status;
 	struct stat there;
 	if (stat(path, &there) == 0)
 		return check_existing(settings, &there, error);

@@ -827,3 +827,18 @@ def test_the_program_is_the_one_that_is_tested():
 
 if __name__ == "__main__":
     sys.exit(pytest.main([__file__]))
+
+
+@pytest.mark.parametrize("exists, one, two", [(exists, one, "same") for exists in (False, True)
+                                              for one in ("same", "./same", "sub/../same")] + [(True, "link", "same")])
+@pytest.mark.parametrize("pair", [("--stats", "--output"), ("--stats", "--bad-records"), ("--bad-records", "--output")])
+def test_no_file_is_written_twice(pair, exists, one, two, tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"a\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to("same")
+    if exists:
+        (tmp_path / "same").write_bytes(b"old")
+    done = run("wordcount", "in.txt", pair[0], one, pair[1], two, "--overwrite")
+    assert "would replace" in message(done, 2) and f"with {pair[0]}".encode() in done.stderr
+    assert not exists or (tmp_path / "same").read_bytes() == b"old"
+    assert good("wordcount", "in.txt", "--stats", "/dev/null", "--output", "/dev/null") == b""
