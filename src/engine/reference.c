@@ -29,6 +29,7 @@ struct reference {
 	pj__run_state *run;
 	pj__setup setup;   /* with the user's code loaded */
 	const pj_job *job; /* of it */
+	pid_t pid;         /* of the run: a process that user code forks is another one */
 	pj__task task;
 	pj__whereabouts here;
 	pj__pairs pairs;
@@ -108,6 +109,13 @@ static void attach(struct reference *reference)
 
 /* ------------------------------------------------------------------------------------------------------ the map */
 
+/* User code has forked, and this is the copy: what it would write is the run's, so it ends. */
+static void end_copies(const struct reference *reference)
+{
+	if (getpid() != reference->pid)
+		_exit(0);
+}
+
 /* Tries a task once, record by record and without those left out: it is taken whole, or not at all. */
 static pj_status try_task(struct reference *reference, pj__mapping *mapping, size_t index, pj_error *error)
 {
@@ -123,6 +131,7 @@ static pj_status try_task(struct reference *reference, pj__mapping *mapping, siz
 		return pj__no_memory(error, count * sizeof *list);
 	mapping->care = (pj__care){true, list, count};
 	const pj_status status = pj__map_task(mapping, index, splits, split_count, error);
+	end_copies(reference);
 	if (status) {
 		task->status = PJ_OK;
 		task->face.next_slot = task->slots;
@@ -175,6 +184,7 @@ static pj_status map_one(struct reference *reference, pj__mapping *mapping, size
 		status = pj__bad_may_skip(reference->run->bad)
 				 ? map_without_bad(reference, mapping, index, error)
 				 : pj__map_task(mapping, index, splits, split_count, error);
+	end_copies(reference);
 	if (status == PJ_ERR_RECORD && error && error->offset >= 0)
 		pj__bad_place(reference->run->bad, index,
 			      (pj__record_at){(uint64_t)error->offset, mapping->here->source}, true, error);
@@ -357,6 +367,7 @@ static pj_status reduce_file(struct reference *reference, pj__reduce *reduce, ui
 	reference->task.index = file;
 	while (!status && pj__pairs_next(&reference->pairs, file, &key)) {
 		status = reduce_group(reference, reduce, key, error);
+		end_copies(reference);
 		if (!status && reference->part.bytes.len >= WRITE_BYTES)
 			status = write_part(reference, error);
 		if (!status && reduce->groups % LOOK_EVERY == 0)
@@ -364,6 +375,7 @@ static pj_status reduce_file(struct reference *reference, pj__reduce *reduce, ui
 	}
 	if (!status)
 		status = pj__reduce_end(reduce, error);
+	end_copies(reference);
 	if (!status)
 		status = write_part(reference, error);
 	status = pj__pour_end(&reference->pour, status, error);
@@ -449,6 +461,7 @@ static pj_status run_reference(void *opened, pj__run_state *run, pj_error *error
 	if (!reference)
 		return pj__no_memory(error, sizeof *reference);
 	reference->run = run;
+	reference->pid = getpid();
 	reference->setup = *run->setup;
 	reference->job = &reference->setup.job;
 	reference->files = pj__plan_files(run->plan);

@@ -3,11 +3,12 @@
  *
  * The engine `reference` runs user code in the process that calls pj_run. When that code is a plug-in, whose crashes
  * are not to be ours, this process is a child of the command line, which waits, hands signals on and tells how it
- * ended.
+ * ended. It notes in a page that both share that the run has come to its end: user code may call exit(0).
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,7 +38,25 @@ static pj_status system_failed(const char *what, int errnum, pj_error *error)
 	return PJ_ERR_RESOURCE;
 }
 
-pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_error *error)
+/* User code has ended the process; with which code does not matter, as nothing of the run is done. */
+static pj_status ended_early(int code, pj_error *error)
+{
+	char reason[48];
+	snprintf(reason, sizeof reason, "it called exit(%d)", code);
+	return pj__front_fail(error, PJ_ERR_USER, "the user's code ended the process that ran the job", reason,
+			      "return a pj_status instead; with --engine local it costs one attempt of a task");
+}
+
+/* A page that a child shares; NULL, with errno: there is none. */
+static volatile bool *share_flag(void)
+{
+	void *const page = mmap(NULL, sizeof(bool), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return page == MAP_FAILED ? NULL : page;
+}
+
+/* Runs the body in a child. *ret_done is set when it has returned. */
+static pj_status run_in_child(int (*body)(void *arg), void *arg, volatile bool *ret_done, int *ret_code,
+			      pj_error *error)
 {
 	const pid_t parent = getpid();
 	sigset_t ours, before;
@@ -56,6 +75,7 @@ pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_err
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		const int code = body(arg);
 		fflush(NULL);
+		*ret_done = true;
 		_exit(code);
 	}
 	if (child < 0) {
@@ -78,5 +98,15 @@ pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_err
 	if (WIFSIGNALED(how))
 		return killed(WTERMSIG(how), *wish, error);
 	*ret_code = WEXITSTATUS(how);
-	return PJ_OK;
+	return *ret_done ? PJ_OK : ended_early(*ret_code, error);
+}
+
+pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_error *error)
+{
+	volatile bool *const done = share_flag();
+	if (!done)
+		return system_failed("cannot start a process", errno, error);
+	const pj_status status = run_in_child(body, arg, done, ret_code, error);
+	munmap((void *)(uintptr_t)done, sizeof *done);
+	return status;
 }

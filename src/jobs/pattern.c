@@ -123,22 +123,53 @@ static pj_status wrong(pj_bytes text, int code, size_t offset, pj_error *error)
 	return error->status = PJ_ERR_USAGE;
 }
 
+/* Is it one of the words that set options of the whole pattern? (pcre2pattern, "Special start-of-pattern items") */
+static bool is_setting(const char *word, size_t len)
+{
+	static const char *const words[] = {"UTF",
+					    "UCP",
+					    "NO_AUTO_POSSESS",
+					    "NO_DOTSTAR_ANCHOR",
+					    "NO_JIT",
+					    "NO_START_OPT",
+					    "NOTEMPTY",
+					    "LIMIT_HEAP",
+					    "LIMIT_DEPTH",
+					    "LIMIT_MATCH",
+					    "CR",
+					    "LF",
+					    "CRLF",
+					    "ANYCRLF",
+					    "ANY",
+					    "NUL",
+					    "BSR_ANYCRLF",
+					    "BSR_UNICODE",
+					    "NOTEMPTY_ATSTART"};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strlen(words[i]) == len && !memcmp(word, words[i], len))
+			return true;
+	return false;
+}
+
 /* Bytes at the front that set options of the whole pattern, such as (*UTF); nothing may stand before them. */
 static size_t settings_length(pj_bytes text)
 {
 	size_t len = 0;
-	while (text.len - len > 2 && text.ptr[len] == '(' && text.ptr[len + 1] == '*' &&
-	       isupper((unsigned char)text.ptr[len + 2])) {
-		const char *const end = memchr(text.ptr + len, ')', text.len - len);
-		if (!end)
+	while (text.len - len > 2 && !memcmp(text.ptr + len, "(*", 2)) {
+		const char *const word = text.ptr + len + 2, *const end = memchr(word, ')', text.len - len - 2);
+		const char *const equals = end ? memchr(word, '=', (size_t)(end - word)) : NULL;
+		if (!end || !is_setting(word, (size_t)((equals ? equals : end) - word)))
 			break;
 		len = (size_t)(end - text.ptr) + 1;
 	}
 	return len;
 }
 
-/* The pattern between lookarounds that keep word characters away from its ends; owned, NULL: no memory. */
-static char *between_words(pj_bytes text, size_t *ret_len)
+/*
+ * The pattern between lookarounds that keep word characters away from its ends; owned, NULL: no memory. A pattern that
+ * ends in a comment (of (?x)) needs a newline after it.
+ */
+static char *between_words(pj_bytes text, bool ends_comment, size_t *ret_len)
 {
 	static const char before[] = "(?<!\\w)(?:", after[] = ")(?!\\w)";
 	const size_t settings = settings_length(text);
@@ -148,6 +179,8 @@ static char *between_words(pj_bytes text, size_t *ret_len)
 	char *to = mempcpy(wrapped, text.ptr, settings);
 	to = mempcpy(to, before, sizeof before - 1);
 	to = mempcpy(to, text.ptr + settings, text.len - settings);
+	if (ends_comment)
+		*to++ = '\n';
 	to = mempcpy(to, after, sizeof after - 1);
 	*ret_len = (size_t)(to - wrapped);
 	return wrapped;
@@ -184,16 +217,18 @@ static pj_status compile(pj__pattern *pattern, pj_bytes text, pj__pattern_kind k
 	pcre2_code *compiled = compile_text(text, kind, &code, &offset);
 	if (!compiled)
 		return wrong(text, code, offset, error);
-	if (kind.whole_words) {
+	for (int tries = 0; kind.whole_words && tries < 2; tries++) {
+		char *const wrapped = between_words(text, tries, &len);
 		pcre2_code_free(compiled);
-		char *const wrapped = between_words(text, &len);
 		if (!wrapped)
 			return pj__option_no_memory(error);
 		compiled = compile_text((pj_bytes){wrapped, len}, kind, &code, &offset);
 		free(wrapped);
-		if (!compiled)
-			return wrong(text, code, text.len, error);
+		if (compiled)
+			break;
 	}
+	if (!compiled)
+		return wrong(text, code, text.len, error);
 	/* Without a compiler for this machine, or memory for its code, patterns are interpreted. */
 	(void)pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
 	pattern->codes[pattern->count++] = compiled;

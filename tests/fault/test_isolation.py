@@ -165,3 +165,25 @@ def test_nobody_else_has_the_status_page_of_a_worker(job, tmp_path):
             assert end - begin == 4096
         program.send_signal(signal.SIGTERM)
         program.communicate(timeout=limit_of(20))
+
+
+@pytest.mark.parametrize("map_only", [False, True])
+@pytest.mark.parametrize("engine", [["--engine", "reference"], ["--sorter", "simple"]])
+def test_the_reference_sees_exits(engine, map_only, job, tmp_path):
+    """User code runs in the process of the run there: its exit is no good end, and nothing appears."""
+    (tmp_path / "out").write_bytes(b"old")
+    args = ["run", job("wild"), "in", "--how", "exit", *engine, *(["--map"] if map_only else [])]
+    line = message(run(*args, "--output", "out", "--overwrite"), 5)
+    assert "the user's code ended the process" in line and "exit(0)" in line
+    assert (tmp_path / "out").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("map_only", [False, True])
+def test_the_reference_has_no_copies(map_only, job, tmp_path):
+    """User code forks, and both return: one of them goes on."""
+    args = ["run", job("wild"), "in", "--how", "fork", "--engine", "reference", *(["--map"] if map_only else [])]
+    expected = MAPPED if map_only else counts(TEXT)
+    done = run(*args)
+    assert (done.returncode, done.stdout) == (0, expected), done.stderr
+    done = run(*args, "--output", "out")
+    assert (done.returncode, (tmp_path / "out").read_bytes()) == (0, expected), done.stderr

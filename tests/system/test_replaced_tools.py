@@ -73,6 +73,9 @@ def test_grep_of_several_patterns_takes_the_leftmost():
 @pytest.mark.usefixtures("texts")
 def test_grep_keeps_settings_of_a_pattern_in_front():
     assert good("grep", "-ow", "(*UTF)fo{2}", "c.txt") == b"foo\n" * 4
+    # a verb that is no setting belongs to its alternative, and a comment ends with the pattern
+    assert good("grep", "-w", "(*F)|fo", "a.txt") == b"FOO fo foo foo\n"
+    assert good("grep", "-w", "(?x) 4040 # a comment", "c.txt") == b"404 4040 404\n"
 
 
 @pytest.mark.usefixtures("texts")
