@@ -98,7 +98,9 @@ static pj_status run_in_child(int (*body)(void *arg), void *arg, volatile bool *
 	if (WIFSIGNALED(how))
 		return killed(WTERMSIG(how), *wish, error);
 	*ret_code = WEXITSTATUS(how);
-	return *ret_done ? PJ_OK : ended_early(*ret_code, error);
+	/* a second signal, or the end of our patience, ends it with a code of its own */
+	const bool was_stopped = *wish && *ret_code;
+	return *ret_done || was_stopped ? PJ_OK : ended_early(*ret_code, error);
 }
 
 pj_status pj__run_apart(int (*body)(void *arg), void *arg, int *ret_code, pj_error *error)

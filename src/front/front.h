@@ -279,10 +279,7 @@ void pj__outcome_left_out(void *arg, const pj_bad_record *record);
 
 void pj__outcome_free(struct pj__outcome *outcome);
 
-/*
- * Looks before the run if the statistics can be written, and that of statistics, bad records, output and inputs none
- * goes over another.
- */
+/* Looks before the run if the statistics can be written, and would not go over an input, the output or bad records. */
 PJ_MUST_USE pj_status pj__stats_check(const struct pj__settings *settings, pj_error *error);
 
 /* Writes them to where --stats says, if it was given. */

@@ -72,8 +72,8 @@ static bool is_file(const char *path)
 	return path && strcmp(path, "-") != 0 && (stat(path, &there) != 0 || S_ISREG(there.st_mode));
 }
 
-/* No file is written twice: one of the two would be lost without a word. */
-static pj_status check_each_once(const struct pj__settings *settings, pj_error *error)
+/* Statistics have a file of their own: the other would be lost without a word. */
+static pj_status check_others(const struct pj__settings *settings, pj_error *error)
 {
 	const char *const stats = settings->stats, *const bad = settings->run.bad_records;
 	const char *const output = settings->run.output.path;
@@ -83,16 +83,13 @@ static pj_status check_each_once(const struct pj__settings *settings, pj_error *
 	if (is_file(stats) && is_file(bad) && same_target(stats, bad))
 		return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace the bad records", stats,
 				      "name another file with --stats");
-	if (is_file(bad) && is_file(output) && same_target(bad, output))
-		return pj__front_fail(error, PJ_ERR_USAGE, "the bad records would replace the output", bad,
-				      "name another file with --bad-records");
 	return PJ_OK;
 }
 
 pj_status pj__stats_check(const struct pj__settings *settings, pj_error *error)
 {
 	const char *const path = settings->stats;
-	const pj_status status = check_each_once(settings, error);
+	const pj_status status = check_others(settings, error);
 	if (status || !path || !strcmp(path, "-"))
 		return status;
 	struct stat there;

@@ -831,7 +831,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("exists, one, two", [(exists, one, "same") for exists in (False, True)
                                               for one in ("same", "./same", "sub/../same")] + [(True, "link", "same")])
-@pytest.mark.parametrize("pair", [("--stats", "--output"), ("--stats", "--bad-records"), ("--bad-records", "--output")])
+@pytest.mark.parametrize("pair", [("--stats", "--output"), ("--stats", "--bad-records"), ("--output", "--stats")])
 def test_no_file_is_written_twice(pair, exists, one, two, tmp_path):
     (tmp_path / "in.txt").write_bytes(b"a\n")
     (tmp_path / "sub").mkdir()
@@ -839,6 +839,6 @@ def test_no_file_is_written_twice(pair, exists, one, two, tmp_path):
     if exists:
         (tmp_path / "same").write_bytes(b"old")
     done = run("wordcount", "in.txt", pair[0], one, pair[1], two, "--overwrite")
-    assert "would replace" in message(done, 2) and f"with {pair[0]}".encode() in done.stderr
+    assert "the statistics would replace" in message(done, 2) and b"with --stats" in done.stderr
     assert not exists or (tmp_path / "same").read_bytes() == b"old"
     assert good("wordcount", "in.txt", "--stats", "/dev/null", "--output", "/dev/null") == b""
