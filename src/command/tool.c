@@ -214,8 +214,11 @@ static void nap(pj__tool *tool)
 	see_memory(tool);
 	const struct timespec time = {.tv_nsec = tool->nap_ns};
 	/* When it fails it has not slept, and we look once more. */
-	if (ppoll(fds, sizeof fds / sizeof *fds, &time, NULL) > 0 && fds[0].revents)
+	if (ppoll(fds, sizeof fds / sizeof *fds, &time, NULL) > 0 && fds[0].revents) {
 		tool->ended = true;
+		tool->moved_ns = now; /* the silence of what it has left begins here */
+		count_moved(tool, 0); /* for the leader, which has a patience of its own */
+	}
 	lose_patience(tool, now);
 }
 

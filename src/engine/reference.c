@@ -109,6 +109,24 @@ static void attach(struct reference *reference)
 
 /* ------------------------------------------------------------------------------------------------------ the map */
 
+/* User code may have changed the state of the process, and its folder, from which names of inputs may count. */
+static void restore(const struct reference *reference)
+{
+	pj__surroundings_restore(&reference->surroundings);
+	if (reference->run->plan->sources.folder)
+		(void)!fchdir(reference->run->plan->sources.folder);
+}
+
+/* What a try of a task has counted counts if the try was good. */
+static void settle_tally(struct reference *reference, pj_status status)
+{
+	pj__task *task = &reference->task;
+	if (!status && task->tally)
+		pj__tally_merge(&reference->run->tally, task->tally);
+	free(task->tally);
+	task->tally = NULL;
+}
+
 /* User code has forked, and this is the copy: what it would write is the run's, so it ends. */
 static void end_copies(const struct reference *reference)
 {
@@ -130,6 +148,7 @@ static pj_status try_task(struct reference *reference, pj__mapping *mapping, siz
 	if (count && !list)
 		return pj__no_memory(error, count * sizeof *list);
 	mapping->care = (pj__care){true, list, count};
+	restore(reference);
 	const pj_status status = pj__map_task(mapping, index, splits, split_count, error);
 	end_copies(reference);
 	if (status) {
@@ -139,6 +158,7 @@ static pj_status try_task(struct reference *reference, pj__mapping *mapping, siz
 		reference->part.bytes.len = part_len;
 		reference->part.pairs = part_pairs;
 	}
+	settle_tally(reference, status);
 	free(list);
 	return status;
 }
@@ -179,7 +199,7 @@ static pj_status map_one(struct reference *reference, pj__mapping *mapping, size
 	const pj__split *splits = plan->splits + plan->first[index];
 	const size_t split_count = plan->first[index + 1] - plan->first[index];
 	pj_status status = pj__stopped(reference->run, error);
-	pj__surroundings_restore(&reference->surroundings);
+	restore(reference);
 	if (!status)
 		status = pj__bad_may_skip(reference->run->bad)
 				 ? map_without_bad(reference, mapping, index, error)
@@ -193,7 +213,7 @@ static pj_status map_one(struct reference *reference, pj__mapping *mapping, size
 	result->map_pairs = reference->pairs.count;
 	result->map_tasks++;
 	result->attempts++;
-	pj__surroundings_restore(&reference->surroundings);
+	restore(reference);
 	if (!status && reference->job->map_only && !reference->ordered) {
 		status = pj__pour_begin(&reference->pour, index, error);
 		if (!status)
@@ -319,7 +339,9 @@ static pj_status sort_pairs(struct reference *reference, pj_error *error)
 	pj__pairs *pairs = &reference->pairs;
 	for (size_t i = 0; i < pairs->count; i++)
 		pairs->at[i].file = file_of(reference, pj__pair_key(pairs, &pairs->at[i]));
-	if (!pj__pairs_sort(pairs))
+	const bool sorted = pj__pairs_sort(pairs);
+	end_copies(reference);
+	if (!sorted)
 		return pj__no_memory(error, pairs->count * sizeof *pairs->at);
 	return pj__task_outcome(&reference->task, NULL, PJ_OK, "partitioner", error);
 }
@@ -361,7 +383,7 @@ static pj_status reduce_group(struct reference *reference, pj__reduce *reduce, p
 
 static pj_status reduce_file(struct reference *reference, pj__reduce *reduce, uint32_t file, pj_error *error)
 {
-	pj__surroundings_restore(&reference->surroundings);
+	restore(reference);
 	pj_status status = reference->ordered ? PJ_OK : pj__pour_begin(&reference->pour, file, error);
 	pj_bytes key;
 	reference->task.index = file;
@@ -426,7 +448,7 @@ static pj_status map_all(struct reference *reference, pj_error *error)
 	if (status)
 		return status;
 	status = map_tasks(reference, &spool, error);
-	pj__surroundings_restore(&reference->surroundings);
+	restore(reference);
 	if (!status && !reference->job->map_only)
 		status = take_sample(reference, error);
 	pj__spool_fini(&spool);
@@ -477,7 +499,7 @@ static pj_status run_reference(void *opened, pj__run_state *run, pj_error *error
 	pj__surroundings_remember(&reference->surroundings);
 	if (!status)
 		status = map_and_reduce(reference, error);
-	pj__surroundings_restore(&reference->surroundings);
+	restore(reference);
 	run->result->peak_bytes = pj__memory_of(getpid());
 	if (is_loaded)
 		pj__setup_fini(&reference->setup);

@@ -72,12 +72,29 @@ static bool is_file(const char *path)
 	return path && strcmp(path, "-") != 0 && (stat(path, &there) != 0 || S_ISREG(there.st_mode));
 }
 
+/* Is it the folder itself, or a file right in it? */
+static bool is_in_folder(const char *file, const char *folder)
+{
+	struct stat there;
+	char *const name = strdup(folder), *const copy = strdup(file);
+	for (size_t len = name ? strlen(name) : 0; len > 1 && name[len - 1] == '/'; len--)
+		name[len - 1] = 0;
+	const bool is = name && copy &&
+			(same_target(file, name) || (stat(dirname(copy), &there) == 0 && same_file(&there, name)));
+	free(name);
+	free(copy);
+	return is;
+}
+
 /* Statistics have a file of their own: the other would be lost without a word. */
 static pj_status check_others(const struct pj__settings *settings, pj_error *error)
 {
 	const char *const stats = settings->stats, *const bad = settings->run.bad_records;
 	const char *const output = settings->run.output.path;
-	if (is_file(stats) && is_file(output) && same_target(stats, output))
+	const size_t len = output ? strlen(output) : 0;
+	const bool to_folder = len && output[len - 1] == '/';
+	if (is_file(stats) && len &&
+	    (to_folder ? is_in_folder(stats, output) : is_file(output) && same_target(stats, output)))
 		return pj__front_fail(error, PJ_ERR_USAGE, "the statistics would replace the output", stats,
 				      "name another file with --stats");
 	if (is_file(stats) && is_file(bad) && same_target(stats, bad))
@@ -97,6 +114,8 @@ pj_status pj__stats_check(const struct pj__settings *settings, pj_error *error)
 		return check_existing(settings, &there, error);
 	if (errno != ENOENT)
 		return stats_failed("cannot write the statistics", path, errno, error);
+	if (lstat(path, &there) == 0)
+		return stats_failed("the file of the statistics is a symbolic link to nothing", path, ENOENT, error);
 	char *const copy = strdup(path);
 	if (!copy)
 		return pj__front_fail(error, PJ_ERR_MEMORY, "cannot check the statistics' file", NULL, NULL);

@@ -218,7 +218,7 @@ static const pj_job_option options[] = {
 	[NUMBERS] = {"line-number", 'n', NULL, NULL, "the number of the line before each"},
 	[NAMES] = {"with-filename", 'H', NULL, NULL, "the input before each; default: if several"},
 	[NO_NAMES] = {"no-filename", 'h', NULL, NULL, "no inputs before lines"},
-	[ONLY_MATCHING] = {"only-matching", 'o', NULL, NULL, "what matches, each by itself, not whole lines"},
+	[ONLY_MATCHING] = {"only-matching", 'o', NULL, NULL, "what matches, not whole lines; yes: some was printed"},
 	[MATCHING_FILES] = {"files-with-matches", 'l', NULL, NULL, "the inputs with a selected line"},
 	[OTHER_FILES] = {"files-without-match", 'L', NULL, NULL, "the inputs without one"},
 	[SILENT] = {"silent", 'q', NULL, NULL, "print nothing: the exit code tells"},
@@ -251,6 +251,11 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 		snprintf(error->hint, sizeof error->hint, "a line that does not match has no part that does");
 		return error->status = PJ_ERR_USAGE;
 	}
+	if (values[MATCHING_FILES] && values[OTHER_FILES]) {
+		snprintf(error->what, sizeof error->what, "-l and -L exclude each other");
+		snprintf(error->hint, sizeof error->hint, "an input has a selected line, or it has none");
+		return error->status = PJ_ERR_USAGE;
+	}
 	struct grep *const grep = calloc(1, sizeof *grep);
 	if (!grep)
 		return pj__option_no_memory(error);
@@ -264,7 +269,7 @@ static pj_status configure(pj_job *job, const char *const *values, pj_error *err
 	grep->only_matches = values[ONLY_MATCHING];
 	grep->is_quiet = values[SILENT];
 	grep->lists_matching = values[MATCHING_FILES] && !grep->is_quiet;
-	grep->lists_others = values[OTHER_FILES] && !grep->is_quiet && !grep->lists_matching;
+	grep->lists_others = values[OTHER_FILES] && !grep->is_quiet;
 	grep->by_input = tells_inputs(values);
 	grep->numbers = values[NUMBERS] && !grep->by_input;
 	grep->names = values[NAMES];

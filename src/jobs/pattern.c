@@ -295,14 +295,31 @@ int pj__pattern_matches(const pj__pattern *pattern, pj_bytes line)
 	return 0;
 }
 
+/* The first match of one pattern that is not empty; an empty one is passed over, with a byte, as by grep -P. */
+static int find_one(const pj__pattern *pattern, size_t i, pj_bytes line, size_t from, const size_t **ret_at)
+{
+	while (from < line.len) {
+		const int found = try_code(pattern, i, line, from, 0);
+		if (found <= 0)
+			return found;
+		const size_t *const at = pcre2_get_ovector_pointer(pattern->match);
+		*ret_at = at;
+		if (at[0] < at[1])
+			return 1;
+		from = (at[1] > from ? at[1] : from) + 1;
+	}
+	*ret_at = NULL;
+	return 0;
+}
+
 int pj__pattern_find(const pj__pattern *pattern, pj_bytes line, size_t from, pj_bytes *ret_match)
 {
 	int any = 0;
 	for (size_t i = 0; i < pattern->count; i++) {
-		const int found = try_code(pattern, i, line, from, PCRE2_NOTEMPTY);
+		const size_t *at = NULL;
+		const int found = find_one(pattern, i, line, from, &at);
 		if (found < 0)
 			return found;
-		const size_t *const at = found ? pcre2_get_ovector_pointer(pattern->match) : NULL;
 		/* \K in a lookahead can put the start after the end */
 		if (!at || at[0] >= at[1] || at[0] < from || (any && line.ptr + at[0] >= ret_match->ptr))
 			continue;

@@ -86,7 +86,7 @@ int64_t pj__schedule_peek(pj__schedule *schedule);
 /* Gives that task to a slot that runs none. Returns it, or -1. */
 int64_t pj__schedule_take(pj__schedule *schedule, unsigned slot);
 
-/* The slot's running task is finished, and held. Returns it. */
+/* The slot's running task is finished, and held. Fails if it runs none, or for lack of memory. */
 PJ_MUST_USE pj_status pj__schedule_hold(pj__schedule *schedule, unsigned slot, pj_error *error);
 
 /* All that the slot holds is done; or one task that it holds. */

@@ -187,3 +187,21 @@ def test_the_reference_has_no_copies(map_only, job, tmp_path):
     assert (done.returncode, done.stdout) == (0, expected), done.stderr
     done = run(*args, "--output", "out")
     assert (done.returncode, (tmp_path / "out").read_bytes()) == (0, expected), done.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--skip-bad", "1"]])
+def test_the_reference_comes_home(more, job):
+    """User code leaves for another folder; names of inputs count from where the run began."""
+    args = ["run", job("wild"), "in", "more", "--how", "chdir", "--split-size", "20K", *more]
+    assert run(*args, "--engine", "reference").stdout == run(*args).stdout == counts(TEXT + TEXT)
+
+
+def test_the_reference_counts_what_is_good(job, tmp_path):
+    """Counters of a try that failed do not count, as in workers."""
+    (tmp_path / "poor").write_bytes(b"".join(b"w%d\n" % i if i != 50 else b"! bad\n" for i in range(100)))
+    ends = []
+    for engine in ("local", "reference"):
+        done = run("run", job("counting"), "poor", "--engine", engine, "--skip-bad", "1")
+        assert done.returncode == 0, done.stderr
+        ends.append((done.stdout, re.findall(rb"counter lines, seen: \d+", done.stderr)))
+    assert ends[0] == ends[1] and ends[0][1] == [b"counter lines, seen: 99"]

@@ -108,6 +108,14 @@ def test_a_child_in_the_background(text, code):
     assert code or b"programs whose background processes were ended: " in done.stderr
 
 
+def test_patience_begins_with_the_end_of_the_program():
+    """A program that was silent itself for most of the limit may still leave something that writes."""
+    pathlib.Path("slow.sh").write_text("#!/bin/bash\ncat >/dev/null; sleep 3.4; echo a > >(sleep .3; cat)\n")
+    os.chmod("slow.sh", 0o755)
+    pathlib.Path("one").write_bytes(b"x\n")
+    assert run("run", "--map", "./slow.sh", "--task-timeout", "4", "--workers", "1", "one").stdout == b"a\n"
+
+
 @pytest.mark.parametrize("sorter", ["plex", "simple"])
 def test_what_a_program_has_left_writes_on(text, sorter):
     """A script ends before the processes that it has put into its output: all that they write is read."""

@@ -835,10 +835,24 @@ if __name__ == "__main__":
 def test_no_file_is_written_twice(pair, exists, one, two, tmp_path):
     (tmp_path / "in.txt").write_bytes(b"a\n")
     (tmp_path / "sub").mkdir()
-    (tmp_path / "link").symlink_to("same")
     if exists:
         (tmp_path / "same").write_bytes(b"old")
+        (tmp_path / "link").symlink_to("same")
     done = run("wordcount", "in.txt", pair[0], one, pair[1], two, "--overwrite")
     assert "the statistics would replace" in message(done, 2) and b"with --stats" in done.stderr
     assert not exists or (tmp_path / "same").read_bytes() == b"old"
     assert good("wordcount", "in.txt", "--stats", "/dev/null", "--output", "/dev/null") == b""
+
+
+def test_statistics_are_no_part_of_the_output(tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"a\n")
+    good("wordcount", "in.txt", "-o", "parts/", "-p", "1")
+    for stats in ("parts/part-00000", "parts/new.json", "new/x.json", "new"):
+        output = stats.split("/", maxsplit=1)[0] + "/"
+        done = run("wordcount", "in.txt", "-o", output, "--overwrite", "--stats", stats)
+        assert done.returncode in (2, 4) and b"statistics" in done.stderr, (stats, done)
+        assert not (tmp_path / "new").exists()
+    assert (tmp_path / "parts/part-00000").read_bytes() == b"a\t1\n"
+    (tmp_path / "link").symlink_to("nothing")
+    assert "symbolic link" in message(run("wordcount", "in.txt", "--stats", "link", "-o", "nothing"), 4)
+    assert not (tmp_path / "nothing").exists()

@@ -54,6 +54,8 @@ FILES = ["a.txt", "b.txt", "c.txt", "empty.txt"]
         ["-q", "there is none"],
         ["-q", "-v", "foo"],
         ["-c", "-o", "foo"],
+        ["-o", "o*|foo"],
+        ["-o", "^|o"],
     ],
 )
 @pytest.mark.parametrize("files", [FILES, FILES[:1], FILES[1:2]])
@@ -63,6 +65,14 @@ def test_grep(options, files):
     for workers, split in (("1", "16M"), ("2", "5")):
         done = run("grep", *options, *files, "--workers", workers, "--split-size", split)
         assert (done.returncode, done.stdout) == (code, expected), (options, files, split, done.stderr)
+
+
+@pytest.mark.usefixtures("texts")
+def test_grep_passes_over_empty_matches():
+    """Lines with empty matches alone print nothing; the answer is whether something was printed."""
+    assert tool("grep", "-oP", "(?:)|foo|o*", "a.txt")[1] == b""
+    done = run("grep", "-o", "(?:)|foo|o*", "a.txt")
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
 
 
 @pytest.mark.usefixtures("texts")
@@ -82,6 +92,7 @@ def test_grep_keeps_settings_of_a_pattern_in_front():
 def test_grep_tells_a_wrong_pattern_as_typed():
     assert "at byte 1" in message(run("grep", "-w", "(", "a.txt"), 2)
     assert "exclude" in message(run("grep", "-o", "-v", "x", "a.txt"), 2)
+    assert "exclude" in message(run("grep", "-l", "-L", "x", "a.txt"), 2)
 
 
 @pytest.fixture
