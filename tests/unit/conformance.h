@@ -122,11 +122,13 @@ static const struct demand demands[] = {
 	 .sorter = PJ_SORTER_TOTAL,
 	 .file = "a\t8\nba\t30\nbb\t5\nc\t50\n",
 	 .folder = {"a\t8\n", "ba\t30\n", "bb\t5\nc\t50\n"}},
+#if !defined(__SANITIZE_THREAD__) /* it sees one process: a mutex that others lock and unlock confuses it */
 	{.name = "the sorter shared",
 	 .job = &sums,
 	 .needs = PJ__CAN_SHARE,
 	 .sorter = PJ_SORTER_SHARED,
 	 .file = "a\t8\nba\t30\nbb\t5\nc\t50\n"},
+#endif
 	{.name = "the largest first",
 	 .job = &sums,
 	 .needs = PJ__CAN_ORDER,
