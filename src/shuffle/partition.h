@@ -55,11 +55,6 @@ static inline pj__lead pj__lead_of(pj_bytes key)
 	return (pj__lead){__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
 }
 
-static inline bool pj__lead_less(pj__lead a, pj__lead b)
-{
-	return a.high < b.high || (a.high == b.high && a.low < b.low);
-}
-
 /* Adds a key, cut to PJ__SPLITTER_MOST bytes, to a sample. Without memory it is left out, and sample->failed is set. */
 void pj__sample_add(pj_text *sample, pj_bytes key);
 
